@@ -1,0 +1,80 @@
+//! One instance of something that was declared.
+
+use std::fmt;
+use std::sync::Arc;
+
+use keyblind_syntax::Site;
+
+use crate::value::Value;
+
+/// A language that infrastructure is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// Terraform and OpenTofu configuration.
+    Terraform,
+    /// A plan, as `terraform show -json` prints it; judged by Terraform's rules.
+    TerraformPlan,
+}
+
+impl Dialect {
+    /// The kebab-case name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Terraform => "terraform",
+            Self::TerraformPlan => "terraform-plan",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What kind of declaration a resource is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BlockKind {
+    /// Something that is created.
+    Managed,
+    /// Something that is read.
+    Data,
+    /// A provider's configuration.
+    Provider,
+    /// A call of a module.
+    Module,
+}
+
+/// One instance after evaluation.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Its full name: `module.net["a"].aws_security_group.web[0]`, `data.aws_ami.x`, `provider.aws.west`, `module.net`.
+    pub address: Arc<str>,
+    /// What it was written in.
+    pub dialect: Dialect,
+    /// What kind of declaration it is.
+    pub kind: BlockKind,
+    /// What rules are looked up by: `aws_s3_bucket`, `data.aws_iam_policy_document`, `provider.aws`, `module`.
+    pub type_key: Arc<str>,
+    /// The name it was given (`web`), without type and instance key.
+    pub name: Arc<str>,
+    /// The evaluated body: an object. All blocks of one name are a tuple of objects under that name.
+    pub body: Value,
+    /// The head of the block: what a finding points at when there is no better place.
+    pub header: Site,
+    /// The whole block.
+    pub block: Site,
+    /// The module calls that lead here, outermost first: the whole `module` blocks.
+    pub calls: Arc<[Site]>,
+}
+
+impl Resource {
+    /// The name by which users of other scanners know it: the address, in which a data source doesn't say `data.`.
+    pub fn label(&self) -> String {
+        match (self.kind, self.dialect) {
+            (BlockKind::Data, Dialect::Terraform) => self.address.replacen("data.", "", 1),
+            _ => self.address.to_string(),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Source files, byte spans, and one spanned tree per language that infrastructure is written in.
+//!
+//! Bytes are the truth: every node names the range of the original text that it came from, and no tree is ever
+//! printed back. This crate doesn't know what a resource is.
+
+pub mod diagnostic;
+pub mod hcl;
+pub mod json;
+pub mod source;
+
+pub use diagnostic::{Diagnostic, Level};
+pub use source::{FileId, LineColumn, Site, SourceFile, SourceMap, TextRange};
