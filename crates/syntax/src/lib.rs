@@ -6,6 +6,7 @@
 pub mod diagnostic;
 pub mod hcl;
 pub mod json;
+pub mod limits;
 pub mod source;
 
 pub use diagnostic::{Diagnostic, Level};

@@ -228,6 +228,14 @@ pub enum SplatStep {
     Attribute(Ident),
     /// `[key]` or `.0`
     Index(Expr),
+    /// A splat inside a splat, as in `a[*].b[*].c`: for each element of `a`, the steps apply to each element of its `b`.
+    /// Steps of the outer list that stand behind it apply to the list that it makes.
+    Splat {
+        /// The steps that apply to each element.
+        steps: Vec<SplatStep>,
+        /// Whether it is `[*]` rather than `.*`.
+        full: bool,
+    },
 }
 
 /// Prefix operators.

@@ -1,0 +1,21 @@
+//! The bounds that keep hostile input harmless, in one place.
+
+/// Longest HCL text that is parsed, in bytes. Real files stay below one megabyte.
+pub const HCL_BYTES: usize = 32 << 20;
+
+/// Longest JSON text that is parsed, in bytes. Plans of large estates reach some hundred megabytes.
+pub const JSON_BYTES: usize = 512 << 20;
+
+/// How deep HCL brackets, blocks, templates and operators may stand inside each other.
+/// It bounds the parser's own recursion.
+pub const HCL_NESTING: u32 = 128;
+
+/// How high an HCL expression's tree may be. It bounds what `a.b.c.d…` and `a + b + c…` build without any bracket,
+/// so that whoever walks a tree, or drops it, may recurse.
+pub const HCL_HEIGHT: u32 = 256;
+
+/// How many errors of one HCL text are told before the rest of it is given up.
+pub const HCL_ERRORS: usize = 100;
+
+/// How deep JSON arrays and objects may stand inside each other.
+pub const JSON_NESTING: usize = 128;
