@@ -1,1 +1,4 @@
-//! (to come)
+//! The rule table, the verdict engine, suppressions and baselines.
+
+pub mod baseline;
+pub mod suppressions;
