@@ -118,6 +118,11 @@ pub enum Reason {
         /// What.
         what: Arc<str>,
     },
+    /// A rule says that it can't tell, or failed while it judged.
+    Rule {
+        /// Why.
+        message: Arc<str>,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -136,6 +141,7 @@ impl fmt::Display for Reason {
             Self::Cycle { name } => write!(f, "`{name}` depends on itself"),
             Self::PlanUnknown => write!(f, "the plan says: known after apply"),
             Self::Unsupported { what } => write!(f, "not evaluated: {what}"),
+            Self::Rule { message } => f.write_str(message),
         }
     }
 }
@@ -156,6 +162,7 @@ impl Reason {
             Self::Cycle { .. } => "cycle",
             Self::PlanUnknown => "plan-unknown",
             Self::Unsupported { .. } => "unsupported",
+            Self::Rule { .. } => "rule",
         }
     }
 }
