@@ -3,7 +3,6 @@
 //! Strict JSON (RFC 8259): no comments, no trailing commas, no bare words. Members keep their order, repeated ones are
 //! all kept, and numbers stay as they were written.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use jsonc_parser::ast::{ObjectPropName, Value};
@@ -11,6 +10,7 @@ use jsonc_parser::common::Range;
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 
 use crate::limits;
+use crate::shared_text::SharedTexts;
 use crate::source::TextRange;
 
 /// Why a text isn't JSON. Nothing of such a text is read.
@@ -78,7 +78,7 @@ pub fn parse(text: &str) -> Result<Node, JsonError> {
         return Err(JsonError { range: TextRange::new(0, 0), message });
     }
     let json = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let converter = Converter { offset: (text.len() - json.len()) as u32 };
+    let mut converter = Converter { offset: (text.len() - json.len()) as u32, texts: SharedTexts::new() };
     let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens: false };
     let strict = ParseOptions {
         allow_comments: false,
@@ -103,15 +103,16 @@ pub fn parse(text: &str) -> Result<Node, JsonError> {
 struct Converter {
     /// What the byte-order mark adds to all offsets.
     offset: u32,
+    texts: SharedTexts,
 }
 
 impl Converter {
-    fn node(&self, value: Value<'_>, depth: usize) -> Result<Node, JsonError> {
+    fn node(&mut self, value: Value<'_>, depth: usize) -> Result<Node, JsonError> {
         let (kind, range) = match value {
             Value::NullKeyword(null) => (NodeKind::Null, null.range),
             Value::BooleanLit(boolean) => (NodeKind::Bool(boolean.value), boolean.range),
-            Value::NumberLit(number) => (NodeKind::Number(number.value.into()), number.range),
-            Value::StringLit(string) => (NodeKind::String(shared(string.value)), string.range),
+            Value::NumberLit(number) => (NodeKind::Number(self.texts.share(number.value)), number.range),
+            Value::StringLit(string) => (NodeKind::String(self.texts.share(&string.value)), string.range),
             Value::Array(array) => {
                 self.check_depth(depth, array.range)?;
                 let elements = array.elements.into_iter().map(|element| self.node(element, depth + 1));
@@ -122,8 +123,8 @@ impl Converter {
                 let mut members = Vec::with_capacity(object.properties.len());
                 for property in object.properties {
                     let (key, key_range) = match property.name {
-                        ObjectPropName::String(name) => (shared(name.value), name.range),
-                        ObjectPropName::Word(name) => (name.value.into(), name.range),
+                        ObjectPropName::String(name) => (self.texts.share(&name.value), name.range),
+                        ObjectPropName::Word(name) => (self.texts.share(name.value), name.range),
                     };
                     members.push(Member { key, key_range: self.range(key_range), value: self.node(property.value, depth + 1)? });
                 }
@@ -144,12 +145,5 @@ impl Converter {
 
     fn range(&self, range: Range) -> TextRange {
         TextRange::new(range.start as u32 + self.offset, range.end as u32 + self.offset)
-    }
-}
-
-fn shared(text: Cow<'_, str>) -> Arc<str> {
-    match text {
-        Cow::Borrowed(text) => text.into(),
-        Cow::Owned(text) => text.into(),
     }
 }

@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod hcl;
 pub mod json;
 pub mod limits;
+mod shared_text;
 pub mod source;
 
 pub use diagnostic::{Diagnostic, Level};

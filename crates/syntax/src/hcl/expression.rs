@@ -97,7 +97,8 @@ impl Parser<'_> {
                     match self.current.kind {
                         TokenKind::Identifier => {
                             let token = self.bump();
-                            (ExprKind::Attribute { name: self.ident(token), base: Box::new(base) }, token.end)
+                            let name = self.ident(token);
+                            (ExprKind::Attribute { name, base: Box::new(base) }, token.end)
                         }
                         TokenKind::Number => {
                             let key = self.legacy_index()?;
@@ -142,7 +143,7 @@ impl Parser<'_> {
             return Err(self.failure(token.range(), message));
         }
         self.bump();
-        Ok(Expr { kind: ExprKind::Number(text.into()), range: token.range() })
+        Ok(Expr { kind: ExprKind::Number(self.share(token.range())), range: token.range() })
     }
 
     /// Reads the steps behind `.*`: attributes and old-style indices. Sets the height that they add.
@@ -236,7 +237,7 @@ impl Parser<'_> {
             "true" => ExprKind::Bool(true),
             "false" => ExprKind::Bool(false),
             "null" => ExprKind::Null,
-            name => ExprKind::Variable(name.into()),
+            _ => ExprKind::Variable(self.share(token.range())),
         };
         Ok(Expr { kind, range: token.range() })
     }
@@ -249,7 +250,7 @@ impl Parser<'_> {
         }
         self.bump();
         self.height = 1;
-        Ok(Expr { kind: ExprKind::Number(text.into()), range: token.range() })
+        Ok(Expr { kind: ExprKind::Number(self.share(token.range())), range: token.range() })
     }
 
     fn parenthesized(&mut self) -> Parsed<Expr> {
@@ -265,7 +266,7 @@ impl Parser<'_> {
 
     /// Reads on behind a function's name, or the first part of a provider function's name.
     fn call(&mut self, first: TextRange) -> Parsed<Expr> {
-        let mut name = Ident { text: self.slice(first).into(), range: first };
+        let mut name = Ident { text: self.share(first), range: first };
         if self.current.kind == TokenKind::DoubleColon {
             let mut text = name.text.to_string();
             while self.current.kind == TokenKind::DoubleColon {
@@ -347,7 +348,7 @@ impl Parser<'_> {
             height = height.max(self.height);
             key.kind = match key.kind {
                 ExprKind::Variable(name) => ExprKind::String(name),
-                ExprKind::Bool(_) | ExprKind::Null => ExprKind::String(self.slice(key.range).into()),
+                ExprKind::Bool(_) | ExprKind::Null => ExprKind::String(self.share(key.range)),
                 kind => kind,
             };
             if !matches!(self.current.kind, TokenKind::Assign | TokenKind::Colon) {

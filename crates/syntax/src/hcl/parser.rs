@@ -1,11 +1,13 @@
 //! What all parts of the parser share: the current token, how errors travel, and the bounds on depth.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::ast::{Ident, SyntaxError};
 use super::heredoc::Terminators;
 use super::lexer::{Lexer, Token, TokenKind};
 use crate::limits;
+use crate::shared_text::SharedTexts;
 use crate::source::TextRange;
 
 /// Why the item that is being read can't be read, and from where on to look for the next one.
@@ -69,6 +71,7 @@ pub(super) struct Parser<'text> {
     /// While an attribute's value is read under [`Guide::Indentation`]: how far the attribute is indented.
     pub(super) boundary: Option<u32>,
     pub(super) terminators: Terminators<'text>,
+    pub(super) texts: SharedTexts,
 }
 
 impl<'text> Parser<'text> {
@@ -89,6 +92,7 @@ impl<'text> Parser<'text> {
             unbalanced: false,
             boundary: None,
             terminators: Terminators::new(text),
+            texts: SharedTexts::new(),
         };
         parser.go_to(parser.text_start());
         parser
@@ -160,8 +164,13 @@ impl<'text> Parser<'text> {
         Ok(self.ident(token))
     }
 
-    pub(super) fn ident(&self, token: Token) -> Ident {
-        Ident { text: self.slice(token.range()).into(), range: token.range() }
+    pub(super) fn ident(&mut self, token: Token) -> Ident {
+        Ident { text: self.share(token.range()), range: token.range() }
+    }
+
+    /// The text of a range, to be kept in the tree.
+    pub(super) fn share(&mut self, range: TextRange) -> Arc<str> {
+        self.texts.share(&self.text[range.as_usize()])
     }
 
     /// Whether the current token is that word.

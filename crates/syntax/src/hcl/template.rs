@@ -99,7 +99,7 @@ impl<'text> Parser<'text> {
         let start = quote.end as usize;
         let plain = start + plain_length(&bytes[start..]);
         if bytes.get(plain) == Some(&b'"') {
-            let kind = ExprKind::String(self.text[start..plain].into());
+            let kind = ExprKind::String(self.share(TextRange::new(start as u32, plain as u32)));
             self.height = 1;
             return Ok(self.finish_template(kind, quote.start, plain as u32 + 1, plain + 1));
         }
