@@ -157,7 +157,7 @@ impl<'text> Parser<'text> {
                     return Err(Box::new(Failure { range: opening.range(), message, resume: at as u32 }));
                 }
                 Some(b'$' | b'%') => {
-                    at = self.sigil(&mut pieces, at)?;
+                    at = self.line_sigil(&mut pieces, at)?;
                     at_line_start = false;
                 }
                 Some(_) => {
@@ -192,7 +192,7 @@ impl<'text> Parser<'text> {
         let mut at = self.text_start() as usize;
         while let Some(byte) = bytes.get(at) {
             at = match byte {
-                b'$' | b'%' => self.sigil(&mut pieces, at)?,
+                b'$' | b'%' => self.line_sigil(&mut pieces, at)?,
                 _ => self.line_literal(&mut pieces, at),
             };
         }
@@ -210,6 +210,20 @@ impl<'text> Parser<'text> {
         };
         pieces.literal(Cow::Borrowed(&self.text[at..end]), TextRange::new(at as u32, end as u32));
         end
+    }
+
+    /// Reads what a `$` or `%` in a heredoc or a bare template begins; gives where the literal text goes on.
+    ///
+    /// HCL's scanner has a quirk there: a single blank (or carriage return) between a lone `$` and the line
+    /// feed belongs to the `$`, so that no strip marker takes it away.
+    fn line_sigil(&mut self, pieces: &mut Pieces<'text>, at: usize) -> Parsed<usize> {
+        let bytes = self.text.as_bytes();
+        let keeps_blank = matches!(bytes[at + 1..], [b' ' | b'\t' | b'\r', b'\n', ..] | [b' ' | b'\t', b'\r', b'\n', ..]);
+        if !keeps_blank {
+            return self.sigil(pieces, at);
+        }
+        pieces.literal(Cow::Borrowed(&self.text[at..at + 2]), TextRange::new(at as u32, at as u32 + 2));
+        Ok(at + 2)
     }
 
     /// Reads what a `$` or `%` in literal text begins; gives where the literal text goes on.
