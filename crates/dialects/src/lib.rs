@@ -1,1 +1,26 @@
-//! (to come)
+//! One module per dialect: source text to evaluated resources. This crate knows no rule.
+
+pub mod limits;
+mod memory;
+pub mod paths;
+pub mod terraform;
+
+pub use memory::MemoryTree;
+
+use std::sync::Arc;
+
+/// What a dialect may read. Paths are relative to the trust root, with `/` between the parts and already normalised;
+/// an implementation never leaves the root, also not through a symbolic link.
+pub trait Tree: Sync {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// Says in one sentence why the file can't be read.
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, String>;
+
+    /// The names of the entries of a directory, sorted; empty if it can't be read.
+    fn list(&self, directory: &str) -> Vec<String>;
+
+    /// Whether there is a directory of that path.
+    fn is_directory(&self, path: &str) -> bool;
+}

@@ -38,10 +38,15 @@ impl ResourceGraph {
     /// Finds all links between the resources.
     pub fn new(resources: Vec<Resource>) -> Self {
         let mut by_address: HashMap<&str, ResourceId> = HashMap::new();
-        let mut by_block: HashMap<&str, Vec<ResourceId>> = HashMap::new();
+        let mut by_block: HashMap<String, Vec<ResourceId>> = HashMap::new();
         for (id, resource) in resources.iter().enumerate() {
             by_address.insert(&resource.address, id);
-            by_block.entry(without_instance_key(&resource.address)).or_default().push(id);
+            let block = without_instance_key(&resource.address);
+            let declared = without_keys(&resource.address);
+            if block != declared {
+                by_block.entry(block.to_owned()).or_default().push(id);
+            }
+            by_block.entry(declared).or_default().push(id);
         }
         let mut links = Vec::new();
         for (from, resource) in resources.iter().enumerate() {
@@ -53,7 +58,10 @@ impl ResourceGraph {
                 let targets = match by_address.get(&*address) {
                     Some(id) => std::slice::from_ref(id),
                     // A reference that names no instance (or one that isn't known) concerns all of them.
-                    None => by_block.get(without_instance_key(&address)).map_or(&[][..], Vec::as_slice),
+                    None => {
+                        let block = by_block.get(without_instance_key(&address));
+                        block.or_else(|| by_block.get(&without_keys(&address))).map_or(&[][..], Vec::as_slice)
+                    }
                 };
                 for &to in targets.iter().filter(|&&to| to != from) {
                     links.push(Link { from, to, path: path.clone(), attribute: attribute.clone() });
@@ -106,6 +114,23 @@ fn without_instance_key(address: &str) -> &str {
         }
     }
     open.map_or(address, |at| &address[..at])
+}
+
+/// `module.a["x"].aws_s3_bucket.b[0]` without any key: the declaration, whichever instance is meant.
+fn without_keys(address: &str) -> String {
+    let (mut result, mut depth, mut quoted, mut escaped) = (String::with_capacity(address.len()), 0_u32, false, false);
+    for character in address.chars() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '[' if !quoted => depth += 1,
+            ']' if !quoted => depth = depth.saturating_sub(1),
+            _ if depth == 0 => result.push(character),
+            _ => {}
+        }
+    }
+    result
 }
 
 fn collect_references(value: &Value, path: &mut String, found: &mut Vec<(Arc<str>, Arc<str>, Arc<str>)>) {

@@ -1,0 +1,22 @@
+//! All limits of evaluation. What runs into one ends as unknown with the reason `budget`, never as a hang.
+
+/// Units of work a root module may cost: about one per expression evaluated, per element made, per 64 bytes of text.
+pub const FUEL_PER_ROOT: u64 = 50_000_000;
+/// How deep expressions and references may nest before the value counts as unknown.
+pub const EXPRESSION_DEPTH: u32 = 1_000;
+/// Instances that one `count` or `for_each` may make.
+pub const INSTANCES_PER_BLOCK: usize = 10_000;
+/// Instances of all modules of a root together.
+pub const MODULE_INSTANCES_PER_ROOT: usize = 20_000;
+/// Modules nested within each other.
+pub const MODULE_DEPTH: usize = 32;
+/// Resources of a root together.
+pub const RESOURCES_PER_ROOT: usize = 200_000;
+/// Elements of a `dynamic` block.
+pub const DYNAMIC_BLOCKS: usize = 10_000;
+/// Values that an unknown may be one of, before they are forgotten.
+pub const CANDIDATES: usize = 8;
+/// The longest text an expression may make, in bytes.
+pub const TEXT_BYTES: usize = 8 << 20;
+/// The largest file that functions such as `file` read, in bytes.
+pub const FILE_BYTES: usize = 8 << 20;
