@@ -1,1 +1,54 @@
-fn main() {}
+//! One command for everything that CI does: `cargo xtask <command>`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer's terminal")]
+
+mod bench;
+mod check;
+mod corpora;
+mod dist;
+mod process;
+mod soak;
+mod test;
+mod tools;
+mod wall;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  test             everything that must pass: unit, integration, property and documentation tests
+  check            test, then format, clippy, docs, licences and duplicates of dependencies, the wall
+  wall             proves that the `keyblind` program can't reach a network, on the graph and on the finished program
+  bench            speed and memory beside Checkov and Trivy on the same folders in the same run
+                   (needs KEYBLIND_CORPORA=DIR with the repositories that docs/performance.md names)
+  soak [MINUTES]   fuzzing and large corpora; figures go to docs/evidence/
+  dist             a static program, checksums, a bill of materials and a Python wheel, in dist/
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["test"] => test::run(),
+        ["check"] => check::run(),
+        ["wall"] => wall::run(),
+        ["bench"] => bench::run(),
+        ["soak"] => soak::run(10),
+        ["soak", minutes] => match minutes.parse() {
+            Ok(minutes) => soak::run(minutes),
+            Err(_) => Err(anyhow::anyhow!("`{minutes}` is no number of minutes")),
+        },
+        ["dist"] => dist::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        [unknown, ..] => Err(anyhow::anyhow!("there is no command `{unknown}`\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Everything that must pass.
+
+use anyhow::Result;
+
+use crate::process;
+
+/// Runs all tests of the workspace, documentation tests included. Peers that a test compares with and that aren't on the
+/// machine (Terraform) are replaced by checked-in goldens, which were made with them.
+pub(crate) fn run() -> Result<()> {
+    process::run("cargo", &["test", "--workspace", "--locked"])
+}

