@@ -53,8 +53,8 @@ pub fn read_folder(folder: &Path) -> FolderRules {
     found
 }
 
-/// Reads rules and families given as (path, text).
-pub(crate) fn read_texts(texts: &[(String, String)]) -> (Vec<Rule>, Vec<RuleError>) {
+/// Reads rules and families given as (path, text), paths relative to the folder of rules.
+pub fn read_texts(texts: &[(String, String)]) -> (Vec<Rule>, Vec<RuleError>) {
     let mut families = Families::default();
     let (mut rules, mut errors) = (Vec::new(), Vec::new());
     for (path, text) in texts {

@@ -22,7 +22,7 @@ pub use compiled::{CompiledError, CompiledRules, RuleHead, compile};
 pub use condition::{Condition, Direction, Linked, Ports, Quantifier};
 pub use decision::{Case, Decision, Outcome, Ruling};
 pub use error::RuleError;
-pub use folder::{FolderRules, read_folder};
+pub use folder::{FolderRules, read_folder, read_texts};
 pub use literal::Literal;
 pub use matcher::{CidrTest, Kind, Matcher, Missing, Test};
 pub use nearest::nearest;

@@ -26,7 +26,7 @@ pub enum Literal {
 impl Literal {
     /// What a plain scalar of YAML's core schema stands for. Numbers with leading zeros stay texts: they are file modes or
     /// account ids, and `0644` isn't 644.
-    pub(crate) fn from_plain(text: &str) -> Self {
+    pub fn from_plain(text: &str) -> Self {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => return Self::Null,
             "true" | "True" | "TRUE" => return Self::Bool(true),

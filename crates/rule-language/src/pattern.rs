@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use regex::Regex;
+use regex_syntax::hir::{Look, LookSet};
 use serde::{Deserialize, Serialize};
 
 /// The largest automaton that a rule's regular expression may need.
@@ -84,6 +85,20 @@ impl Expression {
             other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
         })?;
         Ok(Self { text: text.into(), fold, compiled: OnceLock::new() })
+    }
+
+    /// Whether it asks nothing of what stands around a match: found in a part, it is found in the whole.
+    pub fn is_free_of_edges(&self) -> bool {
+        self.edges().is_some_and(|edges| edges.is_empty())
+    }
+
+    /// Whether all that it asks of what stands around a match is that it is the text's start.
+    pub fn asks_only_for_the_start(&self) -> bool {
+        self.edges().is_some_and(|edges| edges.iter().all(|edge| edge == Look::Start))
+    }
+
+    fn edges(&self) -> Option<LookSet> {
+        Some(regex_syntax::parse(&self.text).ok()?.properties().look_set())
     }
 
     /// The compiled expression. `None` can only come from a table that wasn't made by this crate.

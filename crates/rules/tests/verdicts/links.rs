@@ -1,0 +1,94 @@
+//! Connected resources.
+
+use keyblind_resource::Resource;
+use serde_json::{Value as Json, json};
+
+use crate::support::{judgements, resource, table, word};
+
+const COMPANION: &str = "resources: bucket
+pass:
+  linked:
+    to: access_block
+    by: bucket
+    match: {bucket: bucket}
+    where: {on: true}";
+
+fn verdict_of_first(decision: &str, resources: Vec<Resource>) -> &'static str {
+    let (_, found) = judgements(&table(decision), resources);
+    word(&found.iter().find(|judgement| judgement.resource == 0).expect("a judgement").verdict)
+}
+
+fn bucket() -> Resource {
+    resource("bucket.a", &json!({"bucket": "my-bucket"}))
+}
+
+fn block(bucket: &Json, on: &Json) -> Resource {
+    resource("access_block.a", &json!({"bucket": bucket, "on": on}))
+}
+
+#[test]
+fn a_companion_is_found_by_reference_or_by_name() {
+    let reference = json!({"$unknown": {"of": "bucket.a.id"}});
+    for (companion, expected) in [
+        (block(&reference, &json!(true)), "pass"),
+        (block(&reference, &json!(false)), "fail"),
+        (block(&reference, &json!({"$unknown": true})), "unknown"),
+        (block(&json!("my-bucket"), &json!(true)), "pass"),
+        (block(&json!("other"), &json!(true)), "fail"),
+        (block(&json!({"$unknown": true}), &json!(true)), "unknown"),
+        (block(&json!({"$unknown": true}), &json!(false)), "fail"),
+        (block(&json!({"$unknown": {"of": "bucket.b.id"}}), &json!(true)), "fail"),
+        (block(&json!({"$unknown": ["other-", null]}), &json!(true)), "fail"),
+    ] {
+        let body = companion.body.clone();
+        assert_eq!(verdict_of_first(COMPANION, vec![bucket(), companion]), expected, "{body:?}");
+    }
+    assert_eq!(verdict_of_first(COMPANION, vec![bucket()]), "fail");
+}
+
+#[test]
+fn direction_and_place_of_the_reference_count() {
+    let from = |path: &str| resource("other.o", &json!({path: {"$unknown": {"of": "bucket.a.id"}}}));
+    let decision = |options: &str| format!("resources: bucket\npass: {{linked: {{to: other{options}}}}}");
+    assert_eq!(verdict_of_first(&decision(""), vec![bucket(), from("x")]), "pass");
+    assert_eq!(verdict_of_first(&decision(", by: x"), vec![bucket(), from("x")]), "pass");
+    assert_eq!(verdict_of_first(&decision(", by: x"), vec![bucket(), from("y")]), "fail");
+    assert_eq!(verdict_of_first(&decision(", by: x"), vec![bucket(), from("xx")]), "fail");
+    assert_eq!(verdict_of_first(&decision(", direction: in"), vec![bucket(), from("x")]), "pass");
+    assert_eq!(verdict_of_first(&decision(", direction: out"), vec![bucket(), from("x")]), "fail");
+}
+
+#[test]
+fn links_nest_and_scopes_see_across() {
+    let resources = || {
+        vec![
+            resource("bucket.a", &json!({"owner": "me"})),
+            resource("middle.m", &json!({"bucket": {"$unknown": {"of": "bucket.a.id"}}, "owner": "me"})),
+            resource("end.e", &json!({"middle": {"$unknown": {"of": "middle.m.id"}}, "good": true})),
+        ]
+    };
+    let nested = "resources: bucket\npass: {linked: {to: middle, where: {owner: {equals-path: ^.owner}, linked: {to: end, where: {good: true, $type: end}}}}}";
+    assert_eq!(verdict_of_first(nested, resources()), "pass");
+    assert_eq!(verdict_of_first(&nested.replace("good: true", "good: false"), resources()), "fail");
+}
+
+#[test]
+fn presence_is_asked_of_the_whole_module() {
+    let decision = "resources: bucket\nfail: {not: {present: {resource: 'tr*', where: {on: true}}}}";
+    let trail = |on: Json| resource("trail.t", &json!({ "on": on }));
+    assert_eq!(verdict_of_first(decision, vec![bucket(), trail(json!(true))]), "pass");
+    assert_eq!(verdict_of_first(decision, vec![bucket(), trail(json!(false))]), "fail");
+    assert_eq!(verdict_of_first(decision, vec![bucket()]), "fail");
+    assert_eq!(verdict_of_first(decision, vec![bucket(), trail(json!({"$unknown": true}))]), "unknown");
+}
+
+#[test]
+fn references_tell_what_a_value_was_made_from() {
+    let decision = "resources: bucket\nfail: {a: {refers-to: other}}";
+    let of = |a: Json| vec![resource("bucket.a", &json!({ "a": a }))];
+    assert_eq!(verdict_of_first(decision, of(json!({"$unknown": {"of": "other.x.id"}}))), "fail");
+    assert_eq!(verdict_of_first(decision, of(json!([{"$unknown": {"of": "module.m.other.x.id"}}]))), "fail");
+    assert_eq!(verdict_of_first(decision, of(json!({"$unknown": {"of": "third.x.id"}}))), "pass");
+    assert_eq!(verdict_of_first(decision, of(json!("text"))), "pass");
+    assert_eq!(verdict_of_first(decision, of(json!({"$unknown": true}))), "unknown");
+}
