@@ -291,10 +291,6 @@ fn references_in(node: &Node, found: &mut Vec<Arc<str>>, depth: usize) {
 }
 
 /// An address without any instance keys.
-fn without_keys(address: &str) -> String {
-    strip_keys(address)
-}
-
 fn strip_keys(name: &str) -> String {
     let (mut result, mut depth, mut quoted, mut escaped) = (String::with_capacity(name.len()), 0_u32, false, false);
     for character in name.chars() {

@@ -1,0 +1,6 @@
+from_file = "file"
+from_auto = "file"
+typed = {
+  a = "1"
+  b = 2
+}
