@@ -1,1 +1,27 @@
-//! (to come)
+//! The one pipeline that the command line, editors and agents call: walk, read, evaluate, judge, in parallel.
+//!
+//! What is judged is the path given; what may be read is the trust root. Nothing is silently left out: what isn't looked
+//! at is counted, and what can't be read is a diagnostic.
+
+pub mod config;
+mod fingerprint;
+mod judged;
+mod kind;
+pub mod limits;
+mod merge;
+mod outcome;
+mod outline;
+mod pipeline;
+mod place;
+mod read;
+mod selection;
+mod target;
+mod tree;
+mod walk;
+
+pub use merge::baseline_entries;
+pub use outcome::{Cause, Files, Proof, RuleCard, ScanReport, ScanResult, Status, Summary, SuppressedBy, Suppression, Timings, Verdicts};
+pub use pipeline::{InputSet, Keep, Progress, Request, card, scan};
+pub use place::Places;
+pub use selection::{Choice, UnknownRule, choose, rules_named};
+pub use target::{Target, TargetError, Targets};

@@ -1,0 +1,146 @@
+//! Judges the resources of one root module, template or plan.
+
+use std::sync::Arc;
+
+use keyblind_resource::{Resource, ResourceGraph};
+use keyblind_rules::suppressions::{Subject, Suppressions};
+use keyblind_rules::{Evidence, Failure, Judgement, RuleTable, Selection, Verdict, judge};
+use keyblind_syntax::{Diagnostic, Site};
+
+use crate::fingerprint;
+use crate::merge::{Counted, Rank};
+use crate::outcome::{Cause, Proof, ScanResult, Status, SuppressedBy, Suppression};
+use crate::pipeline::Keep;
+
+/// What judging goes by.
+pub(crate) struct Judging<'a> {
+    pub(crate) table: &'a RuleTable,
+    pub(crate) selection: &'a Selection,
+    pub(crate) directives: &'a Suppressions,
+    pub(crate) keep: Keep,
+}
+
+/// What one root module came to.
+#[derive(Default)]
+pub(crate) struct Judged {
+    /// Every verdict, also those of which only the number is wanted.
+    pub(crate) verdicts: Vec<Counted>,
+    /// The resources that were judged.
+    pub(crate) resources: Vec<(Arc<str>, Site)>,
+    /// What could not be evaluated.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl Judging<'_> {
+    /// Judges all resources whose head is `wanted`.
+    pub(crate) fn judge(&self, graph: &ResourceGraph, root: &Arc<str>, wanted: &dyn Fn(Site) -> bool) -> Judged {
+        let judgements = judge(self.table, self.selection, graph);
+        let is_wanted: Vec<bool> = graph.resources.iter().map(|resource| wanted(resource.header)).collect();
+        let verdicts =
+            judgements.into_iter().filter(|judgement| is_wanted[judgement.resource]).map(|judgement| self.counted(judgement, graph, root));
+        let resources = graph.resources.iter().zip(&is_wanted).filter(|(_, wanted)| **wanted);
+        Judged {
+            verdicts: verdicts.collect(),
+            resources: resources.map(|(resource, _)| (resource.address.clone(), resource.header)).collect(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    fn counted(&self, judgement: Judgement, graph: &ResourceGraph, root: &Arc<str>) -> Counted {
+        let resource = &graph.resources[judgement.resource];
+        let meta = self.table.meta(judgement.rule);
+        let result = |status, evidence: Vec<Proof>, site: Option<Site>, message: String| {
+            Box::new(ScanResult {
+                rule: judgement.rule.0 as usize,
+                status,
+                dialect: resource.dialect,
+                address: resource.address.clone(),
+                label: resource.label(),
+                header: resource.header,
+                site: site.unwrap_or(resource.header),
+                calls: resource.calls.clone(),
+                root: root.clone(),
+                message,
+                evidence,
+                fingerprint: String::new(),
+            })
+        };
+        let (rank, word, result) = match judgement.verdict {
+            Verdict::NotApplicable => (Rank::NotApplicable, "", None),
+            Verdict::Pass => {
+                let kept = self.keep.passed.then(|| result(Status::Passed, Vec::new(), None, meta.title.to_string()));
+                (Rank::Passed, "", kept)
+            }
+            Verdict::Unknown(causes) => {
+                let code = causes.first().map_or("unknown", |cause| cause.reason.code());
+                let site = causes.iter().filter(|cause| cause.resource.is_none()).find_map(|cause| cause.site);
+                match self.silenced(&meta.id, resource, &[site.unwrap_or(resource.header)]) {
+                    Some(suppression) => {
+                        let word = suppression.by.name();
+                        (Rank::Suppressed, word, Some(result(Status::Suppressed(suppression), Vec::new(), site, meta.title.to_string())))
+                    }
+                    None => {
+                        let causes =
+                            causes.into_iter().map(|cause| Cause { path: cause.path, reason: cause.reason, site: cause.site }).collect();
+                        let kept = self.keep.unknown.then(|| result(Status::Unknown(causes), Vec::new(), site, meta.title.to_string()));
+                        (Rank::Unknown, code, kept)
+                    }
+                }
+            }
+            Verdict::Fail(Failure { message, evidence }) => {
+                let site = primary(&evidence).and_then(|evidence| evidence.site);
+                let suppression = self.silenced(&meta.id, resource, &sites(&evidence, resource));
+                let proofs = evidence.into_iter().map(|evidence| proof(evidence, &meta.id, resource, graph)).collect();
+                match suppression {
+                    Some(suppression) => {
+                        (Rank::Suppressed, suppression.by.name(), Some(result(Status::Suppressed(suppression), proofs, site, message)))
+                    }
+                    None => (Rank::Failed, "", Some(result(Status::Failed, proofs, site, message))),
+                }
+            }
+        };
+        Counted { rule: judgement.rule, address: resource.address.clone(), header: resource.header, rank, word, result }
+    }
+
+    fn silenced(&self, rule: &str, resource: &Resource, sites: &[Site]) -> Option<Suppression> {
+        if self.directives.is_empty() {
+            return None;
+        }
+        let silenced = self.directives.find(Subject { rule, resource, sites })?;
+        let by = SuppressedBy::Directive { form: silenced.form, site: silenced.site };
+        Some(Suppression { by, reason: silenced.reason, until: silenced.until })
+    }
+}
+
+/// The evidence that a finding points at: the first that lies in the resource itself.
+fn primary(evidence: &[Evidence]) -> Option<&Evidence> {
+    evidence.iter().find(|evidence| evidence.resource.is_none() && evidence.site.is_some())
+}
+
+/// The places that directives must cover to silence the finding: where the fault is, once for each time that it is there
+/// (two open ports are two places; the protocol beside a port is none of its own).
+fn sites(evidence: &[Evidence], resource: &Resource) -> Vec<Site> {
+    let Some(first) = primary(evidence) else { return vec![resource.header] };
+    let path = fingerprint::normalised_path(&first.path);
+    let equal = evidence.iter().filter(|other| other.resource.is_none() && fingerprint::normalised_path(&other.path) == path);
+    equal.filter_map(|other| other.site).collect()
+}
+
+fn proof(evidence: Evidence, rule: &str, resource: &Resource, graph: &ResourceGraph) -> Proof {
+    let other = evidence.resource.map(|id| graph.resources[id].address.clone());
+    let path = match &other {
+        Some(other) => format!("{}:{}", fingerprint::without_numbers(other), evidence.path),
+        None => evidence.path.clone(),
+    };
+    let fingerprint = fingerprint::fault(rule, &resource.address, &path, evidence.value.as_deref());
+    Proof {
+        path: evidence.path,
+        resource: other,
+        value: evidence.value,
+        missing: evidence.missing,
+        expected: evidence.expected,
+        site: evidence.site,
+        origin: evidence.origin,
+        fingerprint,
+    }
+}

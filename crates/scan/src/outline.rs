@@ -1,0 +1,50 @@
+//! The outline of an HCL file, for directives: where its comments, blocks, attributes and elements lie.
+
+use keyblind_rules::suppressions::{Outline, Region, RegionKind};
+use keyblind_syntax::TextRange;
+use keyblind_syntax::hcl::ast::{Body, Expr, ExprKind, Item};
+use keyblind_syntax::hcl::{self, Comment};
+
+/// Outlines a text in native syntax. The parser bounds how deep it is.
+pub(crate) fn of_hcl(text: &str) -> Outline {
+    let file = hcl::parse(text);
+    Outline { comments: file.comments.iter().map(|Comment { range }| *range).collect(), regions: of_body(&file.body) }
+}
+
+fn of_body(body: &Body) -> Vec<Region> {
+    let region = |item: &Item| match item {
+        Item::Attribute(attribute) => attribute_region(attribute.range, &attribute.value),
+        Item::Block(block) => Region { range: block.range, kind: RegionKind::Block, children: of_body(&block.body) },
+    };
+    body.items.iter().map(region).collect()
+}
+
+fn attribute_region(range: TextRange, value: &Expr) -> Region {
+    let children = match &value.kind {
+        ExprKind::Tuple(items) => items.iter().map(|item| attribute_region(item.range, item)).collect(),
+        ExprKind::Object(entries) => entries.iter().map(|entry| attribute_region(entry.range, &entry.value)).collect(),
+        ExprKind::Paren(inner) => vec![attribute_region(inner.range, inner)],
+        ExprKind::Call { arguments, .. } => arguments.iter().map(|argument| attribute_region(argument.range, argument)).collect(),
+        _ => Vec::new(),
+    };
+    Region { range, kind: RegionKind::Attribute, children }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_of_lists_and_objects_are_regions() {
+        let text = "resource \"a\" \"b\" {\n  policy = jsonencode({\n    one = 1 # x\n    two = [\n      2,\n    ]\n  })\n}\n";
+        let outline = of_hcl(text);
+        assert_eq!(outline.comments.len(), 1);
+        let mut found = Vec::new();
+        let mut open: Vec<&Region> = outline.regions.iter().collect();
+        while let Some(region) = open.pop() {
+            found.push(&text[region.range.as_usize()]);
+            open.extend(&region.children);
+        }
+        assert!(found.contains(&"one = 1") && found.contains(&"2"), "{found:?}");
+    }
+}

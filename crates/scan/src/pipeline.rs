@@ -1,0 +1,278 @@
+//! The one way: walk, read, evaluate, judge, fold suppressions and baseline in.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use globset::GlobSet;
+use keyblind_dialects::terraform::{self, Inputs, Project, Root};
+use keyblind_resource::ResourceGraph;
+use keyblind_rule_language::Severity;
+use keyblind_rules::baseline::Baseline;
+use keyblind_rules::suppressions::{Date, Policy, Suppressions, may_hold_directives};
+use keyblind_rules::{RuleId, RuleTable, Selection};
+use keyblind_syntax::{Diagnostic, FileId, Level, Site, SourceFile, SourceMap};
+use rayon::prelude::*;
+
+use crate::judged::{self, Judged};
+use crate::merge;
+use crate::outcome::{RuleCard, ScanReport, Summary, Timings};
+use crate::outline;
+use crate::read::{self, Input, Only};
+use crate::selection::TableNames;
+use crate::target::{Target, Targets};
+use crate::tree::DiskTree;
+
+/// Everything that decides what a scan finds.
+#[derive(Debug)]
+pub struct Request {
+    /// What to judge.
+    pub targets: Targets,
+    /// The text of the target that is one ([`Target::Text`]).
+    pub text: Option<Vec<u8>>,
+    /// Which rules.
+    pub selection: Selection,
+    /// Severities that differ from the rules' own.
+    pub severities: HashMap<RuleId, Severity>,
+    /// Values for variables, for every root module.
+    pub inputs: Inputs,
+    /// Further values for single root modules: a module with several entries is judged once with each.
+    pub input_sets: Vec<InputSet>,
+    /// Globs over paths relative to the trust root that are not judged.
+    pub exclude: GlobSet,
+    /// What may silence a finding; nothing may, without it.
+    pub policy: Option<Policy>,
+    /// Faults that don't count.
+    pub baseline: Option<Baseline>,
+    /// The day on which the scan takes place.
+    pub today: Date,
+    /// Which results are kept beside failures and suppressed ones.
+    pub keep: Keep,
+}
+
+/// One set of values for one root module.
+#[derive(Clone, Debug)]
+pub struct InputSet {
+    /// The module's directory, relative to the trust root.
+    pub directory: String,
+    /// The values.
+    pub inputs: Inputs,
+}
+
+/// Which results are kept beside failures and suppressed ones. All are counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keep {
+    /// Passes.
+    pub passed: bool,
+    /// Unknown ones.
+    pub unknown: bool,
+}
+
+/// How far a scan is.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress {
+    /// Looking for files.
+    Walking,
+    /// Parsing so many files.
+    Parsing {
+        /// How many.
+        files: usize,
+    },
+    /// Evaluating and judging.
+    Judging {
+        /// How many root modules are done.
+        done: usize,
+        /// Of so many.
+        of: usize,
+    },
+}
+
+/// One thing to evaluate by itself.
+enum Job {
+    Root { root: Root, inputs: Inputs },
+    Plan { file: FileId },
+}
+
+/// Scans. What can't be read or evaluated is in the report's diagnostics; the rest is judged all the same.
+pub fn scan(table: &RuleTable, request: Request, progress: &(dyn Fn(Progress) + Sync)) -> ScanReport {
+    let started = Instant::now();
+    progress(Progress::Walking);
+    let tree = tree_of(&request);
+    let mut input = read::read(&request.targets.paths, &tree, &request.exclude);
+    let walk = started.elapsed();
+
+    progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() });
+    let mut sources = SourceMap::default();
+    let project = Project::parse(std::mem::take(&mut input.terraform), &tree, &mut sources);
+    let mut diagnostics = std::mem::take(&mut input.diagnostics);
+    diagnostics.extend(project.diagnostics().iter().cloned());
+    let mut jobs = root_jobs(&project, &request, &mut diagnostics);
+    let directives = match &request.policy {
+        Some(policy) => read_directives(table, policy, &sources, &mut diagnostics),
+        None => Suppressions::default(),
+    };
+    jobs.extend(plan_jobs(&mut input, &mut sources));
+    let parse = started.elapsed() - walk;
+
+    let (done, of) = (AtomicUsize::new(0), jobs.len());
+    progress(Progress::Judging { done: 0, of });
+    let judging = judged::Judging { table, selection: &request.selection, directives: &directives, keep: request.keep };
+    let judged: Vec<Judged> = jobs
+        .into_par_iter()
+        .map(|job| {
+            let judged = run(&job, &project, &tree, &judging, &sources, input.only.as_ref());
+            progress(Progress::Judging { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
+            judged
+        })
+        .collect();
+    let mut resources = BTreeSet::new();
+    let mut verdicts = Vec::new();
+    for judged in judged {
+        verdicts.extend(judged.verdicts);
+        diagnostics.extend(judged.diagnostics);
+        resources.extend(judged.resources);
+    }
+    let mut summary = Summary {
+        rules: request.selection.len() as u64,
+        resources: resources.len() as u64,
+        roots: of as u64,
+        files: input.files,
+        ..Summary::default()
+    };
+    let severity = |rule: RuleId| request.severities.get(&rule).copied().unwrap_or_else(|| table.meta(rule).severity);
+    let folding =
+        merge::Folding { table, sources: &sources, severity: &severity, baseline: request.baseline.as_ref(), today: request.today };
+    let merged = merge::merge(verdicts, &folding, &mut summary);
+    let rules = merged.rules.iter().map(|&rule| card(table, rule, severity(rule))).collect();
+    let diagnostics = settle(diagnostics, &sources, &mut summary);
+    let judge = started.elapsed() - walk - parse;
+    let timings = Timings { walk, parse, judge };
+    ScanReport { sources, places: request.targets.places, rules, results: merged.results, diagnostics, summary, timings }
+}
+
+/// A rule as reports show it.
+pub fn card(table: &RuleTable, rule: RuleId, severity: Severity) -> RuleCard {
+    let (meta, docs) = (table.meta(rule), table.docs(rule));
+    let texts = |texts: &[Box<str>]| texts.iter().map(ToString::to_string).collect();
+    RuleCard {
+        id: meta.id.as_ref().into(),
+        title: meta.title.to_string(),
+        severity,
+        confidence: meta.confidence,
+        persona: meta.persona,
+        aliases: texts(&meta.aliases),
+        related: texts(&meta.related),
+        controls: docs.controls.clone(),
+        why: docs.why.to_string(),
+        fix: docs.fix.to_string(),
+        references: texts(&docs.references),
+    }
+}
+
+fn tree_of(request: &Request) -> DiskTree {
+    let mut tree = DiskTree::new(request.targets.root.clone());
+    if let Some(text) = &request.text {
+        for target in &request.targets.paths {
+            if let Target::Text(path) = target {
+                tree.overlay(path, text.as_slice());
+            }
+        }
+    }
+    tree
+}
+
+/// Each root module with each set of values that it is to be judged with.
+fn root_jobs(project: &Project, request: &Request, diagnostics: &mut Vec<Diagnostic>) -> Vec<Job> {
+    let mut sets: BTreeMap<&str, Vec<&InputSet>> = BTreeMap::new();
+    for set in &request.input_sets {
+        sets.entry(&set.directory).or_default().push(set);
+    }
+    let mut jobs = Vec::new();
+    for root in project.roots() {
+        // What the command line says is stronger than what the configuration says.
+        let with = |set: &Inputs| Inputs {
+            variables: set.variables.iter().chain(&request.inputs.variables).cloned().collect(),
+            var_files: set.var_files.iter().chain(&request.inputs.var_files).cloned().collect(),
+        };
+        match sets.remove(&*root.directory) {
+            Some(own) => jobs.extend(own.iter().map(|set| Job::Root { root: root.clone(), inputs: with(&set.inputs) })),
+            None => jobs.push(Job::Root { root: root.clone(), inputs: request.inputs.clone() }),
+        }
+    }
+    let scanned_whole = request.targets.paths.iter().any(|target| matches!(target, Target::Directory(path) if path.is_empty()));
+    for directory in sets.keys().filter(|_| scanned_whole) {
+        let message = "the configuration gives values for this root module, but it is none".to_owned();
+        diagnostics.push(Diagnostic {
+            level: Level::Note,
+            code: "unknown-root-module",
+            message,
+            help: Some("mend its `path` in `[[terraform.root]]`".to_owned()),
+            site: None,
+            path: Some((*directory).to_owned()),
+        });
+    }
+    jobs
+}
+
+fn plan_jobs(input: &mut Input, sources: &mut SourceMap) -> Vec<Job> {
+    let plans = std::mem::take(&mut input.plans);
+    plans.into_iter().map(|(path, text)| Job::Plan { file: sources.add(SourceFile::new(path, text)) }).collect()
+}
+
+fn read_directives(table: &RuleTable, policy: &Policy, sources: &SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Suppressions {
+    let candidates: Vec<(FileId, &SourceFile)> =
+        sources.iter().filter(|(_, file)| !file.path.ends_with(".json") && may_hold_directives(&file.text)).collect();
+    let outlined: Vec<_> = candidates.into_par_iter().map(|(id, file)| (id, file, outline::of_hcl(&file.text))).collect();
+    let mut suppressions = Suppressions::default();
+    for (id, file, outline) in outlined {
+        diagnostics.extend(suppressions.collect(id, file, &outline, &TableNames(table), policy));
+    }
+    suppressions
+}
+
+/// Evaluates and judges one job. Should the evaluator itself be at fault, that costs this job, and it is said.
+fn run(job: &Job, project: &Project, tree: &DiskTree, judging: &judged::Judging<'_>, sources: &SourceMap, only: Option<&Only>) -> Judged {
+    let place = match job {
+        Job::Root { root, .. } => root.directory.clone(),
+        Job::Plan { file } => sources.file(*file).path.clone(),
+    };
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let evaluation = match job {
+            Job::Root { root, inputs } => project.evaluate(root, inputs, tree),
+            Job::Plan { file } => match terraform::plan::read(*file, &sources.file(*file).text) {
+                Ok(evaluation) => evaluation,
+                Err(diagnostic) => return Judged { diagnostics: vec![diagnostic], ..Judged::default() },
+            },
+        };
+        let graph = ResourceGraph::new(evaluation.resources);
+        let wanted = |site: Site| only.is_none_or(|only| only.includes(&sources.file(site.file).path));
+        let mut judged = judging.judge(&graph, &place, &wanted);
+        judged.diagnostics.extend(evaluation.diagnostics);
+        judged
+    }));
+    attempt.unwrap_or_else(|_| {
+        let diagnostic = Diagnostic::unread("internal-error", &*place, "an error in Keyblind itself: nothing in here was judged")
+            .with_help("please report it, with the configuration if you can share it");
+        Judged { diagnostics: vec![diagnostic], ..Judged::default() }
+    })
+}
+
+/// Puts diagnostics in the order of their places, each once, and counts what they cost.
+fn settle(diagnostics: Vec<Diagnostic>, sources: &SourceMap, summary: &mut Summary) -> Vec<Diagnostic> {
+    let mut once: Vec<Diagnostic> = diagnostics.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    once.sort_by_cached_key(|diagnostic| {
+        let path =
+            diagnostic.site.map_or_else(|| diagnostic.path.clone().unwrap_or_default(), |site| sources.file(site.file).path.to_string());
+        (path, diagnostic.site.map_or(0, |site| site.range.start))
+    });
+    for diagnostic in &once {
+        summary.incomplete |= diagnostic.level == Level::Incomplete;
+        if diagnostic.code == "module-not-installed" {
+            // The message ends with the module's source in parentheses.
+            let source = diagnostic.message.rsplit_once(" (").map_or(&*diagnostic.message, |(_, source)| source.trim_end_matches(')'));
+            *summary.missing_modules.entry(source.to_owned()).or_default() += 1;
+        }
+    }
+    once
+}

@@ -1,0 +1,159 @@
+//! From targets to texts: walks, reads side by side, and tells plans from other JSON.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use globset::GlobSet;
+use keyblind_dialects::{Tree, paths, terraform};
+use keyblind_syntax::Diagnostic;
+use rayon::prelude::*;
+
+use crate::kind::FileKind;
+use crate::limits;
+use crate::outcome::Files;
+use crate::target::Target;
+use crate::tree::DiskTree;
+use crate::walk;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    /// Terraform configuration: path and text, sorted by path.
+    pub(crate) terraform: Vec<(Arc<str>, Arc<str>)>,
+    /// Plans: path and text, sorted by path.
+    pub(crate) plans: Vec<(Arc<str>, Arc<str>)>,
+    /// If files were asked for by name: only what they hold is reported.
+    pub(crate) only: Option<Only>,
+    /// What became of the files.
+    pub(crate) files: Files,
+    /// What could not be read.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// The files and directories that were asked for, if single files are among them.
+#[derive(Debug, Default)]
+pub(crate) struct Only {
+    files: BTreeSet<String>,
+    directories: Vec<String>,
+}
+
+impl Only {
+    /// Whether the file was asked for.
+    pub(crate) fn includes(&self, path: &str) -> bool {
+        let beneath =
+            |directory: &String| directory.is_empty() || path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        self.files.contains(path) || self.directories.iter().any(beneath)
+    }
+}
+
+/// Finds and reads everything that the targets hold.
+pub(crate) fn read(targets: &[Target], tree: &DiskTree, exclude: &GlobSet) -> Input {
+    let mut input = Input::default();
+    let mut found = BTreeSet::new();
+    let mut only = Only::default();
+    for target in targets {
+        match target {
+            Target::Directory(directory) => {
+                let walked = walk::walk(tree.root(), &tree.root().join(directory), exclude);
+                found.extend(walked.files.into_iter().map(|file| (file.path, file.kind)));
+                input.diagnostics.extend(walked.diagnostics);
+                input.files.other += walked.other;
+                for (reason, paths) in walked.skipped {
+                    input.files.skipped.entry(reason).or_default().extend(paths);
+                }
+                only.directories.push(directory.clone());
+            }
+            Target::File(path) | Target::Text(path) => {
+                let kind = FileKind::of(path);
+                found.insert((path.clone(), kind));
+                // A module is judged as a whole: its other files are read as well.
+                if kind == FileKind::Terraform {
+                    let folder = paths::parent(path);
+                    let beside = tree.list(folder).into_iter().filter_map(|name| paths::join(folder, &name));
+                    found.extend(beside.filter(|path| terraform::is_configuration(path)).map(|path| (path, FileKind::Terraform)));
+                }
+                only.files.insert(path.clone());
+            }
+        }
+    }
+    for paths in input.files.skipped.values_mut() {
+        paths.sort();
+        paths.dedup();
+    }
+    input.only = (!only.files.is_empty()).then_some(only);
+    read_all(found, tree, &mut input);
+    input
+}
+
+/// What reading one file came to.
+enum Read {
+    Terraform(Arc<str>),
+    Plan(Arc<str>),
+    OtherJson,
+    Failed(Diagnostic),
+}
+
+fn read_all(found: BTreeSet<(String, FileKind)>, tree: &DiskTree, input: &mut Input) {
+    let mut wanted = Vec::new();
+    for (path, kind) in found {
+        match kind {
+            FileKind::Terraform | FileKind::Json => wanted.push((path, kind)),
+            // Modules read the values that they need.
+            FileKind::TerraformVariables => {}
+            FileKind::Unjudged(kind) => *input.files.unjudged.entry(kind).or_default() += 1,
+            FileKind::Other => input.files.other += 1,
+        }
+    }
+    let read: Vec<(String, Read)> = wanted
+        .into_par_iter()
+        .map(|(path, kind)| {
+            let read = if kind == FileKind::Terraform { read_terraform(&path, tree) } else { read_json(&path, tree) };
+            (path, read)
+        })
+        .collect();
+    for (path, read) in read {
+        match read {
+            Read::Terraform(text) => input.terraform.push((path.into(), text)),
+            Read::Plan(text) => input.plans.push((path.into(), text)),
+            Read::OtherJson => *input.files.unjudged.entry("json").or_default() += 1,
+            Read::Failed(diagnostic) => {
+                input.files.unread += 1;
+                input.diagnostics.push(diagnostic);
+            }
+        }
+    }
+    input.files.read = (input.terraform.len() + input.plans.len()) as u64;
+}
+
+fn read_terraform(path: &str, tree: &DiskTree) -> Read {
+    match tree.read(path).and_then(|bytes| text_of(&bytes)) {
+        Ok(text) => Read::Terraform(text),
+        Err(reason) => Read::Failed(Diagnostic::unread("unreadable-file", path, reason)),
+    }
+}
+
+/// Reads as much of a JSON file as it takes to tell that it's no plan.
+fn read_json(path: &str, tree: &DiskTree) -> Read {
+    let failed = |reason: String| Read::Failed(Diagnostic::unread("unreadable-file", path, reason));
+    let head = match tree.read_head(path, limits::PLAN_HEAD) {
+        Ok(head) => head,
+        Err(reason) => return failed(reason),
+    };
+    // A plan's members come in this order, or sorted by a person's tools.
+    let head = String::from_utf8_lossy(&head);
+    if !["\"format_version\"", "\"planned_values\"", "\"applyable\"", "\"configuration\""].iter().any(|name| head.contains(name)) {
+        return Read::OtherJson;
+    }
+    match tree.read_limited(path, limits::LARGEST_PLAN).and_then(|bytes| text_of(&bytes)) {
+        Ok(text) if terraform::plan::is_plan(&text) => Read::Plan(text),
+        Ok(_) => Read::OtherJson,
+        Err(reason) => failed(reason),
+    }
+}
+
+fn text_of(bytes: &[u8]) -> Result<Arc<str>, String> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.into()),
+        Err(error) => Err(format!("not UTF-8 behind byte {}", error.valid_up_to())),
+    }
+}

@@ -1,0 +1,180 @@
+//! The files that a scan may read: everything beneath the trust root, and nothing else.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keyblind_dialects::Tree;
+
+use crate::limits;
+
+/// A directory on disk. Symbolic links are followed as long as they stay in it.
+#[derive(Debug)]
+pub(crate) struct DiskTree {
+    root: PathBuf,
+    overlay: HashMap<String, Arc<[u8]>>,
+}
+
+impl DiskTree {
+    /// A tree of everything beneath `root`, which must be a canonical path.
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root, overlay: HashMap::new() }
+    }
+
+    /// Puts a text in the place of a file, also of one that doesn't exist (standard input).
+    pub(crate) fn overlay(&mut self, path: &str, text: impl Into<Arc<[u8]>>) {
+        self.overlay.insert(path.to_owned(), text.into());
+    }
+
+    /// The root.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The canonical place of a path, if it lies beneath the root.
+    fn resolve(&self, path: &str) -> Result<PathBuf, String> {
+        let plain =
+            !path.starts_with('/') && path.split('/').all(|part| part != ".." && part != "." && (path.is_empty() || !part.is_empty()));
+        if !plain || path.contains('\0') {
+            return Err("the path doesn't lie beneath the root".to_owned());
+        }
+        let resolved = self.root.join(path).canonicalize().map_err(|error| describe(&error))?;
+        if !resolved.starts_with(&self.root) {
+            return Err("a symbolic link leads out of the root".to_owned());
+        }
+        Ok(resolved)
+    }
+
+    /// Reads a file of at most `largest` bytes.
+    ///
+    /// # Errors
+    /// Says in one sentence why the file can't be read.
+    pub(crate) fn read_limited(&self, path: &str, largest: u64) -> Result<Arc<[u8]>, String> {
+        if let Some(bytes) = self.overlay.get(path) {
+            return Ok(bytes.clone());
+        }
+        let file = self.open(path)?;
+        let mut bytes = Vec::new();
+        file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| describe(&error))?;
+        if bytes.len() as u64 > largest {
+            return Err(format!("larger than {} MiB, which is the limit", largest / (1024 * 1024)));
+        }
+        Ok(bytes.into())
+    }
+
+    /// The first bytes of a file.
+    ///
+    /// # Errors
+    /// Says in one sentence why the file can't be read.
+    pub(crate) fn read_head(&self, path: &str, length: usize) -> Result<Vec<u8>, String> {
+        if let Some(bytes) = self.overlay.get(path) {
+            return Ok(bytes[..bytes.len().min(length)].to_vec());
+        }
+        let mut head = Vec::new();
+        self.open(path)?.take(length as u64).read_to_end(&mut head).map_err(|error| describe(&error))?;
+        Ok(head)
+    }
+
+    /// Opens what is a regular file: opening a pipe would wait for ever.
+    fn open(&self, path: &str) -> Result<File, String> {
+        let place = self.resolve(path)?;
+        if !place.metadata().map_err(|error| describe(&error))?.is_file() {
+            return Err("not a regular file".to_owned());
+        }
+        File::open(&place).map_err(|error| describe(&error))
+    }
+}
+
+impl Tree for DiskTree {
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, String> {
+        self.read_limited(path, limits::LARGEST_SOURCE)
+    }
+
+    fn list(&self, directory: &str) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .resolve(directory)
+            .ok()
+            .and_then(|place| place.read_dir().ok())
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        let beneath = |path: &str| -> Option<String> {
+            let rest = if directory.is_empty() { path } else { path.strip_prefix(directory)?.strip_prefix('/')? };
+            (!rest.contains('/')).then(|| rest.to_owned())
+        };
+        names.extend(self.overlay.keys().filter_map(|path| beneath(path)));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        self.resolve(path).is_ok_and(|place| place.is_dir())
+    }
+}
+
+/// An operating system's error without its number, beginning in lower case.
+pub(crate) fn describe(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> (tempfile::TempDir, DiskTree) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("repo/sub")).unwrap();
+        std::fs::write(root.join("repo/sub/a.tf"), "a").unwrap();
+        std::fs::write(root.join("outside.tf"), "secret").unwrap();
+        (directory, DiskTree::new(root.join("repo")))
+    }
+
+    #[test]
+    fn nothing_outside_the_root_is_read() {
+        let (directory, tree) = tree();
+        let root = directory.path();
+        std::os::unix::fs::symlink(root.join("outside.tf"), root.join("repo/link.tf")).unwrap();
+        std::os::unix::fs::symlink(root, root.join("repo/up")).unwrap();
+        std::os::unix::fs::symlink("sub/a.tf", root.join("repo/inside.tf")).unwrap();
+        assert_eq!(tree.read("sub/a.tf").as_deref(), Ok(&b"a"[..]));
+        assert_eq!(tree.read("inside.tf").as_deref(), Ok(&b"a"[..]));
+        let absolute = root.join("outside.tf").display().to_string();
+        for path in ["../outside.tf", "sub/../../outside.tf", "link.tf", "up/outside.tf", "./sub/a.tf", absolute.as_str(), "sub//a.tf"] {
+            assert!(tree.read(path).is_err(), "{path}");
+        }
+        assert!(tree.list("up").is_empty());
+        assert!(!tree.is_directory("up"));
+        assert!(tree.is_directory("sub"));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting() {
+        let (_directory, tree) = tree();
+        assert_eq!(tree.read("sub").unwrap_err(), "not a regular file");
+        assert_eq!(tree.read("none.tf").unwrap_err(), "no such file or directory");
+    }
+
+    #[test]
+    fn too_large_is_an_error_and_not_a_part() {
+        let (_directory, tree) = tree();
+        assert!(tree.read_limited("sub/a.tf", 0).is_err());
+        assert_eq!(tree.read_head("sub/a.tf", 100).as_deref(), Ok(&b"a"[..]));
+    }
+
+    #[test]
+    fn an_overlay_takes_the_place_of_a_file() {
+        let (_directory, mut tree) = tree();
+        tree.overlay("sub/b.tf", *b"b");
+        tree.overlay("sub/a.tf", *b"other");
+        assert_eq!(tree.list("sub"), ["a.tf", "b.tf"]);
+        assert_eq!(tree.read("sub/a.tf").as_deref(), Ok(&b"other"[..]));
+    }
+}
