@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use keyblind_resource::Dialect;
 use keyblind_rule_language::{
-    CompiledError, CompiledRules, Decision, Docs, Language, Outcome, Rule, RuleHead, Ruling, TypePattern, compile, nearest,
+    CompiledError, CompiledRules, Condition, Decision, Docs, Language, Outcome, Rule, RuleHead, Ruling, TypePattern, compile, nearest,
 };
 
 /// The rules of the workspace's `rules` folder, compiled by this crate's build script.
@@ -192,6 +192,16 @@ impl RuleTable {
         nearest(name, self.iter().flat_map(|(_, meta)| std::iter::once(&*meta.id).chain(meta.aliases.iter().map(|alias| &**alias))))
     }
 
+    /// Whether some resource can pass the rule: one that says "there should be none" has only fails.
+    pub fn can_pass(&self, id: RuleId) -> bool {
+        let never = |decision: &Decision| match &decision.outcome {
+            Outcome::Fail(condition) => *condition == Condition::Always(true),
+            Outcome::Pass(condition) => *condition == Condition::Always(false),
+            Outcome::Cases(cases, otherwise) => *otherwise != Ruling::Pass && cases.iter().all(|case| case.ruling != Ruling::Pass),
+        };
+        !self.all_decisions(id).iter().flat_map(|(_, decisions)| decisions).all(never)
+    }
+
     /// The rules with a decision about a type key, sorted.
     pub(crate) fn concerning(&self, language: Language, type_key: &str) -> Vec<RuleId> {
         let mut rules = self.by_type[language as usize].get(type_key).cloned().unwrap_or_default();
@@ -204,13 +214,16 @@ impl RuleTable {
 
     /// A rule's decisions about a type key, in the rule's order.
     pub(crate) fn decisions(&self, id: RuleId, language: Language, type_key: &str) -> Vec<&Decision> {
+        let of_language = self.all_decisions(id).iter().filter(|(of, _)| *of == language).flat_map(|(_, decisions)| decisions);
+        of_language.filter(|decision| decision.resources.iter().any(|pattern| pattern.matches(type_key))).collect()
+    }
+
+    fn all_decisions(&self, id: RuleId) -> &[(Language, Vec<Decision>)] {
         let entry = &self.entries[id.0 as usize];
-        let all = entry.decisions.get_or_init(|| {
+        entry.decisions.get_or_init(|| {
             // The table was made by this program; should its bytes be damaged, the verdicts are unknown, not gone.
             self.sources[entry.source].decisions(entry.index).unwrap_or_else(|_| undecidable(self.meta(id)))
-        });
-        let of_language = all.iter().filter(|(of, _)| *of == language).flat_map(|(_, decisions)| decisions);
-        of_language.filter(|decision| decision.resources.iter().any(|pattern| pattern.matches(type_key))).collect()
+        })
     }
 }
 

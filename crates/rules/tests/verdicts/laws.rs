@@ -14,7 +14,7 @@ const CONDITIONS: &[&str] = &[
     "{a.b: [x, 1, true, null]}",
     "{'*.b': {contains: x}}",
     "{'a.*': {exists: true}}",
-    "{'?*' : {empty: true}}",
+    "{'S*': {empty: true}}",
     "{a: {empty: false}}",
     "{a: {length: {at-least: 1}}}",
     "{a: {matches: '^x', fold: true}}",
