@@ -1,7 +1,7 @@
 //! Bodies: attributes and blocks.
 
 use super::ast::{Attribute, Block, Body, Expr, ExprKind, Ident, Item, Label};
-use super::lexer::TokenKind;
+use super::lexer::{Token, TokenKind};
 use super::parser::{Failure, Guide, Parser};
 use super::recovery::Limits;
 use crate::source::TextRange;
@@ -108,9 +108,11 @@ impl Parser<'_> {
     fn item(&mut self, enclosing: Option<Enclosing>, one_line: bool) -> Option<Item> {
         let name_token = self.bump();
         let name = self.ident(name_token);
-        match self.current.kind {
+        let next = self.current.kind;
+        match next {
             TokenKind::Assign => Some(Item::Attribute(self.attribute(name, enclosing, one_line))),
             TokenKind::Quote | TokenKind::Identifier | TokenKind::OpenBrace => self.block(name, enclosing, one_line).map(Item::Block),
+            TokenKind::Newline if self.brace_below().is_some() => self.block(name, enclosing, one_line).map(Item::Block),
             _ => {
                 let failure = self.expected(&format!("`=` or `{{` behind `{}`", self.describe(name_token).trim_matches('`')));
                 self.lose(name.range.start, &failure, enclosing, one_line);
@@ -186,7 +188,13 @@ impl Parser<'_> {
         let open = self.bump().range();
         let (items, close) = self.items(Some(Enclosing { indentation, open }));
         self.ascend();
-        if !close.is_empty() && !matches!(self.current.kind, TokenKind::Newline | TokenKind::End | TokenKind::CloseBrace) {
+        let ends_line = match self.current.kind {
+            TokenKind::Newline | TokenKind::End => true,
+            // A block within a block on one line is told of by the outer one.
+            TokenKind::CloseBrace => one_line,
+            _ => false,
+        };
+        if !close.is_empty() && !ends_line {
             let message = format!("expected a line end behind the block, found {}", self.describe(self.current));
             let at = self.current.start;
             self.report(self.current.range(), message, TextRange::new(at, at));
@@ -201,7 +209,8 @@ impl Parser<'_> {
     fn block_head(&mut self, kind: &Ident) -> Result<Vec<Label>, Box<Failure>> {
         let mut labels = Vec::new();
         loop {
-            match self.current.kind {
+            let next = self.current.kind;
+            match next {
                 TokenKind::OpenBrace => return Ok(labels),
                 TokenKind::Identifier => {
                     let label = self.bump();
@@ -212,25 +221,29 @@ impl Parser<'_> {
                     let (text, range) = self.quoted_label()?;
                     labels.push(Label { text, quoted: true, range });
                 }
-                TokenKind::Newline => {
-                    let newline = self.current;
-                    let next = self.lexer.token(newline.start, true);
-                    if next.kind != TokenKind::OpenBrace {
-                        return Err(self.expected(&format!("a label or `{{` in the head of the `{}` block", kind.text)));
-                    }
+                TokenKind::Newline if let Some(brace) = self.brace_below() => {
                     let message = "the `{` of a block must stand on the line of its head";
-                    self.report(next.range(), message, TextRange::new(next.start, next.start));
-                    self.go_to(next.start);
+                    self.report(brace.range(), message, TextRange::new(brace.start, brace.start));
+                    self.go_to(brace.start);
                 }
                 _ => return Err(self.expected(&format!("a label or `{{` in the head of the `{}` block", kind.text))),
             }
         }
     }
 
+    /// Standing at a line's end: the `{` that the next line with anything on it begins with.
+    fn brace_below(&mut self) -> Option<Token> {
+        let next = self.lexer.token(self.current.start, true);
+        (next.kind == TokenKind::OpenBrace).then_some(next)
+    }
+
     /// Reports a failure and goes on where the next item can start. Gives the end of what is lost.
     fn lose(&mut self, start: u32, failure: &Failure, enclosing: Option<Enclosing>, one_line: bool) -> u32 {
         let limits = Limits { item: self.line_indentation(start), block: enclosing.map(|block| block.indentation), one_line };
         let end = self.skip_item(failure.resume, limits).max(failure.range.end.min(self.current.start)).max(start);
+        let lost = self.slice(TextRange::new(start, end)).trim_end_matches([' ', '\t', '\r', '\n']);
+        let end = start + lost.len() as u32;
+        self.taken = self.taken.max(end);
         self.report(failure.range, failure.message.as_str(), TextRange::new(start, end));
         end
     }

@@ -137,9 +137,8 @@ impl Parser<'_> {
     /// Reads the `0` of the old form `a.0`.
     fn legacy_index(&mut self) -> Parsed<Expr> {
         let token = self.current;
-        let text = self.slice(token.range());
-        if let Some((first, second)) = text.split_once('.') {
-            let message = format!("`.{text}` reads as a fraction; write [{first}][{second}]");
+        if self.slice(token.range()).contains(['.', 'e', 'E']) {
+            let message = format!("{} behind a `.` reads as a fraction; write `[0][1]` instead of `.0.1`", self.describe(token));
             return Err(self.failure(token.range(), message));
         }
         self.bump();

@@ -214,12 +214,12 @@ impl<'text> Parser<'text> {
 
     /// Reads what a `$` or `%` in a heredoc or a bare template begins; gives where the literal text goes on.
     ///
-    /// HCL's scanner has a quirk there: a single blank (or carriage return) between a lone `$` and the line
-    /// feed belongs to the `$`, so that no strip marker takes it away.
+    /// HCL's scanner has a quirk there: a single byte between a `$` and the line's end belongs to the `$`. It shows where
+    /// that byte is a blank, which no strip marker takes away then.
     fn line_sigil(&mut self, pieces: &mut Pieces<'text>, at: usize) -> Parsed<usize> {
         let bytes = self.text.as_bytes();
-        let keeps_blank = matches!(bytes[at + 1..], [b' ' | b'\t' | b'\r', b'\n', ..] | [b' ' | b'\t', b'\r', b'\n', ..]);
-        if !keeps_blank {
+        let takes_next = matches!(bytes[at + 1..], [next, b'\n', ..] | [next, b'\r', b'\n', ..] if !matches!(next, b'{' | b'\n'));
+        if !takes_next {
             return self.sigil(pieces, at);
         }
         pieces.literal(Cow::Borrowed(&self.text[at..at + 2]), TextRange::new(at as u32, at as u32 + 2));
