@@ -70,10 +70,15 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The name by which users of other scanners know it: the address, in which a data source doesn't say `data.`.
+    /// The name by which users of other scanners know it: the address, in which a data source of configuration doesn't
+    /// say `data.`, and a provider's configuration is `aws.default` or `aws.west`.
     pub fn label(&self) -> String {
         match (self.kind, self.dialect) {
             (BlockKind::Data, Dialect::Terraform) => self.address.replacen("data.", "", 1),
+            (BlockKind::Provider, _) => {
+                let name = self.address.replacen("provider.", "", 1);
+                if self.name.contains('.') { name } else { format!("{name}.default") }
+            }
             _ => self.address.to_string(),
         }
     }

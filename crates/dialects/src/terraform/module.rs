@@ -102,6 +102,9 @@ pub(crate) struct Module {
     pub ephemeral: ByTypeAndName,
     pub calls: BTreeMap<Arc<str>, ModuleCall>,
     pub providers: Vec<ResourceBlock>,
+    /// Blocks whose type and name another block has too, with their mode (`""`, `data`, `ephemeral`). Terraform refuses
+    /// them; they are judged all the same.
+    pub repeated: Vec<(&'static str, ResourceBlock)>,
     /// Whether a `backend` or `cloud` block says that somebody applies this very directory.
     pub has_backend: bool,
 }
@@ -147,11 +150,9 @@ impl Module {
                     }
                 }
             }
-            ("resource", Some(type_name), Some(name)) => declare_resource(&mut self.resources, type_name, name, file, block, is_override),
-            ("data", Some(type_name), Some(name)) => declare_resource(&mut self.data, type_name, name, file, block, is_override),
-            ("ephemeral", Some(type_name), Some(name)) => {
-                declare_resource(&mut self.ephemeral, type_name, name, file, block, is_override);
-            }
+            ("resource", Some(type_name), Some(name)) => self.declare_resource("", type_name, name, file, block, is_override),
+            ("data", Some(type_name), Some(name)) => self.declare_resource("data", type_name, name, file, block, is_override),
+            ("ephemeral", Some(type_name), Some(name)) => self.declare_resource("ephemeral", type_name, name, file, block, is_override),
             ("module", Some(name), _) => self.declare_call(name, file, block, is_override),
             ("provider", Some(type_name), _) => {
                 let name = block.body.attribute("alias").and_then(|alias| literal_text(&alias.value)).unwrap_or_default();
@@ -169,6 +170,22 @@ impl Module {
             }
             ("terraform", ..) => self.has_backend |= block.body.blocks().any(|inner| matches!(&*inner.kind.text, "backend" | "cloud")),
             _ => {}
+        }
+    }
+
+    fn declare_resource(&mut self, mode: &'static str, type_name: Arc<str>, name: Arc<str>, file: FileId, block: Block, is_override: bool) {
+        let map = match mode {
+            "" => &mut self.resources,
+            "data" => &mut self.data,
+            _ => &mut self.ephemeral,
+        };
+        match map.get_mut(&(type_name.clone(), name.clone())) {
+            Some(earlier) if is_override => earlier.declaration.layers.push((file, Arc::new(block))),
+            Some(_) => self.repeated.push((mode, ResourceBlock { type_name, name, declaration: Declaration::new(file, block) })),
+            None => {
+                let declared = ResourceBlock { type_name: type_name.clone(), name: name.clone(), declaration: Declaration::new(file, block) };
+                map.insert((type_name, name), declared);
+            }
         }
     }
 
@@ -194,12 +211,6 @@ fn layered(earlier: Option<Declaration>, file: FileId, block: Block, is_override
 fn declare(map: &mut BTreeMap<Arc<str>, Declaration>, name: Arc<str>, file: FileId, block: Block, is_override: bool) {
     let declaration = layered(map.remove(&name), file, block, is_override);
     map.insert(name, declaration);
-}
-
-fn declare_resource(map: &mut ByTypeAndName, type_name: Arc<str>, name: Arc<str>, file: FileId, block: Block, is_override: bool) {
-    let key = (type_name.clone(), name.clone());
-    let declaration = layered(map.remove(&key).map(|earlier| earlier.declaration), file, block, is_override);
-    map.insert(key, ResourceBlock { type_name, name, declaration });
 }
 
 /// The text of a literal without interpolation.

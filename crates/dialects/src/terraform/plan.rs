@@ -36,6 +36,9 @@ pub fn read(file: FileId, text: &str) -> Result<Evaluation, Diagnostic> {
         plan.read_configuration(configuration);
     }
     plan.module(planned, 0);
+    if let Some(configuration) = member(&root, "configuration") {
+        plan.providers(configuration);
+    }
     if let Some(prior) = member(&root, "prior_state").and_then(|state| member(state, "values")).and_then(|values| member(values, "root_module")) {
         plan.data_sources(prior, 0);
     }
@@ -187,6 +190,38 @@ impl<'n> Plan<'n> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The configurations of providers, as far as their arguments are constants.
+    fn providers(&mut self, configuration: &'n Node) {
+        for provider in members(member(configuration, "provider_config")) {
+            let Some(type_name) = text(&provider.value, "name") else { continue };
+            let name = match text(&provider.value, "alias") {
+                Some(alias) => format!("{type_name}.{alias}"),
+                None => type_name.to_string(),
+            };
+            let module = text(&provider.value, "module_address").map(|address| format!("{address}.")).unwrap_or_default();
+            let arguments = members(member(&provider.value, "expressions")).iter().map(|argument| {
+                let value = match member(&argument.value, "constant_value") {
+                    Some(constant) => self.value(constant, None, None),
+                    None => Value::unknown(Reason::PlanUnknown).with_origin(Origin::Site(Site::new(self.file, argument.value.range))),
+                };
+                (argument.key.clone(), value)
+            });
+            let body = Value::new(Data::Object(Arc::new(arguments.collect())));
+            let site = Site::new(self.file, provider.value.range);
+            self.resources.push(Resource {
+                address: format!("{module}provider.{name}").into(),
+                dialect: Dialect::TerraformPlan,
+                kind: BlockKind::Provider,
+                type_key: format!("provider.{type_name}").into(),
+                name: name.into(),
+                body,
+                header: Site::new(self.file, provider.key_range),
+                block: site,
+                calls: Arc::new([]),
+            });
         }
     }
 

@@ -100,3 +100,20 @@ fn modules_that_only_call_each_other_are_judged_all_the_same() {
     assert_eq!(project.roots, ["a"]);
     assert!(project.addresses().contains(&"module.b.null_resource.b"));
 }
+
+#[test]
+fn a_module_that_calls_itself_is_named_and_not_followed() {
+    let project = evaluate(&[
+        ("main.tf", "module \"m\" { source = \"./m\" }"),
+        ("m/main.tf", "module \"again\" { source = \"../m\" }\nresource \"null_resource\" \"r\" {}"),
+    ]);
+    assert_eq!(project.addresses(), ["module.m", "module.m.null_resource.r", "module.m.module.again"]);
+    assert_eq!(project.diagnostics, ["`module.again` calls a module that it is part of"]);
+}
+
+#[test]
+fn two_blocks_of_one_name_are_both_judged() {
+    let project = evaluate(&[("main.tf", "resource \"null_resource\" \"r\" { a = 1 }\nresource \"null_resource\" \"r\" { a = 2 }")]);
+    assert_eq!(project.addresses(), ["null_resource.r", "null_resource.r"]);
+    assert_eq!(project.diagnostics, ["`null_resource.r` is declared twice: both blocks were judged"]);
+}

@@ -125,6 +125,17 @@ impl<'p> ModuleInstance<'p> {
         })
     }
 
+    /// Whether this instance or one that it was called from is of the module in that directory.
+    pub(super) fn is_inside(&self, directory: &str) -> bool {
+        if &*self.module.directory == directory {
+            return true;
+        }
+        match &self.inputs {
+            ModuleInputs::Given(_) => false,
+            ModuleInputs::Call { caller, .. } => caller.upgrade().is_some_and(|caller| caller.is_inside(directory)),
+        }
+    }
+
     /// A handle that doesn't keep it alive.
     pub(super) fn downgrade(&self) -> Weak<Self> {
         self.this.clone()

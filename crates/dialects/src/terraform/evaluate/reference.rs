@@ -189,7 +189,7 @@ impl<'p> Evaluator<'p> {
     }
 
     fn resource_value(&self, mode: &str, type_name: &Arc<str>, name: &Arc<str>, steps: &[Step<'_>], scope: Scope<'_, 'p>, site: Site) -> Value {
-        let address: String = if mode.is_empty() { format!("{type_name}.{name}") } else { format!("{mode}.{type_name}.{name}") };
+        let address = super::resources::dotted(mode, type_name, name);
         let Some(expansion) = self.resource_instances(scope.instance, mode, type_name, name) else {
             return undeclared(&address.into(), site);
         };

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use keyblind_resource::{BlockKind, Data, Dialect, Mapping, Reason, Resource, Value};
-use keyblind_syntax::{Diagnostic, Site};
+use keyblind_syntax::{Diagnostic, Level, Site};
 
 use super::super::module::{Declaration, ModuleCall, ResourceBlock};
 use super::super::project::Project;
@@ -34,6 +34,18 @@ impl<'p> Evaluator<'p> {
                     found.push(resource(body, kind, type_key.clone(), block.name.clone(), &block.declaration, &instance.calls));
                 }
             }
+        }
+        for (mode, block) in &module.repeated {
+            let base = format!("{}{}", instance.prefix, dotted(mode, &block.type_name, &block.name));
+            self.report(Diagnostic {
+                level: Level::Note,
+                ..Diagnostic::incomplete("repeated-declaration", block.declaration.header(), format!("`{base}` is declared twice: both blocks were judged"))
+            });
+            let scope = Scope::new(instance, block.declaration.file());
+            let kind = if mode.is_empty() { BlockKind::Managed } else { BlockKind::Data };
+            let type_key: Arc<str> = if mode.is_empty() { block.type_name.clone() } else { format!("{mode}.{}", block.type_name).into() };
+            let expansion = self.expand(&block.declaration, scope, &base, &mut |turn| self.resource_body(block, mode, scope, &base, turn));
+            found.extend(expansion.iter().map(|body| resource(body, kind, type_key.clone(), block.name.clone(), &block.declaration, &instance.calls)));
         }
         for provider in &module.providers {
             let name = if provider.name.is_empty() { provider.type_name.to_string() } else { format!("{}.{}", provider.type_name, provider.name) };
@@ -81,8 +93,7 @@ impl<'p> Evaluator<'p> {
             _ => &instance.module.ephemeral,
         };
         let block = blocks.get(&(type_name.clone(), name.clone()))?;
-        let mode_prefix = if mode.is_empty() { String::new() } else { format!("{mode}.") };
-        let base: Arc<str> = format!("{}{mode_prefix}{type_name}.{name}", instance.prefix).into();
+        let base: Arc<str> = format!("{}{}", instance.prefix, dotted(mode, type_name, name)).into();
         let compute = || {
             let scope = Scope::new(instance, block.declaration.file());
             Rc::new(self.expand(&block.declaration, scope, &base, &mut |turn| self.resource_body(block, mode, scope, &base, turn)))
@@ -139,6 +150,13 @@ impl<'p> Evaluator<'p> {
             );
             return Children::Missing(Value::unknown(Reason::ModuleNotInstalled { module: format!("module.{name}").into(), source }));
         };
+        if instance.is_inside(&module.directory) {
+            self.report(
+                Diagnostic::incomplete("module-calls-itself", declaration.header(), format!("`module.{name}` calls a module that it is part of"))
+                    .with_help("Terraform refuses such a call; its inner instances were not judged"),
+            );
+            return Children::Missing(Value::unknown(Reason::Cycle { name: format!("module.{name}").into() }));
+        }
         if instance.calls.len() >= limits::MODULE_DEPTH {
             self.report(Diagnostic::incomplete("budget", declaration.header(), "modules are nested too deeply: what this one declares was not judged"));
             return Children::Missing(self.out_of("module nesting"));
@@ -235,6 +253,11 @@ impl<'p> Evaluator<'p> {
         let bound = if name == "count" { Value::object([("index".into(), member)]) } else { Value::object([("key".into(), member.clone()), ("value".into(), member)]) };
         Expansion::Unknown(make(("", Some((name, bound)))), cause)
     }
+}
+
+/// `aws_s3_bucket.b`, `data.aws_ami.x`
+pub(super) fn dotted(mode: &str, type_name: &str, name: &str) -> String {
+    if mode.is_empty() { format!("{type_name}.{name}") } else { format!("{mode}.{type_name}.{name}") }
 }
 
 fn resource(body: &BodyInstance, kind: BlockKind, type_key: Arc<str>, name: Arc<str>, declaration: &Declaration, calls: &Arc<[Site]>) -> Resource {
