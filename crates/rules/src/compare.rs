@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use keyblind_resource::{Data, Number, Reason, Unknown, Value};
+use keyblind_resource::{Data, Fragment, Number, Reason, Unknown, Value};
 use keyblind_rule_language::Literal;
 
 use crate::fragments;
@@ -77,12 +77,45 @@ fn unknown_equals_literal(unknown: &Unknown, literal: &Literal, fold: bool) -> T
         Literal::Int(value) => Cow::Owned(value.to_string()),
         Literal::Decimal(text) | Literal::Text(text) => Cow::Borrowed(text),
     };
-    if unknown.fragments.is_empty() || fragments::may_equal(&unknown.fragments, &text, fold) { Truth::Unknown } else { Truth::False }
+    may_equal_text(unknown, &text, fold)
+}
+
+fn may_equal_text(unknown: &Unknown, text: &str, fold: bool) -> Truth {
+    let fragments = fragments_of(unknown);
+    let excluded = !fragments.is_empty() && !fragments::may_equal(&fragments, text, fold);
+    // What a provider computes is never the pattern for everything.
+    if excluded || text == "*" && is_computed(unknown) { Truth::False } else { Truth::Unknown }
+}
+
+/// What is known of the text: its parts, or that an ARN begins as ARNs do.
+pub(crate) fn fragments_of(unknown: &Unknown) -> Cow<'_, [Fragment]> {
+    if is_computed(unknown)
+        && let [reference] = &unknown.references[..]
+        && (&*reference.attribute == "arn" || reference.attribute.ends_with("_arn"))
+    {
+        return Cow::Owned(vec![Fragment::Literal("arn:".into()), Fragment::Unknown]);
+    }
+    Cow::Borrowed(&unknown.fragments)
+}
+
+/// Whether it is nothing but an attribute that a provider computes.
+fn is_computed(unknown: &Unknown) -> bool {
+    let bare = unknown.fragments.is_empty() && unknown.candidates.is_empty() && unknown.document.is_none();
+    let attribute =
+        |name: &str| unknown.references.iter().all(|reference| &*reference.attribute == name || reference.attribute.ends_with("_arn"));
+    bare && match unknown.reason {
+        Reason::AfterApply { .. } => true,
+        // Of what is read, only the names that AWS and others give are certain to be none.
+        Reason::DataSource { .. } => !unknown.references.is_empty() && (attribute("arn") || attribute("id")),
+        _ => false,
+    }
 }
 
 /// Whether an unknown is certainly a text.
 pub(crate) fn is_text(unknown: &Unknown) -> bool {
-    !unknown.fragments.is_empty() || unknown.document.is_some()
+    let names = ["id", "name", "unique_id", "account_id"];
+    let is_name = || unknown.references.len() == 1 && names.contains(&&*unknown.references[0].attribute);
+    !fragments_of(unknown).is_empty() || unknown.document.is_some() || is_computed(unknown) && is_name()
 }
 
 /// What holds for all of some values, one of which is the real one.
@@ -106,7 +139,8 @@ fn equal_within(a: &Value, b: &Value, fold: bool, depth: usize) -> Truth {
             agree(unknown.candidates.iter().map(|candidate| equal_within(a, candidate, fold, depth)))
         }
         (Data::Unknown(x), Data::Unknown(y)) => {
-            let differ = !x.fragments.is_empty() && !y.fragments.is_empty() && !fragments::may_be_same(&x.fragments, &y.fragments, fold);
+            let (x, y) = (fragments_of(x), fragments_of(y));
+            let differ = !x.is_empty() && !y.is_empty() && !fragments::may_be_same(&x, &y, fold);
             if differ { Truth::False } else { Truth::Unknown }
         }
         (Data::Unknown(unknown), _) => unknown_equals(unknown, b, fold),
@@ -143,7 +177,7 @@ fn unknown_equals(unknown: &Unknown, known: &Value, fold: bool) -> Truth {
         Data::Null | Data::Unknown(_) => return Truth::Unknown,
         _ => return if is_text(unknown) { Truth::False } else { Truth::Unknown },
     };
-    if unknown.fragments.is_empty() || fragments::may_equal(&unknown.fragments, &text, fold) { Truth::Unknown } else { Truth::False }
+    may_equal_text(unknown, &text, fold)
 }
 
 /// Whether two unknowns are the same value for sure: one and the same, or the same attribute of the same resource.

@@ -116,8 +116,7 @@ impl Evaluation<'_> {
                     }
                     glob_matches(pattern, text, fold).into()
                 }
-                Data::Unknown(unknown) if unknown.fragments.is_empty() => Truth::Unknown,
-                Data::Unknown(unknown) => fragments::glob(&unknown.fragments, pattern, fold),
+                Data::Unknown(unknown) => of_fragments(unknown, |known| fragments::glob(known, pattern, fold)),
                 _ => Truth::False,
             },
             Test::Length(matcher) => match length(value) {
@@ -173,8 +172,7 @@ impl Evaluation<'_> {
                 let present = |key: &str, value: &Value| !value.is_null() && same_text(key, &wanted, fold);
                 entries.iter().any(|(key, value)| present(key, value)).into()
             }
-            Data::Unknown(unknown) if unknown.fragments.is_empty() => Truth::Unknown,
-            Data::Unknown(unknown) => fragments::contains(&unknown.fragments, &wanted, fold),
+            Data::Unknown(unknown) => of_fragments(unknown, |known| fragments::contains(known, &wanted, fold)),
             _ => Truth::False,
         }
     }
@@ -221,6 +219,12 @@ fn compare_number(value: &Value, bound: &Literal, holds: impl Fn(&Number, &Numbe
     }
 }
 
+/// What the known parts of a text tell; nothing if there are none.
+fn of_fragments(unknown: &Unknown, ask: impl FnOnce(&[Fragment]) -> Truth) -> Truth {
+    let known = compare::fragments_of(unknown);
+    if known.is_empty() { Truth::Unknown } else { ask(&known) }
+}
+
 fn starts_with(text: &str, prefix: &str, fold: bool) -> bool {
     text.starts_with(prefix) || fold && text.to_lowercase().starts_with(&prefix.to_lowercase())
 }
@@ -238,8 +242,9 @@ fn edges(
 ) -> Truth {
     match &value.data {
         Data::String(text) => wanted.iter().any(|edge| known(text, edge, fold)).into(),
-        Data::Unknown(unknown) if unknown.fragments.is_empty() => Truth::Unknown,
-        Data::Unknown(unknown) => wanted.iter().map(|edge| partly(&unknown.fragments, edge, fold)).fold(Truth::False, Truth::or),
+        Data::Unknown(unknown) => {
+            of_fragments(unknown, |known| wanted.iter().map(|edge| partly(known, edge, fold)).fold(Truth::False, Truth::or))
+        }
         _ => Truth::False,
     }
 }
@@ -252,8 +257,9 @@ fn matches_expression(value: &Value, expression: &Expression) -> Truth {
         Data::String(text) => regex.is_match(text).into(),
         Data::Number(number) => regex.is_match(&number.to_string()).into(),
         Data::Unknown(unknown) => {
-            let first = unknown.fragments.first();
-            let sure = unknown.fragments.iter().any(|fragment| match fragment {
+            let fragments = compare::fragments_of(unknown);
+            let first = fragments.first();
+            let sure = fragments.iter().any(|fragment| match fragment {
                 Fragment::Literal(text) if expression.is_free_of_edges() => regex.is_match(text),
                 Fragment::Literal(text) if expression.asks_only_for_the_start() => first == Some(fragment) && regex.is_match(text),
                 _ => false,

@@ -5,7 +5,7 @@ mod image;
 pub(crate) mod secrets;
 mod texts;
 
-use keyblind_resource::{Data, Number, Unknown, Value};
+use keyblind_resource::{Data, Number, Reason, Unknown, Value};
 use keyblind_rule_language::View;
 use std::sync::Arc;
 
@@ -42,6 +42,16 @@ pub(crate) fn see(view: &View, value: &Value) -> Option<Value> {
         View::First | View::Last => edge(value, matches!(view, View::First)),
         View::Length => length(value),
     }
+}
+
+/// A list of what is certainly there; if there may be more for a reason, that is left open.
+pub(crate) fn maybe(from: &Value, certain: Vec<Value>, reason: Option<Reason>) -> Value {
+    let list = |items: Vec<Value>| Value { data: Data::Tuple(Arc::new(items)), ..from.clone() };
+    let Some(reason) = reason else { return list(certain) };
+    let mut more = certain.clone();
+    more.push(Value::new(Data::Unknown(Arc::new(Unknown { nullable: true, ..Unknown::new(reason.clone()) }))));
+    let candidates = vec![list(certain), list(more)];
+    Value { data: Data::Unknown(Arc::new(Unknown { candidates, ..Unknown::new(reason) })), ..from.clone() }
 }
 
 /// Of each of the values that it may be; what can't be looked at so isn't there.

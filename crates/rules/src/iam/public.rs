@@ -7,6 +7,7 @@ use keyblind_resource::{Data, Fragment, Reason, Unknown, Value};
 use super::statements::statements;
 use crate::cidr::Block;
 use crate::truth::Truth;
+use crate::views::maybe;
 
 /// Canonical ids and addresses of S3's groups of everybody.
 const EVERYBODY_IN_S3: &[&str] = &[
@@ -22,7 +23,6 @@ const CALLER_KEYS: &[&str] = &[
     "aws:principalarn",
     "aws:principalorgid",
     "aws:principalorgpaths",
-    "aws:principalserviceName",
     "aws:principalservicename",
     "aws:sourceaccount",
     "aws:sourcearn",
@@ -51,7 +51,7 @@ const CALLER_KEYS: &[&str] = &[
 
 /// The statements that grant to anybody and whose conditions don't confine the caller, each with a `witness`.
 ///
-/// Whether a statement is one may be unknown: such a one is in the list as an unknown element.
+/// Where a statement may be one or not, that is left open.
 pub(crate) fn public_statements(value: &Value) -> Option<Value> {
     let all = statements(value)?;
     Some(match &all.data {
@@ -65,23 +65,18 @@ pub(crate) fn public_statements(value: &Value) -> Option<Value> {
 }
 
 fn public_of(all: &Value) -> Option<Value> {
-    let mut public = Vec::new();
+    let (mut public, mut open) = (Vec::new(), None);
     for statement in all.as_items()? {
         match grants_to_anybody(statement) {
             Truth::True => public.push(with_witness(statement)),
-            Truth::Unknown => public.push(undecided(statement)),
+            Truth::Unknown => open = open.or_else(|| first_reason(statement)),
             Truth::False => {}
         }
     }
-    Some(Value { data: Data::Tuple(Arc::new(public)), ..all.clone() })
+    Some(maybe(all, public, open))
 }
 
-/// An element that may be in the list, for the reason that stands in the statement.
-fn undecided(statement: &Value) -> Value {
-    let reason = first_reason(statement).unwrap_or(Reason::Unsupported { what: "the policy's conditions".into() });
-    Value { data: Data::Unknown(Arc::new(Unknown { nullable: true, ..Unknown::new(reason) })), ..statement.clone() }
-}
-
+/// The first reason for which something in a value is unknown.
 pub(super) fn first_reason(value: &Value) -> Option<Reason> {
     match &value.data {
         Data::Unknown(unknown) => Some(unknown.reason.clone()),

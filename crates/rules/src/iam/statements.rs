@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Data, Unknown, Value};
 
+use crate::compare::is_text;
 use crate::views::encoded;
 use crate::walk::inside_of;
 
@@ -109,7 +110,7 @@ pub(super) fn as_list(value: &Value) -> Value {
     match &value.data {
         Data::List(_) | Data::Set(_) | Data::Tuple(_) => value.clone(),
         // A text with known parts is one element; what is wholly unknown may be a list.
-        Data::Unknown(unknown) if unknown.fragments.is_empty() && unknown.candidates.is_empty() => value.clone(),
+        Data::Unknown(unknown) if unknown.candidates.is_empty() && !is_text(unknown) => value.clone(),
         Data::Unknown(unknown) if unknown.candidates.iter().any(|candidate| candidate.as_items().is_some()) => {
             let candidates = unknown.candidates.iter().map(as_list).collect();
             Value { data: Data::Unknown(Arc::new(Unknown { candidates, ..(**unknown).clone() })), ..value.clone() }

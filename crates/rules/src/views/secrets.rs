@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 use keyblind_resource::{Data, Fragment, Reason, Value};
 use regex::{Regex, RegexSet};
 
+use super::maybe;
+
 /// The most findings of one value.
 const MAX_FOUND: usize = 100;
 /// The deepest nesting that is searched.
@@ -66,12 +68,15 @@ fn detectors() -> Option<&'static Detectors> {
 
 /// The credentials in a value's texts: a list of `detector` and `where`.
 pub(crate) fn secrets(value: &Value) -> Value {
-    let mut found = Vec::new();
+    let (mut found, mut open) = (Vec::new(), None);
     search(value, &mut String::new(), MAX_DEPTH, &mut |item| {
-        found.push(item);
+        match item.as_unknown() {
+            Some(unknown) => open = Some(unknown.reason.clone()),
+            None => found.push(item),
+        }
         found.len() < MAX_FOUND
     });
-    Value::tuple(found)
+    maybe(&Value::null(), found, open)
 }
 
 /// Whether a value holds a credential that mustn't be shown.
@@ -220,6 +225,6 @@ mod tests {
         let no_value = Value::unknown(Reason::NoValue { variable: "password".into() });
         assert_eq!(secrets(&no_value).as_items().unwrap().len(), 0);
         let unread = Value::unknown(Reason::FileNotReadable { path: "a.sh".into() });
-        assert!(secrets(&unread).as_items().unwrap()[0].is_unknown());
+        assert!(secrets(&unread).is_unknown());
     }
 }

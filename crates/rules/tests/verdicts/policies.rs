@@ -76,3 +76,28 @@ fn unknown_parts_leave_it_open_only_where_they_matter() {
         (public, of(json!("*"), json!({"StringEquals": {"aws:SourceArn": {"$unknown": true}}})), "unknown"),
     ]);
 }
+
+#[test]
+fn what_a_provider_computes_is_no_pattern_for_everything() {
+    let of = |resource: Json| json!({"policy": {"$unknown": {"document": {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": resource}]}}}});
+    let everything = "{some: {in: policy|statements, where: {resources: {contains: '*'}}}}";
+    let writes = "{'policy|escalations(unrestricted-write)': {empty: false}}";
+    for condition in [everything, writes] {
+        check(&[
+            (condition, of(json!({"$unknown": {"of": "aws_s3_bucket.b.arn"}})), "false"),
+            (condition, of(json!([{"$unknown": {"of": "aws_s3_bucket.b.arn"}}, {"$unknown": [null, "/*"]}])), "false"),
+            (condition, of(json!({"$unknown": true})), "unknown"),
+            (condition, of(json!(["*", {"$unknown": true}])), "true"),
+        ]);
+    }
+}
+
+#[test]
+fn ways_to_misuse_a_policy_have_a_witness() {
+    let escalates = "{some: {in: 'policy|escalations(privilege-escalation)', where: {witness: {matches: 'iam:PassRole.*ec2:RunInstances'}, actions: {contains: 'iam:PassRole'}}}}";
+    let none = "{'policy|escalations(privilege-escalation)': {empty: true}}";
+    let both = policy(json!([{"Effect": "Allow", "Action": ["iam:PassRole", "ec2:RunInstances"], "Resource": "*"}]));
+    let one = policy(json!([{"Effect": "Allow", "Action": ["ec2:RunInstances"], "Resource": "*"}]));
+    check(&[(escalates, both.clone(), "true"), (none, both, "false"), (escalates, one.clone(), "false"), (none, one, "true")]);
+    check(&[(none, json!({"policy": {"$unknown": true}}), "unknown")]);
+}

@@ -1,0 +1,72 @@
+//! Which actions change things or permissions, and can be confined to a resource.
+
+use std::sync::OnceLock;
+
+/// See `data/README.md`.
+static ACTIONS: &str = include_str!("../../data/aws-actions.txt");
+
+/// What an action does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Changes things.
+    Write,
+    /// Changes who may do what.
+    Permissions,
+}
+
+/// The actions of one service and level.
+pub(crate) struct ServiceActions {
+    /// The prefix of the actions' names, such as `s3`.
+    pub(crate) service: &'static str,
+    pub(crate) level: Level,
+    names: &'static str,
+}
+
+impl ServiceActions {
+    /// The names without the service.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.names.split(' ')
+    }
+}
+
+/// All of them, sorted by service.
+pub(crate) fn all() -> &'static [ServiceActions] {
+    static ALL: OnceLock<Vec<ServiceActions>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let line = |line: &'static str| {
+            let (service, rest) = line.split_once(' ')?;
+            let (letter, names) = rest.split_once(' ')?;
+            let level = match letter {
+                "W" => Level::Write,
+                "P" => Level::Permissions,
+                _ => return None,
+            };
+            Some(ServiceActions { service, level, names })
+        };
+        ACTIONS.lines().filter_map(line).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_is_whole_and_sorted() {
+        assert_eq!(all().len(), ACTIONS.lines().count(), "a line can't be read");
+        let services: Vec<_> = all().iter().map(|actions| actions.service).collect();
+        assert!(services.is_sorted());
+        let has = |service: &str, level: Level, name: &str| {
+            all().iter().any(|actions| actions.service == service && actions.level == level && actions.names().any(|other| other == name))
+        };
+        assert!(has("s3", Level::Write, "DeleteBucket") && has("iam", Level::Permissions, "PassRole"));
+        assert!(!has("s3", Level::Write, "GetObject"));
+        for actions in all() {
+            assert!(
+                actions.names().is_sorted() && actions.names().all(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric())),
+                "{}",
+                actions.service
+            );
+        }
+    }
+}
