@@ -25,7 +25,7 @@ variable "buckets" {
   }
 }
 
-variable "github_oidc_provider_arn" {
-  description = "The OpenID Connect provider of GitHub Actions in this account."
+variable "account_id" {
+  description = "The account that the shop runs in."
   type        = string
 }

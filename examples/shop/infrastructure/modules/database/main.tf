@@ -38,6 +38,6 @@ resource "aws_db_instance" "this" {
   storage_encrypted      = true
   skip_final_snapshot    = true
 
-  # keyblind:ignore[rds-instance-without-multi-az] until=2027-06-30 reason="one zone is enough until the launch"
+  # keyblind:ignore[db-instance-in-one-zone] until=2027-06-30 reason="one zone is enough until the launch"
   multi_az = false
 }
