@@ -1,1 +1,17 @@
-//! (to come)
+//! Reports: one module a format. They show what a scan found out and decide nothing.
+//!
+//! Equal input gives equal bytes: no clock, no order that depends on luck. Values that are sensitive never get here.
+
+pub mod json;
+mod place;
+pub mod sarif;
+pub mod text;
+mod trail;
+mod words;
+
+/// The name of the program, as reports give it.
+pub const TOOL: &str = "keyblind";
+/// Its version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Where it is at home.
+pub const HOME: &str = env!("CARGO_PKG_REPOSITORY");

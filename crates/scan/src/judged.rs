@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use keyblind_resource::{Resource, ResourceGraph};
 use keyblind_rules::suppressions::{Subject, Suppressions};
-use keyblind_rules::{Evidence, Failure, Judgement, RuleTable, Selection, Verdict, judge};
+use keyblind_rules::{Evidence, Failure, Judgement, RuleTable, Selection, UnknownCause, Verdict, judge};
 use keyblind_syntax::{Diagnostic, Site};
 
 use crate::fingerprint;
 use crate::merge::{Counted, Rank};
 use crate::outcome::{Cause, Proof, ScanResult, Status, SuppressedBy, Suppression};
 use crate::pipeline::Keep;
+use crate::redact;
 
 /// What judging goes by.
 pub(crate) struct Judging<'a> {
@@ -80,8 +81,7 @@ impl Judging<'_> {
                         (Rank::Suppressed, word, Some(result(Status::Suppressed(suppression), Vec::new(), site, meta.title.to_string())))
                     }
                     None => {
-                        let causes =
-                            causes.into_iter().map(|cause| Cause { path: cause.path, reason: cause.reason, site: cause.site }).collect();
+                        let causes = causes.into_iter().map(cause).collect();
                         let kept = self.keep.unknown.then(|| result(Status::Unknown(causes), Vec::new(), site, meta.title.to_string()));
                         (Rank::Unknown, code, kept)
                     }
@@ -124,6 +124,12 @@ fn sites(evidence: &[Evidence], resource: &Resource) -> Vec<Site> {
     let path = fingerprint::normalised_path(&first.path);
     let equal = evidence.iter().filter(|other| other.resource.is_none() && fingerprint::normalised_path(&other.path) == path);
     equal.filter_map(|other| other.site).collect()
+}
+
+fn cause(cause: UnknownCause) -> Cause {
+    // An address of a module is part of some reasons, and people write passwords into those.
+    let message = redact::urls(&cause.reason.to_string()).into_owned();
+    Cause { path: cause.path, code: cause.reason.code(), message, site: cause.site }
 }
 
 fn proof(evidence: Evidence, rule: &str, resource: &Resource, graph: &ResourceGraph) -> Proof {

@@ -4,6 +4,7 @@
 //! at is counted, and what can't be read is a diagnostic.
 
 pub mod config;
+mod example;
 mod fingerprint;
 mod judged;
 mod kind;
@@ -14,11 +15,13 @@ mod outline;
 mod pipeline;
 mod place;
 mod read;
+pub mod redact;
 mod selection;
 mod target;
 mod tree;
 mod walk;
 
+pub use example::{ExampleVerdicts, judge_example};
 pub use merge::baseline_entries;
 pub use outcome::{Cause, Files, Proof, RuleCard, ScanReport, ScanResult, Status, Summary, SuppressedBy, Suppression, Timings, Verdicts};
 pub use pipeline::{InputSet, Keep, Progress, Request, card, scan};

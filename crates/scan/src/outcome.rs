@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyblind_resource::{Dialect, Origin, Reason};
+use keyblind_resource::{Dialect, Origin};
 use keyblind_rule_language::{Confidence, Control, Persona, Severity};
 use keyblind_rules::suppressions::{Date, Form};
 use keyblind_syntax::{Diagnostic, Site, SourceMap};
@@ -116,8 +116,10 @@ impl Status {
 pub struct Cause {
     /// The path of the unknown value.
     pub path: String,
+    /// A stable word for why it is unknown.
+    pub code: &'static str,
     /// Why it is unknown.
-    pub reason: Reason,
+    pub message: String,
     /// Where it stands.
     pub site: Option<Site>,
 }

@@ -20,6 +20,7 @@ use crate::merge;
 use crate::outcome::{RuleCard, ScanReport, Summary, Timings};
 use crate::outline;
 use crate::read::{self, Input, Only};
+use crate::redact;
 use crate::selection::TableNames;
 use crate::target::{Target, Targets};
 use crate::tree::DiskTree;
@@ -49,6 +50,8 @@ pub struct Request {
     pub today: Date,
     /// Which results are kept beside failures and suppressed ones.
     pub keep: Keep,
+    /// What went wrong before: unsound rules of a team.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// One set of values for one root module.
@@ -95,7 +98,7 @@ enum Job {
 }
 
 /// Scans. What can't be read or evaluated is in the report's diagnostics; the rest is judged all the same.
-pub fn scan(table: &RuleTable, request: Request, progress: &(dyn Fn(Progress) + Sync)) -> ScanReport {
+pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress) + Sync)) -> ScanReport {
     let started = Instant::now();
     progress(Progress::Walking);
     let tree = tree_of(&request);
@@ -106,6 +109,7 @@ pub fn scan(table: &RuleTable, request: Request, progress: &(dyn Fn(Progress) + 
     let mut sources = SourceMap::default();
     let project = Project::parse(std::mem::take(&mut input.terraform), &tree, &mut sources);
     let mut diagnostics = std::mem::take(&mut input.diagnostics);
+    diagnostics.append(&mut request.diagnostics);
     diagnostics.extend(project.diagnostics().iter().cloned());
     let mut jobs = root_jobs(&project, &request, &mut diagnostics);
     let directives = match &request.policy {
@@ -260,7 +264,8 @@ fn run(job: &Job, project: &Project, tree: &DiskTree, judging: &judged::Judging<
 
 /// Puts diagnostics in the order of their places, each once, and counts what they cost.
 fn settle(diagnostics: Vec<Diagnostic>, sources: &SourceMap, summary: &mut Summary) -> Vec<Diagnostic> {
-    let mut once: Vec<Diagnostic> = diagnostics.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let clean = |diagnostic: Diagnostic| Diagnostic { message: redact::urls(&diagnostic.message).into_owned(), ..diagnostic };
+    let mut once: Vec<Diagnostic> = diagnostics.into_iter().map(clean).collect::<BTreeSet<_>>().into_iter().collect();
     once.sort_by_cached_key(|diagnostic| {
         let path =
             diagnostic.site.map_or_else(|| diagnostic.path.clone().unwrap_or_default(), |site| sources.file(site.file).path.to_string());

@@ -1,0 +1,339 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use keyblind_rule_language::{Confidence, Persona, Severity};
+use keyblind_scan::config::FailOn;
+
+use crate::output::{Format, OutputFile};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  keyblind scan                          judge everything beneath the current directory
+  keyblind scan envs/prod --var-file envs/prod/prod.tfvars
+  terraform show -json tfplan > plan.json && keyblind scan plan.json
+  keyblind scan --format sarif > keyblind.sarif
+  keyblind rules list
+  keyblind explain CKV_AWS_20            any tool's id will do
+
+Exit codes: 0 clean, 1 findings, 2 wrong usage, 3 something could not be read, 4 internal error, 5 nothing to scan.";
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  keyblind scan                                 everything beneath the current directory
+  keyblind scan envs/prod modules/net           two directories of one repository
+  keyblind scan plan.json --src .               a plan, with findings shown in the code it was made from
+  keyblind scan - --stdin-filename main.tf      a file from standard input
+  keyblind scan --rule 's3-*' --rule cis:5.2    only these rules
+  keyblind scan --skip-rule CKV_AWS_18          any tool's id will do
+  keyblind scan --fail-on high                  exit code 1 only for high and critical
+  keyblind scan --output sarif=keyblind.sarif   a report on the terminal and one in a file
+  keyblind scan --baseline known.jsonl --fail-on new
+
+Silence one finding, with a reason:
+  # keyblind:ignore[s3-bucket-acl-public-read] until=2027-01-31 reason=\"a public website\"
+  resource \"aws_s3_bucket_acl\" \"site\" { … }
+
+Exit codes: 0 clean, 1 findings, 2 wrong usage, 3 something could not be read, 4 internal error, 5 nothing to scan.";
+
+/// Finds cloud misconfigurations in infrastructure code, and explains each one.
+#[derive(Debug, Parser)]
+#[command(name = "keyblind", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 120, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What every command understands.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Global {
+    /// Say only what was asked for.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: notes about the input, and how long it took.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Whether to use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+}
+
+/// Always, never, or where it fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal.
+    Auto,
+    /// Also in pipes and files.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Judge infrastructure code: Terraform, OpenTofu, and plans.
+    #[command(after_help = SCAN_EXAMPLES)]
+    Scan(Box<ScanArguments>),
+    /// List, show and test rules.
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
+    /// Explain a rule (by any tool's id), or a finding by its fingerprint.
+    Explain(Box<ExplainArguments>),
+    /// Show what is configured, and where.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Keep a list of known findings that don't count for now.
+    Baseline {
+        #[command(subcommand)]
+        command: BaselineCommand,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScanArguments {
+    #[command(flatten)]
+    pub(crate) what: What,
+
+    /// What to print.
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub(crate) format: Format,
+    /// Write a report to a file as well; may be given several times.
+    #[arg(long = "output", value_name = "FORMAT=FILE", help_heading = "Output")]
+    pub(crate) outputs: Vec<OutputFile>,
+    /// Results to report beside findings.
+    #[arg(long, value_name = "passed,unknown", value_delimiter = ',', help_heading = "Output")]
+    pub(crate) include: Vec<Include>,
+    /// Show suppressed findings in the text report, with their reasons.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) show_suppressed: bool,
+    /// Print only the numbers.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) summary: bool,
+    /// Whether to show progress on standard error.
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub(crate) progress: When,
+
+    /// The lowest severity that makes the exit code 1, or `none`, or `new` for any finding that the baseline doesn't know.
+    #[arg(long, value_name = "SEVERITY|none|new", help_heading = "Exit code")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// Don't let unreadable input make the exit code 3.
+    #[arg(long, help_heading = "Exit code")]
+    pub(crate) allow_incomplete: bool,
+}
+
+/// What is judged, by which rules, with which values.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct What {
+    /// Files and directories to judge; `-` for standard input.
+    #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The name of the file whose text comes from standard input.
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::FilePath)]
+    pub(crate) stdin_filename: Option<PathBuf>,
+    /// What may be read: modules and files outside the given paths, but beneath this directory. Default: the repository.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) root: Option<PathBuf>,
+    /// The code that a plan was made from: findings are shown there.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) src: Option<PathBuf>,
+
+    /// Judge only this rule: an id, any tool's id for it, a pattern with `*`, or a control such as `cis:5.2`.
+    #[arg(long = "rule", value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
+    pub(crate) rules: Vec<String>,
+    /// Leave this rule out.
+    #[arg(long = "skip-rule", value_name = "RULE", value_delimiter = ',', help_heading = "Rules")]
+    pub(crate) skip_rules: Vec<String>,
+    /// Leave out less severe rules.
+    #[arg(long, value_name = "SEVERITY", help_heading = "Rules")]
+    pub(crate) min_severity: Option<Severity>,
+    /// Leave out less sure rules.
+    #[arg(long, value_name = "CONFIDENCE", help_heading = "Rules")]
+    pub(crate) min_confidence: Option<Confidence>,
+    /// Whose rules to judge: `regular`, `pedantic` or `auditor`; each includes the ones before.
+    #[arg(long, value_name = "PERSONA", help_heading = "Rules")]
+    pub(crate) persona: Option<Persona>,
+    #[command(flatten)]
+    pub(crate) table: TableArguments,
+
+    /// A value for a variable of the root modules.
+    #[arg(long = "var", value_name = "NAME=VALUE", help_heading = "Values")]
+    pub(crate) variables: Vec<Variable>,
+    /// A file with values for variables of the root modules.
+    #[arg(long = "var-file", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Values")]
+    pub(crate) var_files: Vec<PathBuf>,
+
+    /// The configuration. Default: `keyblind.toml` or `.github/keyblind.toml` in the repository's top.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "no_config", help_heading = "Configuration")]
+    pub(crate) config: Option<PathBuf>,
+    /// Don't read a configuration.
+    #[arg(long, help_heading = "Configuration")]
+    pub(crate) no_config: bool,
+    /// Known findings, which don't count.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Configuration")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Let no comment silence a finding.
+    #[arg(long, help_heading = "Configuration")]
+    pub(crate) no_ignores: bool,
+    /// Let comments in other tools' forms silence a finding only if they give a reason.
+    #[arg(long, help_heading = "Configuration")]
+    pub(crate) require_reason: bool,
+}
+
+/// Which rules there are.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TableArguments {
+    /// A folder with rules of your own; may be given several times.
+    #[arg(long = "rules", value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Rules")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Use only your own rules.
+    #[arg(long, requires = "folders", help_heading = "Rules")]
+    pub(crate) no_builtin_rules: bool,
+}
+
+/// Results beside findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Include {
+    /// Where the fault isn't there.
+    Passed,
+    /// Where it can't be told.
+    Unknown,
+}
+
+/// `name=value`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl std::str::FromStr for Variable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => Ok(Self { name: name.trim().to_owned(), value: value.to_owned() }),
+            _ => Err("write it as NAME=VALUE".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// List the rules.
+    List {
+        /// Only rules that a word stands for: an id, any tool's id, a pattern with `*`, a control such as `cis:5.2`.
+        #[arg(value_name = "RULE")]
+        names: Vec<String>,
+        /// How to print them.
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: ListFormat,
+        #[command(flatten)]
+        table: TableArguments,
+    },
+    /// Show a rule with its examples.
+    Show {
+        /// An id, or any tool's id.
+        rule: String,
+        #[command(flatten)]
+        table: TableArguments,
+    },
+    /// Judge the examples of rules: every bad one must fail, every good one must pass.
+    Test {
+        /// Only rules that a word stands for.
+        #[arg(value_name = "RULE")]
+        names: Vec<String>,
+        #[command(flatten)]
+        table: TableArguments,
+    },
+}
+
+/// How lists are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// A rule's id, any tool's id for it, or a finding's fingerprint.
+    #[arg(value_name = "RULE|FINGERPRINT")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show every setting that is in effect, and what set it.
+    Show(Box<ScanArguments>),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BaselineCommand {
+    /// Write the current findings to the baseline; what it already says about them is kept.
+    Write {
+        /// The last day on which new entries don't count (YYYY-MM-DD), or `never`. Default: in 180 days.
+        #[arg(long, value_name = "DAY|never")]
+        expires: Option<Expiry>,
+        /// Why the findings are accepted for now.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        what: Box<What>,
+    },
+    /// Take out of the baseline what is no longer found. Adds nothing.
+    Prune {
+        #[command(flatten)]
+        what: Box<What>,
+    },
+    /// Say what the baseline holds, what of it is gone, and what ends when.
+    Explain {
+        #[command(flatten)]
+        what: Box<What>,
+    },
+}
+
+/// When entries of a baseline end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// On this day.
+    On(keyblind_rules::suppressions::Date),
+    /// Never.
+    Never,
+}
+
+impl std::str::FromStr for Expiry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            Ok(Self::Never)
+        } else {
+            text.parse().map(Self::On).map_err(|error: keyblind_rules::suppressions::DateError| error.to_string())
+        }
+    }
+}

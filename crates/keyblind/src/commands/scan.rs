@@ -1,0 +1,161 @@
+//! `keyblind scan`
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::Context;
+use keyblind_report::text;
+use keyblind_rule_language::Severity;
+use keyblind_rules::baseline::Baseline;
+use keyblind_rules::suppressions::Policy;
+use keyblind_rules::{RuleId, RuleTable};
+use keyblind_scan::config::FailOn;
+use keyblind_scan::{Keep, Request, ScanReport, Targets, choose, rules_named, scan};
+use keyblind_syntax::Level;
+
+use super::{load_rules, start_threads, today};
+use crate::arguments::{Global, Include, ScanArguments, What};
+use crate::exit::{Exit, UsageError};
+use crate::output;
+use crate::progress::Bar;
+use crate::settings::Settings;
+use crate::terminal;
+
+/// Largest text that is read from standard input.
+const LARGEST_INPUT: u64 = 256 * 1024 * 1024;
+
+/// A scan that is ready to run.
+pub(super) struct Prepared {
+    pub(super) table: RuleTable,
+    pub(super) settings: Settings,
+    pub(super) request: Request,
+}
+
+pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
+    let keep = Keep { passed: arguments.include.contains(&Include::Passed), unknown: arguments.include.contains(&Include::Unknown) };
+    let prepared = prepare(&arguments.what, Some(arguments), keep)?;
+    let fail_on = prepared.settings.fail_on;
+    let bar = Bar::new(arguments.progress, global.quiet);
+    let report = scan(&prepared.table, prepared.request, &|progress| bar.update(progress));
+    bar.finish();
+
+    say_diagnostics(&report, global);
+    let options = text::Options {
+        color: terminal::use_color(global.color, &io::stdout()),
+        width: terminal::width(&io::stdout()),
+        show_suppressed: arguments.show_suppressed,
+        findings: !arguments.summary,
+        summary: !global.quiet || arguments.summary,
+    };
+    for file in &arguments.outputs {
+        output::save(&report, file, &options)?;
+    }
+    output::print(&report, arguments.format, &options)?;
+    if global.verbose {
+        let timings = report.timings;
+        terminal::say(format_args!(
+            "found files in {:.0?}, read them in {:.0?}, judged in {:.0?}",
+            timings.walk, timings.parse, timings.judge
+        ));
+    }
+    Ok(exit(&report, fail_on, arguments.allow_incomplete))
+}
+
+/// Resolves what is asked for, and loads what it takes.
+pub(super) fn prepare(what: &What, scan: Option<&ScanArguments>, keep: Keep) -> anyhow::Result<Prepared> {
+    start_threads();
+    let (targets, text) = targets(what)?;
+    let settings = Settings::new(what, scan, &targets)?;
+    let (table, diagnostics) = load_rules(&settings.rule_folders, !what.table.no_builtin_rules)?;
+    let mut severities: HashMap<RuleId, Severity> = HashMap::new();
+    for (name, severity, place) in &settings.severities {
+        let rules = rules_named(&table, name).map_err(|error| UsageError::new(format_args!("{place}: {error}")))?;
+        severities.extend(rules.into_iter().map(|rule| (rule, *severity)));
+    }
+    let severity = |rule: RuleId| severities.get(&rule).copied().unwrap_or_else(|| table.meta(rule).severity);
+    let selection = choose(&table, &settings.choice, severity).map_err(UsageError::new)?;
+    let today = today();
+    let policy = settings.ignores.then_some(Policy {
+        today,
+        foreign: settings.foreign,
+        blanket: settings.blanket,
+        reason_required: settings.reason_required,
+    });
+    let baseline = settings.baseline.as_deref().map(read_baseline).transpose()?;
+    let request = Request {
+        targets,
+        text,
+        selection,
+        severities,
+        inputs: settings.inputs.clone(),
+        input_sets: settings.input_sets.clone(),
+        exclude: settings.exclude.clone(),
+        policy,
+        baseline,
+        today,
+        keep,
+        diagnostics,
+    };
+    Ok(Prepared { table, settings, request })
+}
+
+/// What to judge; `-` is a file whose text is on standard input.
+pub(super) fn targets(what: &What) -> anyhow::Result<(Targets, Option<Vec<u8>>)> {
+    let is_input = |path: &Path| path.as_os_str() == "-";
+    let paths: Vec<_> = what.paths.iter().filter(|path| !is_input(path)).cloned().collect();
+    let reads_input = paths.len() < what.paths.len();
+    let name = match (&what.stdin_filename, reads_input) {
+        (Some(name), true) => Some(name.as_path()),
+        (None, false) => None,
+        (None, true) => {
+            return Err(UsageError::new("standard input needs a name that tells what it is: add `--stdin-filename main.tf`").into());
+        }
+        (Some(_), false) => return Err(UsageError::new("`--stdin-filename` names standard input: give `-` as the path").into()),
+    };
+    let targets = Targets::resolve(&paths, name, what.root.as_deref()).map_err(UsageError::new)?;
+    if !reads_input {
+        return Ok((targets, None));
+    }
+    let mut text = Vec::new();
+    io::stdin().lock().take(LARGEST_INPUT).read_to_end(&mut text).context("can't read standard input")?;
+    Ok((targets, Some(text)))
+}
+
+fn read_baseline(path: &Path) -> anyhow::Result<Baseline> {
+    let wrong = |reason: &dyn std::fmt::Display| UsageError::new(format_args!("the baseline `{}` can't be used: {reason}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    Ok(Baseline::parse(&text).map_err(|error| wrong(&error))?)
+}
+
+/// Says what went wrong with the input: always on standard error, so that reports stay clean.
+fn say_diagnostics(report: &ScanReport, global: Global) {
+    if global.quiet {
+        return;
+    }
+    let width = terminal::width(&io::stderr());
+    let color = terminal::use_color(global.color, &io::stderr());
+    let text = text::diagnostics(report, color, width, global.verbose);
+    if !text.is_empty() {
+        terminal::say(text.trim_end());
+    }
+}
+
+/// How the program ends.
+pub(super) fn exit(report: &ScanReport, fail_on: FailOn, allow_incomplete: bool) -> Exit {
+    let fails = match fail_on {
+        FailOn::None => false,
+        FailOn::New => report.summary.verdicts.failed > 0,
+        FailOn::Severity(least) => report.summary.failed_by_severity.iter().any(|(severity, count)| *severity >= least && *count > 0),
+    };
+    let looked_at_nothing =
+        report.summary.files.read == 0 && !report.diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Incomplete);
+    if looked_at_nothing {
+        return Exit::NothingToScan;
+    }
+    match (report.summary.incomplete && !allow_incomplete, fails) {
+        (true, _) => Exit::Incomplete,
+        (false, true) => Exit::Findings,
+        (false, false) => Exit::Clean,
+    }
+}

@@ -1,0 +1,100 @@
+//! Formats and files that reports are written to.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use keyblind_report::{json, sarif, text};
+use keyblind_scan::ScanReport;
+
+/// A report's format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// This program's own; see docs/report.schema.json.
+    #[value(alias = "json-v1")]
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+}
+
+/// A report in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OutputFile {
+    pub(crate) format: Format,
+    pub(crate) path: PathBuf,
+}
+
+impl std::str::FromStr for OutputFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, path) = text.split_once('=').ok_or("write it as FORMAT=FILE")?;
+        if path.is_empty() {
+            return Err("the file's name is missing: write it as FORMAT=FILE".to_owned());
+        }
+        Ok(Self {
+            format: Format::from_str(format, true).map_err(|_| format!("`{format}` is no format; it is one of text, json, sarif"))?,
+            path: path.into(),
+        })
+    }
+}
+
+/// Writes a report.
+fn write(report: &ScanReport, format: Format, options: &text::Options, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Text => text::write(report, options, out),
+        Format::Json => json::write(report, out),
+        Format::Sarif => sarif::write(report, out),
+    }
+}
+
+/// Writes a report to standard output. That nobody reads on is no error.
+pub(crate) fn print(report: &ScanReport, format: Format, options: &text::Options) -> anyhow::Result<()> {
+    print_with(|out| write(report, format, options, out))
+}
+
+/// Writes to standard output. That nobody reads on is no error.
+pub(crate) fn print_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // Dropping the writer would try again.
+            let _ = out.into_parts();
+            Ok(())
+        }
+        result => result.context("can't write to standard output"),
+    }
+}
+
+/// Writes a report to a file: into a new one beside it first, so that nobody ever sees half a report.
+pub(crate) fn save(report: &ScanReport, output: &OutputFile, options: &text::Options) -> anyhow::Result<()> {
+    let plain = text::Options { color: false, ..options.clone() };
+    save_with(&output.path, |out| write(report, output.format, &plain, out))
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn save_with(path: &std::path::Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    // What isn't a regular file (a pipe, /dev/stderr) can't be replaced.
+    let replace = path.symlink_metadata().map_or(true, |metadata| metadata.is_file());
+    let temporary = path.with_file_name(format!(
+        ".{}.{}.part",
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        std::process::id()
+    ));
+    let target = if replace { &temporary } else { path };
+    let result = File::create(target).and_then(|file| {
+        let mut out = BufWriter::with_capacity(64 * 1024, file);
+        write(&mut out)?;
+        out.flush()?;
+        if replace { std::fs::rename(&temporary, path) } else { Ok(()) }
+    });
+    if result.is_err() && replace {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    result.with_context(|| format!("can't write `{}`", path.display()))
+}

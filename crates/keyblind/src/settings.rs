@@ -1,0 +1,271 @@
+//! What is in effect: the command line over the configuration over the defaults, and which of them said it.
+
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use keyblind_dialects::paths;
+use keyblind_dialects::terraform::Inputs;
+use keyblind_rule_language::{Confidence, Persona, Severity};
+use keyblind_scan::config::{self, Config, ConfigFile, FailOn};
+use keyblind_scan::{Choice, InputSet, Targets};
+
+use crate::arguments::{ScanArguments, What};
+use crate::exit::UsageError;
+
+/// What is in effect.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) choice: Choice,
+    pub(crate) fail_on: FailOn,
+    pub(crate) rule_folders: Vec<PathBuf>,
+    pub(crate) exclude: GlobSet,
+    pub(crate) baseline: Option<PathBuf>,
+    pub(crate) ignores: bool,
+    pub(crate) foreign: bool,
+    pub(crate) blanket: bool,
+    pub(crate) reason_required: bool,
+    /// Severities by the name of a rule, with the place that says so.
+    pub(crate) severities: Vec<(String, Severity, String)>,
+    pub(crate) inputs: Inputs,
+    pub(crate) input_sets: Vec<InputSet>,
+    /// All of the above as people write them.
+    pub(crate) shown: Vec<Shown>,
+}
+
+/// A setting as people write it, and what set it.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+    pub(crate) source: String,
+}
+
+const DEFAULT: &str = "default";
+const COMMAND_LINE: &str = "command line";
+
+/// Collects what is in effect, and remembers what set it.
+struct Collector<'a> {
+    file: Option<&'a ConfigFile>,
+    name: String,
+    shown: Vec<Shown>,
+}
+
+impl Collector<'_> {
+    /// Where in the configuration a value stands.
+    fn place(&self, span: std::ops::Range<usize>) -> String {
+        self.file.map_or_else(String::new, |file| format!("{}:{}", self.name, file.line(span.start)))
+    }
+
+    /// Takes the command line's value, else the configuration's, else the default.
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        given: Option<T>,
+        configured: Option<(T, std::ops::Range<usize>)>,
+        default: T,
+        show: impl Fn(&T) -> String,
+    ) -> T {
+        let (value, source) = match (given, configured) {
+            (Some(value), _) => (value, COMMAND_LINE.to_owned()),
+            (None, Some((value, span))) => (value, self.place(span)),
+            (None, None) => (default, DEFAULT.to_owned()),
+        };
+        self.shown.push(Shown { key, value: show(&value), source });
+        value
+    }
+}
+
+impl Settings {
+    /// Brings the command line and the configuration of the trust root together.
+    ///
+    /// # Errors
+    /// If the configuration is wrong, or names what isn't there.
+    pub(crate) fn new(what: &What, scan: Option<&ScanArguments>, targets: &Targets) -> anyhow::Result<Self> {
+        let file = read_config(what, targets)?;
+        let empty = Config::default();
+        let config = file.as_ref().map_or(&empty, |file| &file.config);
+        let name = file.as_ref().map(|file| shown_path(&file.path, targets)).unwrap_or_default();
+        let mut collector = Collector { file: file.as_ref(), name, shown: Vec::new() };
+        let words = |list: &toml_list::List| {
+            list.as_ref().map(|list| (list.get_ref().iter().map(|word| word.get_ref().clone()).collect::<Vec<_>>(), list.span()))
+        };
+        let given = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+
+        let select = collector.take("select", given(&what.rules), words(&config.select), Vec::new(), |list| quoted(list));
+        let mut skip = words(&config.skip_rules).map(|(list, _)| list).unwrap_or_default();
+        let skip_source = match (&config.skip_rules, what.skip_rules.is_empty()) {
+            (Some(list), true) => collector.place(list.span()),
+            (Some(list), false) => format!("{}, {COMMAND_LINE}", collector.place(list.span())),
+            (None, false) => COMMAND_LINE.to_owned(),
+            (None, true) => DEFAULT.to_owned(),
+        };
+        // Leaving out adds up: the command line can't bring back what the repository leaves out, only `--no-config` can.
+        skip.extend(what.skip_rules.iter().cloned());
+        collector.shown.push(Shown { key: "skip-rules", value: quoted(&skip), source: skip_source });
+        let min_severity = collector.take(
+            "min-severity",
+            what.min_severity,
+            config.min_severity.as_ref().map(|word| (word.get_ref().0, word.span())),
+            Severity::Info,
+            |severity| format!("\"{severity}\""),
+        );
+        let min_confidence = collector.take(
+            "min-confidence",
+            what.min_confidence,
+            config.min_confidence.as_ref().map(|word| (word.get_ref().0, word.span())),
+            Confidence::Low,
+            |confidence| format!("\"{confidence}\""),
+        );
+        let persona = collector.take(
+            "persona",
+            what.persona,
+            config.persona.as_ref().map(|word| (word.get_ref().0, word.span())),
+            Persona::Regular,
+            |persona| format!("\"{persona}\""),
+        );
+        let fail_on = collector.take(
+            "fail-on",
+            scan.and_then(|scan| scan.fail_on),
+            config.fail_on.as_ref().map(|word| (word.get_ref().0, word.span())),
+            FailOn::Severity(Severity::Low),
+            |level| format!("\"{level}\""),
+        );
+        let rule_folders = rule_folders(what, config, targets, &mut collector);
+        let exclude = excluded(config, &mut collector)?;
+        let baseline = collector.take(
+            "baseline",
+            what.baseline.clone(),
+            config.baseline.as_ref().map(|path| (targets.root.join(path.get_ref()), path.span())),
+            PathBuf::new(),
+            |path| if path.as_os_str().is_empty() { "none".to_owned() } else { format!("{:?}", shown_path(path, targets)) },
+        );
+        if fail_on == FailOn::New && baseline.as_os_str().is_empty() {
+            return Err(UsageError::new("`fail-on new` needs a baseline to tell new from old: name one with `--baseline FILE`").into());
+        }
+        let flags = &config.suppressions;
+        let flag = |flag: &Option<toml_list::Flag>| flag.as_ref().map(|flag| (*flag.get_ref(), flag.span()));
+        let ignores = collector.take("ignores", what.no_ignores.then_some(false), None, true, bool::to_string);
+        let foreign = collector.take("suppressions.honor-foreign", None, flag(&flags.honor_foreign), true, bool::to_string);
+        let blanket = collector.take("suppressions.blanket", None, flag(&flags.blanket), false, bool::to_string);
+        let reason_required = collector.take(
+            "suppressions.require-reason",
+            what.require_reason.then_some(true),
+            flag(&flags.require_reason),
+            false,
+            bool::to_string,
+        );
+        let severities = severities(config, &mut collector);
+        let input_sets = input_sets(config, &mut collector)?;
+        let inputs = Inputs {
+            variables: what.variables.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect(),
+            var_files: what.var_files.iter().map(|path| targets.within(path)).collect::<Result<_, _>>().map_err(UsageError::new)?,
+        };
+        Ok(Self {
+            choice: Choice { select, skip, min_severity: Some(min_severity), min_confidence: Some(min_confidence), persona: Some(persona) },
+            fail_on,
+            rule_folders,
+            exclude,
+            baseline: (!baseline.as_os_str().is_empty()).then_some(baseline),
+            ignores,
+            foreign,
+            blanket,
+            reason_required,
+            severities,
+            inputs,
+            input_sets,
+            shown: collector.shown,
+        })
+    }
+}
+
+/// Names for the types of the configuration's values.
+mod toml_list {
+    pub(super) type List = Option<toml::Spanned<Vec<toml::Spanned<String>>>>;
+    pub(super) type Flag = toml::Spanned<bool>;
+}
+
+fn read_config(what: &What, targets: &Targets) -> anyhow::Result<Option<ConfigFile>> {
+    let file = match &what.config {
+        _ if what.no_config => None,
+        Some(path) => Some(config::read(path).map_err(UsageError::new)?),
+        None => config::find(&targets.root).map_err(UsageError::new)?,
+    };
+    Ok(file)
+}
+
+fn rule_folders(what: &What, config: &Config, targets: &Targets, collector: &mut Collector<'_>) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    let mut sources = Vec::new();
+    if let Some(list) = &config.rules {
+        folders.extend(list.get_ref().iter().map(|folder| targets.root.join(folder)));
+        sources.push(collector.place(list.span()));
+    }
+    if !what.table.folders.is_empty() {
+        folders.extend(what.table.folders.iter().cloned());
+        sources.push(COMMAND_LINE.to_owned());
+    }
+    let names: Vec<String> = folders.iter().map(|folder| shown_path(folder, targets)).collect();
+    let source = if sources.is_empty() { DEFAULT.to_owned() } else { sources.join(", ") };
+    collector.shown.push(Shown { key: "rules", value: quoted(&names), source });
+    folders
+}
+
+fn excluded(config: &Config, collector: &mut Collector<'_>) -> anyhow::Result<GlobSet> {
+    let mut set = GlobSetBuilder::new();
+    let Some(list) = &config.exclude else {
+        collector.shown.push(Shown { key: "exclude", value: quoted(&[]), source: DEFAULT.to_owned() });
+        return Ok(set.build()?);
+    };
+    let mut names = Vec::new();
+    for pattern in list.get_ref() {
+        let text = pattern.get_ref().trim_end_matches('/');
+        let glob = GlobBuilder::new(text).literal_separator(true).build();
+        let wrong = |error: globset::Error| {
+            UsageError::new(format_args!("{}: `{text}` is no glob: {}", collector.place(pattern.span()), error.kind()))
+        };
+        set.add(glob.map_err(wrong)?);
+        names.push(text.to_owned());
+    }
+    let source = collector.place(list.span());
+    collector.shown.push(Shown { key: "exclude", value: quoted(&names), source });
+    Ok(set.build()?)
+}
+
+fn severities(config: &Config, collector: &mut Collector<'_>) -> Vec<(String, Severity, String)> {
+    let mut severities = Vec::new();
+    for (rule, severity) in &config.severity {
+        let (name, severity, place) = (rule.get_ref().clone(), severity.get_ref().0, collector.place(rule.span()));
+        collector.shown.push(Shown { key: "severity", value: format!("{{ {name} = \"{severity}\" }}"), source: place.clone() });
+        severities.push((name, severity, place));
+    }
+    severities
+}
+
+fn input_sets(config: &Config, collector: &mut Collector<'_>) -> anyhow::Result<Vec<InputSet>> {
+    let mut sets = Vec::new();
+    for root in &config.terraform.root {
+        let place = collector.place(root.path.span());
+        let outside = |path: &str| UsageError::new(format_args!("{place}: `{path}` doesn't lie beneath the trust root"));
+        let given = root.path.get_ref();
+        let directory = paths::join("", given).ok_or_else(|| outside(given))?;
+        let mut var_files = Vec::new();
+        for file in &root.var_files {
+            var_files.push(paths::join(&directory, file.get_ref()).ok_or_else(|| outside(file.get_ref()))?);
+        }
+        let variables = root.vars.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();
+        let names: Vec<String> = root.var_files.iter().map(|file| file.get_ref().clone()).collect();
+        let value = format!("{{ path = {given:?}, var-files = {}, vars = {} }}", quoted(&names), root.vars.len());
+        collector.shown.push(Shown { key: "terraform.root", value, source: place });
+        sets.push(InputSet { directory, inputs: Inputs { variables, var_files } });
+    }
+    Ok(sets)
+}
+
+fn quoted(list: &[String]) -> String {
+    format!("[{}]", list.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "))
+}
+
+/// A path relative to the trust root, where it lies there.
+fn shown_path(path: &Path, targets: &Targets) -> String {
+    path.strip_prefix(&targets.root).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,100 @@
+//! The numbers, in words that somebody understands who didn't write the code.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use keyblind_rule_language::Severity;
+use keyblind_scan::ScanReport;
+
+use super::Options;
+use crate::words;
+
+/// Directories that are named by path.
+const MOST_PATHS: usize = 3;
+
+/// Writes the numbers.
+pub(super) fn write(report: &ScanReport, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let summary = &report.summary;
+    let verdicts = &summary.verdicts;
+    let paint = |style: Style, text: String| if options.color { format!("{style}{text}{style:#}") } else { text };
+    let bold = Style::new().bold();
+
+    let headline = if verdicts.failed > 0 {
+        let by_severity = Severity::ALL.iter().rev().filter_map(|severity| {
+            let number = summary.failed_by_severity.get(severity).copied().filter(|number| *number > 0)?;
+            Some(paint(style_of(*severity), format!("{number} {severity}")))
+        });
+        format!("{}: {}", paint(bold, words::count(verdicts.failed, "problem")), by_severity.collect::<Vec<_>>().join(", "))
+    } else if summary.files.read == 0 {
+        paint(bold, "Nothing to scan".to_owned())
+    } else if summary.incomplete {
+        paint(bold, "No problem in what could be judged".to_owned())
+    } else {
+        paint(AnsiColor::Green.on_default().bold(), "No problem".to_owned())
+    };
+    writeln!(out, "{headline}")?;
+    let mut line = |name: &str, text: String| -> io::Result<()> {
+        let width = options.width.saturating_sub(16);
+        let wrapped = words::wrap(&text, width).replace('\n', &format!("\n{:16}", ""));
+        writeln!(out, "  {}{:width$}{wrapped}", paint(Style::new().dimmed(), name.to_owned()), "", width = 14 - name.len())
+    };
+    line(
+        "judged",
+        format!(
+            "{} in {} from {}, by {}: {} passed, {} failed, {} unknown, {} suppressed",
+            words::count(summary.resources, "resource"),
+            words::count(summary.roots, "root module"),
+            words::count(summary.files.read, "file"),
+            words::count(summary.rules, "rule"),
+            verdicts.passed,
+            verdicts.failed,
+            verdicts.unknown,
+            verdicts.suppressed
+        ),
+    )?;
+    if !summary.unknown_by_reason.is_empty() {
+        let reasons = words::tally(summary.unknown_by_reason.iter().map(|(code, number)| (words::reason(code), *number)));
+        line("unknown", format!("it depends: {reasons}"))?;
+    }
+    if !summary.suppressed_by.is_empty() {
+        line("suppressed", format!("by {}", words::tally(summary.suppressed_by.iter().map(|(by, number)| (*by, *number)))))?;
+    }
+    if summary.baseline_gone > 0 {
+        let gone = words::count(summary.baseline_gone, "known fault");
+        line("baseline", format!("{gone} no longer there: run `keyblind baseline prune`"))?;
+    }
+    if !summary.missing_modules.is_empty() {
+        let names: Vec<String> = summary.missing_modules.keys().take(8).cloned().collect();
+        let more = summary.missing_modules.len() - names.len();
+        let rest = if more > 0 { format!(" and {more} others") } else { String::new() };
+        line("not installed", format!("{}{rest}: run `terraform init` so that what they create is judged", names.join(", ")))?;
+    }
+    let unread = report
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.level == keyblind_syntax::Level::Incomplete && diagnostic.code != "module-not-installed");
+    let unread = unread.count() as u64;
+    if unread > 0 {
+        line("not read", format!("{} of the input could not be read or evaluated (said above)", words::count(unread, "part")))?;
+    }
+    if !summary.files.unjudged.is_empty() {
+        let kinds = words::tally(summary.files.unjudged.iter().map(|(kind, number)| (*kind, *number)));
+        line("not looked at", format!("{kinds} (languages that aren't judged yet)"))?;
+    }
+    for (reason, paths) in &summary.files.skipped {
+        let named: Vec<String> = paths.iter().take(MOST_PATHS).map(|path| report.places.for_people(path)).collect();
+        let more = paths.len() - named.len();
+        let rest = if more > 0 { format!(" and {more} others") } else { String::new() };
+        line("skipped", format!("{}{rest} ({reason})", named.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn style_of(severity: Severity) -> Style {
+    match severity {
+        Severity::Critical => AnsiColor::BrightRed.on_default().bold(),
+        Severity::High => AnsiColor::Red.on_default(),
+        Severity::Medium => AnsiColor::Yellow.on_default(),
+        Severity::Low | Severity::Info => AnsiColor::Cyan.on_default(),
+    }
+}
