@@ -17,6 +17,7 @@ mod ip_network;
 mod numeric;
 mod parameters;
 mod string;
+mod terraform_provider;
 mod text_builder;
 mod type_conversion;
 mod unknowns;
@@ -80,6 +81,7 @@ fn find(name: &str) -> Option<&'static Function> {
             hash_crypto::FUNCTIONS,
             ip_network::FUNCTIONS,
             type_conversion::FUNCTIONS,
+            terraform_provider::FUNCTIONS,
         ];
         families.into_iter().flatten().map(|function| (function.name, function)).collect()
     });

@@ -57,7 +57,7 @@ impl Moment {
         let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
         let mut end = 19;
         let mut nanosecond = 0;
-        if sign_at(end, b'.') || sign_at(end, b',') {
+        if sign_at(end, b'.') {
             let digits = bytes[end + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
             if digits == 0 {
                 return None;
@@ -183,6 +183,11 @@ fn date_of(days: i64) -> (i64, u32, u32) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
+/// The timestamp without its fraction, if it is valid.
+pub(super) fn checked(text: &str) -> Option<String> {
+    Moment::read(text).map(|moment| moment.print())
+}
+
 fn timeadd(call: &Call<'_>) -> Outcome {
     let moment = Moment::parse(call.text(0)?)?;
     let written = call.text(1)?;
@@ -250,6 +255,11 @@ fn formatdate(call: &Call<'_>) -> Outcome {
     while let Some(first) = rest.chars().next() {
         if first == '\'' {
             let mut quoted = &rest[1..];
+            if let Some(after) = quoted.strip_prefix('\'') {
+                builder.push("'")?;
+                rest = after;
+                continue;
+            }
             loop {
                 let Some((literal, after)) = quoted.split_once('\'') else { return invalid("a quoted literal in the format has no end") };
                 builder.push(literal)?;

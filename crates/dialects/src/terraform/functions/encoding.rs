@@ -1,9 +1,11 @@
-//! Texts as data and back: Base64, JSON, CSV, URL, character sets.
+//! Texts as data and back: Base64, JSON, YAML, CSV, URL, character sets.
 
 mod charset;
 mod csv;
 mod json;
 mod url;
+mod yaml_reader;
+mod yaml_writer;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -24,6 +26,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("textdecodebase64", &[text("source"), text("encoding")], charset::textdecodebase64),
     Function::new("textencodebase64", &[text("string"), text("encoding")], charset::textencodebase64),
     Function::new("urlencode", &[text("str")], url::urlencode),
+    Function::new("yamldecode", &[text("src").or_unknown()], yaml_reader::yamldecode),
+    Function::new("yamlencode", &[any("value").or_null().or_unknown()], yaml_writer::yamlencode),
 ];
 
 pub(super) fn base64_text(bytes: &[u8]) -> String {

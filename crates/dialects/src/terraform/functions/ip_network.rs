@@ -90,7 +90,9 @@ fn cidrhost(call: &Call<'_>) -> Outcome {
     let highest = low_bits(host_bits);
     let number = call.number(1)?;
     let host = match signed(number)? {
-        Some((false, size)) if size <= highest => Some(size),
+        // Terraform looks at the lowest 64 bits only, as a signed number: larger ones go on behind the prefix.
+        Some((false, size)) if u128::try_from(size as u64 as i64).is_ok_and(|low| low > highest) => None,
+        Some((false, size)) => Some(size),
         // Counted from the end: the last address is -1.
         Some((true, size)) if size - 1 <= highest => Some(highest - (size - 1)),
         _ => None,

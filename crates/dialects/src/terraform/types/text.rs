@@ -24,7 +24,7 @@ pub(crate) fn normalized(text: String) -> Arc<str> {
 }
 
 /// Whether Go's `%q` prints the character as it is: letters, marks, numbers, punctuation, symbols and the space.
-fn is_printable(character: char) -> bool {
+pub(crate) fn is_printable(character: char) -> bool {
     if character.is_ascii() {
         return matches!(character, ' '..='~');
     }

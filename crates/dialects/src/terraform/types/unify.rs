@@ -139,9 +139,7 @@ fn unify_objects(types: &[&Type]) -> Option<Type> {
             let column: Vec<Type> = all.iter().map(|attributes| attributes[index].1.ty.clone()).collect();
             Some((first[index].0.clone(), ObjectAttribute::required(unify_types(&column)?)))
         });
-        if let Some(attributes) = attribute_types.collect::<Option<Vec<_>>>() {
-            return Some(Type::Object(attributes));
-        }
+        return Some(Type::Object(attribute_types.collect::<Option<Vec<_>>>()?));
     }
     Some(Type::map(unify_elements(types)?))
 }
@@ -154,9 +152,7 @@ fn unify_tuples(types: &[&Type]) -> Option<Type> {
             let column: Vec<Type> = all.iter().map(|items| items[index].clone()).collect();
             unify_types(&column)
         });
-        if let Some(items) = columns.collect::<Option<Vec<_>>>() {
-            return Some(Type::Tuple(items));
-        }
+        return Some(Type::Tuple(columns.collect::<Option<Vec<_>>>()?));
     }
     Some(Type::list(unify_elements(types)?))
 }

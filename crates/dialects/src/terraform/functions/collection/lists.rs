@@ -49,12 +49,14 @@ pub(super) fn coalescelist(call: &Call<'_>) -> Outcome {
     if arguments.is_empty() {
         return invalid("at least one argument is needed");
     }
+    if let Some(other) = arguments.iter().find(|argument| !matches!(argument.data, Data::List(_) | Data::Tuple(_) | Data::Unknown(_))) {
+        return invalid(format!("the arguments must be lists or tuples, not {}", kind_of(other)));
+    }
     for argument in arguments {
-        match &argument.data {
-            Data::Unknown(_) => return Err(Failure::NotKnown),
-            Data::List(items) | Data::Tuple(items) if items.is_empty() => {}
-            Data::List(_) | Data::Tuple(_) => return Ok(argument.clone()),
-            _ => return invalid(format!("the arguments must be lists or tuples, not {}", kind_of(argument))),
+        match argument.as_items() {
+            None => return Err(Failure::NotKnown),
+            Some([]) => {}
+            Some(_) => return Ok(argument.clone()),
         }
     }
     invalid("no list has an element")

@@ -134,5 +134,8 @@ pub(super) fn zipmap(call: &Call<'_>) -> Outcome {
     for (name, value) in names.iter().zip(values.iter()) {
         entries.push((Arc::from(known_text(name)?), value.clone()));
     }
-    Ok(if matches!(source.data, Data::List(_)) { map_of(entries) } else { Value::object(entries) })
+    // Which keys there are is secret where one of them is.
+    let sensitive = names.iter().any(|name| name.sensitive);
+    let zipped = if matches!(source.data, Data::List(_)) { map_of(entries) } else { Value::object(entries) };
+    Ok(Value { sensitive, ..zipped })
 }

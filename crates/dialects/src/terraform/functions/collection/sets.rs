@@ -62,7 +62,7 @@ pub(super) fn subtract(call: &Call<'_>) -> Outcome {
     Ok(set(from.iter().filter(|item| !taken.contains(&types::exact_key(item))).cloned().collect()))
 }
 
-/// All combinations: a set of tuples if all arguments are sets, otherwise a list of them.
+/// All combinations: a set of tuples if one of the arguments is a set, otherwise a list of them.
 pub(super) fn product(call: &Call<'_>) -> Outcome {
     let arguments = call.rest(0);
     if arguments.len() < 2 {
@@ -90,6 +90,6 @@ pub(super) fn product(call: &Call<'_>) -> Outcome {
         combination.reverse();
         combinations.push(Value::tuple(combination));
     }
-    let all_sets = arguments.iter().all(|argument| matches!(argument.data, Data::Set(_)));
-    Ok(if all_sets { set(types::make_set(combinations)) } else { list(combinations) })
+    let any_set = arguments.iter().any(|argument| matches!(argument.data, Data::Set(_)));
+    Ok(if any_set { set(types::make_set(combinations)) } else { list(combinations) })
 }

@@ -21,7 +21,7 @@ enum Charset {
 fn charset(name: &str) -> Result<Charset, Failure> {
     let lower = name.to_ascii_lowercase();
     Ok(match lower.as_str() {
-        "utf-8" | "utf8" | "csutf8" => Charset::Utf8,
+        "utf-8" | "csutf8" => Charset::Utf8,
         "utf-16" | "csutf16" => Charset::Utf16,
         "utf-16le" | "csutf16le" => Charset::Utf16Le,
         "utf-16be" | "csutf16be" => Charset::Utf16Be,
@@ -36,7 +36,7 @@ fn charset(name: &str) -> Result<Charset, Failure> {
         {
             return Err(Failure::Because(Reason::Unsupported { what: format!("the character set {name}").into() }));
         }
-        "us-ascii" | "ascii" | "iso646-us" | "unicode-1-1-utf-8" | "iso-8859-11" | "x-user-defined" | "replacement" => {
+        "utf8" | "us-ascii" | "ascii" | "iso646-us" | "unicode-1-1-utf-8" | "iso-8859-11" | "x-user-defined" | "replacement" => {
             return unknown(name);
         }
         _ => Charset::Other(Encoding::for_label(lower.as_bytes()).map_or_else(|| unknown(name), Ok)?),
