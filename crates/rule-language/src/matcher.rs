@@ -19,6 +19,8 @@ pub struct Matcher {
     pub default: Option<Literal>,
     /// The result for a missing value, where the rule states one.
     pub missing: Option<Missing>,
+    /// The result for a value that can't be judged for being unknown, where the rule states one.
+    pub unknown: Option<bool>,
     /// Whether case doesn't count in texts.
     pub fold: bool,
 }
@@ -94,6 +96,8 @@ pub enum Test {
     Type(Kind),
     /// Equals the value at another path.
     EqualsPath(Path),
+    /// Is a number below the one at another path.
+    LessThanPath(Path),
     /// Is a block of addresses of this sort.
     Cidr(CidrTest),
     /// Includes the port.

@@ -112,6 +112,8 @@ words! {
         PermissionsManagement = "permissions-management",
         /// Writing anywhere.
         UnrestrictedWrite = "unrestricted-write",
+        /// Anything on every resource that could be confined to some.
+        UnrestrictedResource = "unrestricted-resource",
     }
 }
 

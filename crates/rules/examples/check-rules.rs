@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let chosen =
         |id: &str| found.files.iter().any(|file| file.file_stem().is_some_and(|stem| stem == id) && wanted(&file.to_string_lossy()));
     let mut checked = 0;
-    for (rule, meta) in table.iter().filter(|(_, meta)| chosen(&meta.id)) {
+    for (rule, _) in table.iter().filter(|(_, meta)| chosen(&meta.id)) {
         checked += 1;
         faults.extend(harness::faults(&table, rule));
     }

@@ -13,12 +13,15 @@ use crate::views;
 /// The most views that are kept at a time.
 const MAX_VIEWS: usize = 4096;
 
+/// A type pattern and the name of an attribute.
+type TypeAndAttribute = (Box<str>, Box<str>);
+
 /// Caches of one graph.
 pub(crate) struct Cache<'g> {
     graph: &'g ResourceGraph,
     views: RefCell<HashMap<usize, Vec<Seen>>>,
     by_types: RefCell<HashMap<Box<str>, Rc<[ResourceId]>>>,
-    by_value: RefCell<HashMap<(Box<str>, Box<str>), Rc<ByValue>>>,
+    by_value: RefCell<HashMap<TypeAndAttribute, Rc<ByValue>>>,
 }
 
 /// A value as seen through a view.

@@ -52,15 +52,17 @@ struct Ruled<'r> {
     message: Option<&'r str>,
     /// Whether the rule itself says `unknown`.
     stated: bool,
+    /// Whether it is what the rule says if none of its cases is true.
+    otherwise: bool,
 }
 
 impl<'r> Ruled<'r> {
     fn plain(ruling: Ruling) -> Self {
-        Self { ruling, message: None, stated: false }
+        Self { ruling, message: None, stated: false, otherwise: false }
     }
 
     fn stated(ruling: Ruling, message: Option<&'r str>) -> Self {
-        Self { ruling, message, stated: true }
+        Self { ruling, message, stated: true, otherwise: false }
     }
 }
 
@@ -215,19 +217,21 @@ fn cases<'r>(
     message: Option<&'r str>,
     scope: &Scope<'_>,
 ) -> Ruled<'r> {
-    let Some((case, others)) = cases.split_first() else { return Ruled::stated(otherwise, message) };
+    let Some((case, others)) = cases.split_first() else {
+        return Ruled { otherwise: true, ..Ruled::stated(otherwise, message) };
+    };
     let start = evaluation.notes_mark();
     let stated = Ruled::stated(case.ruling, case.message.as_deref().or(message));
     match evaluation.condition(&case.condition, scope) {
-        Truth::True => {
-            // What kept the cases before from deciding says nothing about this one.
-            stated
-        }
+        Truth::True => stated,
         Truth::False => {
+            // That this case isn't true matters only if it is why a resource fails in the end for want of a true one.
+            if case.ruling != Ruling::Pass {
+                evaluation.clear_notes(start);
+            }
             let noted = evaluation.notes_mark();
             let ruled = self::cases(evaluation, others, otherwise, message, scope);
-            // If nothing else speaks for a fail, it is that no case was true.
-            if evaluation.notes_mark() > noted {
+            if !ruled.otherwise {
                 evaluation.drop_notes(start, noted);
             }
             ruled

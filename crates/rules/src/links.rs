@@ -1,11 +1,12 @@
 //! Resources that are connected.
 
-use keyblind_resource::{Data, ResourceGraph, ResourceId, Value};
+use keyblind_resource::{Data, HopKind, Reference, ResourceGraph, ResourceId, Value};
 use keyblind_rule_language::{Direction, Linked, Path, Root, Step};
 
 use crate::compare;
 use crate::describe;
 use crate::evaluation::{Evaluation, Scope};
+use crate::matchers::type_of;
 use crate::truth::{Combine, Truth};
 use crate::walk::{Found, Trail};
 
@@ -54,17 +55,28 @@ impl Evaluation<'_> {
         let mut truth = Truth::True;
         for (theirs, ours) in &linked.matching {
             let (Some(theirs), Some(ours)) = (self.single(theirs, &their_scope), self.single(ours, scope)) else { return Truth::False };
-            truth = truth.and(if is_plain_reference(&theirs) || is_plain_reference(&ours) {
-                // What an attribute of a resource is read from is told by the reference itself.
-                Truth::False
-            } else {
-                compare::equal(&theirs, &ours, false)
-            });
+            truth = truth.and(self.same_thing(&theirs, other, &ours, scope.resource));
             if truth == Truth::False {
                 break;
             }
         }
         truth
+    }
+
+    /// Whether two attributes mean the same thing. What was read from a resource tells by itself which one is meant; only
+    /// where that is neither of the two does the value count.
+    fn same_thing(&self, theirs: &Value, their_resource: ResourceId, ours: &Value, our_resource: ResourceId) -> Truth {
+        let (their_source, our_source) = (reference_of(theirs), reference_of(ours));
+        if let (Some(a), Some(b)) = (&their_source, &our_source) {
+            return (a.address == b.address).into();
+        }
+        let of_type = |reference: &Reference, id: ResourceId| type_of(&reference.address) == &*self.graph.resources[id].type_key;
+        let names_another = their_source.as_ref().is_some_and(|source| of_type(source, our_resource))
+            || our_source.as_ref().is_some_and(|source| of_type(source, their_resource));
+        if names_another || theirs.is_unknown() && their_source.is_some() || ours.is_unknown() && our_source.is_some() {
+            return Truth::False;
+        }
+        compare::equal(theirs, ours, false)
     }
 
     /// The one value at a path.
@@ -90,10 +102,28 @@ fn attribute(path: &Path) -> Option<&str> {
     }
 }
 
-/// Whether a value is an attribute of another resource and nothing else.
-fn is_plain_reference(value: &Value) -> bool {
-    matches!(&value.data, Data::Unknown(unknown)
-        if !unknown.references.is_empty() && unknown.fragments.is_empty() && unknown.candidates.is_empty())
+/// The attribute of another resource that a value is and nothing else, be it known or not.
+fn reference_of(value: &Value) -> Option<Reference> {
+    if let Data::Unknown(unknown) = &value.data {
+        let is_plain = unknown.fragments.is_empty() && unknown.candidates.is_empty() && unknown.document.is_none();
+        return match &unknown.references[..] {
+            [reference] if is_plain => Some(reference.clone()),
+            _ => None,
+        };
+    }
+    for hop in value.origin.hops() {
+        match &hop.kind {
+            // A text that was put together at the place of the reference is more than what it refers to.
+            HopKind::Resource { .. } if hop.source.used_at() == Some(hop.site) => return None,
+            HopKind::Resource { address, attribute } => {
+                return Some(Reference { address: address.clone(), attribute: attribute.clone() });
+            }
+            // What a function made of it is something else.
+            HopKind::Function(_) => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn referring(graph: &ResourceGraph, linked: &Linked, of: ResourceId) -> Vec<ResourceId> {

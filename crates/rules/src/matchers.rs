@@ -17,6 +17,15 @@ const MAX_CANDIDATE_DEPTH: usize = 32;
 impl Evaluation<'_> {
     /// Whether a matcher holds for a value; `None` and null are missing.
     pub(crate) fn matches(&mut self, matcher: &Matcher, value: Option<&Value>, scope: &Scope<'_>) -> Truth {
+        let truth = self.matches_plainly(matcher, value, scope);
+        match (truth, matcher.unknown) {
+            // What isn't found out for want of fuel is no matter of the value.
+            (Truth::Unknown, Some(stated)) if !self.is_exhausted() => stated.into(),
+            _ => truth,
+        }
+    }
+
+    fn matches_plainly(&mut self, matcher: &Matcher, value: Option<&Value>, scope: &Scope<'_>) -> Truth {
         let Some(value) = value.filter(|value| !value.is_null()) else { return self.missing(matcher, scope) };
         if let Data::Unknown(unknown) = &value.data {
             return self.matches_unknown(matcher, value, unknown, scope);
@@ -134,6 +143,15 @@ impl Evaluation<'_> {
                 self.clear_notes(noted);
                 truth
             }
+            Test::LessThanPath(path) => {
+                let noted = self.notes_mark();
+                let truth = self.at(path, scope, Combine::Any, &mut |_, found| match found {
+                    Found::Value(other) => is_less(value, other.value),
+                    Found::Missing { .. } => Truth::False,
+                });
+                self.clear_notes(noted);
+                truth
+            }
             Test::Cidr(test) => cidr::matches(*test, value),
             Test::Port(port) => ports::includes(value, *port),
             Test::RefersTo(types) => refers_to(value, types),
@@ -192,7 +210,7 @@ fn is_empty(value: &Value) -> Truth {
         Data::Null => Truth::True,
         Data::String(text) => text.is_empty().into(),
         Data::List(items) | Data::Set(items) | Data::Tuple(items) => items.is_empty().into(),
-        Data::Map(entries) | Data::Object(entries) => entries.is_empty().into(),
+        Data::Map(entries) | Data::Object(entries) => entries.iter().all(|(_, value)| value.is_null()).into(),
         Data::Bool(_) | Data::Number(_) => Truth::False,
         // What can't be known before it is applied isn't empty; that it may be null is the caller's concern.
         Data::Unknown(_) => Truth::False,
@@ -215,6 +233,19 @@ fn compare_number(value: &Value, bound: &Literal, holds: impl Fn(&Number, &Numbe
             let foreign = |fragment: &Fragment| matches!(fragment, Fragment::Literal(text) if !text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE ".contains(&byte)));
             if unknown.fragments.iter().any(foreign) { Truth::False } else { Truth::Unknown }
         }
+        _ => Truth::False,
+    }
+}
+
+fn is_less(value: &Value, other: &Value) -> Truth {
+    let number = |value: &Value| match &value.data {
+        Data::Number(number) => Some(number.clone()),
+        Data::String(text) => text.trim().parse::<Number>().ok(),
+        _ => None,
+    };
+    match (number(value), number(other)) {
+        (Some(a), Some(b)) => (a < b).into(),
+        _ if value.is_unknown() || other.is_unknown() => Truth::Unknown,
         _ => Truth::False,
     }
 }
@@ -326,7 +357,7 @@ fn refers_to(value: &Value, types: &[TypePattern]) -> Truth {
 }
 
 /// The type key in an address: `aws_x` of `module.a["k.l"].aws_x.name[0]`, `data.aws_x` of `data.aws_x.name`.
-fn type_of(address: &str) -> &str {
+pub(crate) fn type_of(address: &str) -> &str {
     let mut rest = address;
     while let Some(after) = rest.strip_prefix("module.") {
         let mut quoted = false;

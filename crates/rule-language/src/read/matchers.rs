@@ -28,6 +28,7 @@ pub(crate) const MATCHER_TESTS: &[&str] = &[
     "length",
     "type",
     "equals-path",
+    "less-than-path",
     "cidr",
     "port",
     "refers-to",
@@ -36,7 +37,7 @@ pub(crate) const MATCHER_TESTS: &[&str] = &[
     "not",
 ];
 /// What may stand beside them.
-pub(crate) const MATCHER_OPTIONS: &[&str] = &["default", "missing", "fold"];
+pub(crate) const MATCHER_OPTIONS: &[&str] = &["default", "missing", "unknown", "fold"];
 
 impl Reader {
     /// Options that stand outside apply to the matchers inside as well.
@@ -63,6 +64,7 @@ impl Reader {
                 "fold" => {}
                 "default" => matcher.default = Some(self.literal(&entry.value)),
                 "missing" => matcher.missing = self.word(&entry.value, "`true`, `false` or `unknown`"),
+                "unknown" => matcher.unknown = self.boolean(&entry.value),
                 _ => {
                     let test = self.test(entry, matcher.fold);
                     matcher.tests.extend(test);
@@ -112,6 +114,7 @@ impl Reader {
             "length" => Test::Length(Box::new(self.matcher_inheriting(value, fold)?)),
             "type" => Test::Type(self.word(value, "a kind of value")?),
             "equals-path" => Test::EqualsPath(self.path(value)?),
+            "less-than-path" => Test::LessThanPath(self.path(value)?),
             "cidr" => Test::Cidr(self.cidr(value)?),
             "port" => match self.text(value, "a port")?.parse() {
                 Ok(port) => Test::Port(port),

@@ -1,4 +1,4 @@
-//! Which actions change things or permissions, and can be confined to a resource.
+//! Which actions a policy can confine to resources, and what they do.
 
 use std::sync::OnceLock;
 
@@ -12,6 +12,8 @@ pub(crate) enum Level {
     Write,
     /// Changes who may do what.
     Permissions,
+    /// Reads, lists or tags.
+    Other,
 }
 
 /// The actions of one service and level.
@@ -39,6 +41,7 @@ pub(crate) fn all() -> &'static [ServiceActions] {
             let level = match letter {
                 "W" => Level::Write,
                 "P" => Level::Permissions,
+                "O" => Level::Other,
                 _ => return None,
             };
             Some(ServiceActions { service, level, names })

@@ -163,8 +163,9 @@ fn of_statements(all: &Value, kind: EscalationKind) -> Option<Value> {
                 found.add(&grants, &[action], "the answer is a credential");
             }
         }
-        EscalationKind::PermissionsManagement => found.add_level(&grants, Level::Permissions, "who may do what can be changed"),
-        EscalationKind::UnrestrictedWrite => found.add_level(&grants, Level::Write, "everything of these kinds can be changed or deleted"),
+        EscalationKind::PermissionsManagement => found.add_level(&grants, Some(Level::Permissions), "who may do what can be changed"),
+        EscalationKind::UnrestrictedWrite => found.add_level(&grants, Some(Level::Write), "all of their kind can be changed or deleted"),
+        EscalationKind::UnrestrictedResource => found.add_level(&grants, None, "more is reached than is needed"),
     }
     Some(maybe(all, found.certain, found.open.then(|| first_reason(all)).flatten()))
 }
@@ -185,9 +186,10 @@ impl Found {
         }
     }
 
-    fn add_level(&mut self, grants: &Grants<'_>, level: Level, how: &str) {
+    fn add_level(&mut self, grants: &Grants<'_>, level: Option<Level>, how: &str) {
         let mut named = Vec::new();
-        let of_level = actions::all().iter().filter(|actions| actions.level == level && grants.concern(actions.service));
+        let of_level =
+            actions::all().iter().filter(|actions| level.is_none_or(|level| actions.level == level) && grants.concern(actions.service));
         'all: for actions in of_level {
             for name in actions.names() {
                 let action = format!("{}:{name}", actions.service);
@@ -270,6 +272,11 @@ mod tests {
         assert_eq!(found(EscalationKind::PermissionsManagement, &allow(r#""s3:PutBucketPolicy""#, "*", "")).len(), 1);
         assert_eq!(found(EscalationKind::UnrestrictedWrite, &allow(r#""s3:*""#, "arn:aws:s3:::b", "")), [""; 0]);
         assert!(found(EscalationKind::UnrestrictedWrite, &allow(r#""*""#, "*", ""))[0].contains("and more"));
+        let confinable = |actions: &str| found(EscalationKind::UnrestrictedResource, &allow(actions, "*", "")).len();
+        assert_eq!(
+            (confinable(r#""s3:GetObject""#), confinable(r#""ec2:DescribeRegions""#), confinable(r#""sts:GetSessionToken""#)),
+            (1, 0, 0)
+        );
     }
 
     #[test]

@@ -36,7 +36,6 @@ const CALLER_KEYS: &[&str] = &[
     "aws:vpceorgid",
     "aws:vpceorgpaths",
     "aws:userid",
-    "aws:username",
     "cognito-identity.amazonaws.com:aud",
     "kms:calleraccount",
     "kms:viaservice",
@@ -202,7 +201,10 @@ fn confines(condition: &Value) -> Truth {
     if key == "elasticfilesystem:accessedviamounttarget" {
         return every_value(values, |text| text.eq_ignore_ascii_case("true"));
     }
-    every_value(values, |text| !is_open_pattern(text))
+    let confines = every_value(values, |text| !is_open_pattern(text));
+    // Without patterns, whatever the value is stands for itself; and nobody writes an account as a pattern.
+    let is_exact = matches!(operator, "stringequals" | "stringequalsignorecase") || key.ends_with("account") || key.ends_with("orgid");
+    if confines == Truth::Unknown && is_exact { Truth::True } else { confines }
 }
 
 /// Whether a pattern fits anybody: nothing but stars, or an ARN whose account and resource are stars.
@@ -214,7 +216,7 @@ fn is_open_pattern(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     match &parts[..] {
         // Of a bucket's ARN the name alone tells whose it is.
-        [_, _, _, _, account, resource] if account.is_empty() => only_stars(resource),
+        [_, _, _, _, "", resource] => only_stars(resource),
         [_, _, _, _, account, _] => only_stars(account),
         _ => true,
     }

@@ -64,11 +64,10 @@ fn list_of_statements(value: &Value) -> Value {
 fn part<'v>(value: &'v Value, names: &[&str]) -> Option<&'v Value> {
     let entries = value.as_mapping()?;
     let exact = names.iter().find_map(|name| entries.get(name));
-    let found = exact.filter(|value| !value.is_null()).or_else(|| {
+    exact.filter(|value| !value.is_null()).or_else(|| {
         let folded = |key: &str| names.iter().any(|name| key.eq_ignore_ascii_case(name));
         entries.iter().find(|(key, value)| !value.is_null() && folded(key)).map(|(_, value)| value)
-    });
-    found
+    })
 }
 
 /// One statement in the common form. Each of its parts keeps the origin of what it was made from.

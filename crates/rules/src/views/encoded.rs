@@ -21,7 +21,38 @@ const MAX_DEPTH: usize = 120;
 
 /// A JSON document. What is already a list or an object stays as it is.
 pub(crate) fn json(value: &Value) -> Option<Value> {
-    decode(value, true, |text| serde_json::from_str::<Decoded>(text).ok().map(|decoded| decoded.0))
+    decode(value, true, |text| {
+        let read = |text: &str| serde_json::from_str::<Decoded>(text).ok().map(|decoded| decoded.0);
+        read(text).or_else(|| read(&without_trailing_commas(text)?))
+    })
+}
+
+/// The text without commas before a closing bracket: a frequent slip, which leaves no doubt about what is meant. `None`
+/// if there is none.
+fn without_trailing_commas(text: &str) -> Option<String> {
+    let mut kept = String::with_capacity(text.len());
+    let (mut in_string, mut escaped, mut comma) = (false, false, None);
+    let mut dropped = false;
+    for character in text.chars() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        if !in_string && character == ',' {
+            comma = Some(kept.len());
+        } else if !in_string && matches!(character, ']' | '}') {
+            if let Some(at) = comma.take() {
+                kept.remove(at);
+                dropped = true;
+            }
+        } else if !character.is_whitespace() {
+            comma = None;
+        }
+        kept.push(character);
+    }
+    dropped.then_some(kept)
 }
 
 /// A YAML document; several documents are a list.
@@ -295,6 +326,7 @@ mod tests {
         assert_eq!(value.get("a").unwrap().as_items().unwrap()[4].as_number().unwrap().to_string(), "2.5");
         assert!(value.get("a\"b").is_some());
         assert!(json(&Value::string("{")).is_none());
+        assert_eq!(json(&Value::string(r#"{"a": [1, 2, ], "b": ",]",}"#)).unwrap().get("b").unwrap().as_str(), Some(",]"));
         assert!(json(&Value::string("[".repeat(100_000))).is_none());
         let value = yaml(&Value::string("a: &x [1, yes]\nb: *x\n")).unwrap();
         assert_eq!(value.get("b").unwrap().as_items().unwrap()[1].as_str(), Some("yes"));

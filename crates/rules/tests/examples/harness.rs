@@ -9,7 +9,7 @@ use keyblind_rules::{Judgement, Language, RuleId, RuleTable, Selection, Verdict,
 use keyblind_syntax::SourceMap;
 
 /// What is wrong with a rule's examples, one line a fault.
-pub fn faults(table: &RuleTable, rule: RuleId) -> Vec<String> {
+pub(crate) fn faults(table: &RuleTable, rule: RuleId) -> Vec<String> {
     let mut faults = Vec::new();
     for examples in &table.docs(rule).examples {
         for (side, texts) in [("bad", &examples.bad), ("good", &examples.good)] {

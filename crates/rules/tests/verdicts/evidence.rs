@@ -115,3 +115,13 @@ fn the_message_is_the_decisions_or_the_title() {
     assert_eq!(message("fail: true\nmessage: Another thing"), "Another thing");
     assert_eq!(message("decide: [{fail: true, message: The case}]\notherwise: pass\nmessage: Another thing"), "The case");
 }
+
+#[test]
+fn of_cases_only_those_speak_that_would_have_passed() {
+    let decision = "decide: [{pass: {a: true}}, {fail: {a: {exists: false}}}, {pass: {b: {at-least: 2}}}]\notherwise: fail";
+    let found = texts(decision, &json!({"a": false, "b": 1}));
+    let expected: Vec<_> = one("a", Some("false"), "true").into_iter().chain(one("b", Some("1"), "at least 2")).collect();
+    assert_eq!(found, expected);
+    let decision = "decide: [{pass: {a: true}}, {fail: {b: {exists: true}}}]\notherwise: fail";
+    assert_eq!(texts(decision, &json!({"b": 1})), one("b", Some("1"), "not set"));
+}

@@ -47,6 +47,8 @@ const CONDITIONS: &[&str] = &[
     "{count: {in: a, where: {b: 1}, is: {at-least: 1}}}",
     "{linked: {to: test_resource, match: {a: a}, where: {b: 1}}}",
     "{present: {resource: '*', where: {a: x}}}",
+    "{a: {less-than-path: b}}",
+    "{'a|escalations(unrestricted-resource)': {empty: true}}",
     "{ports: {covers: [22], from: a, to: b, protocol: c}}",
 ];
 

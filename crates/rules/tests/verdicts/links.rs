@@ -1,9 +1,10 @@
 //! Connected resources.
 
-use keyblind_resource::Resource;
+use keyblind_resource::{HopKind, Origin, Resource, Value};
+use keyblind_syntax::{FileId, Site, TextRange};
 use serde_json::{Value as Json, json};
 
-use crate::support::{judgements, resource, table, word};
+use crate::support::{judgements, resource, resource_of, table, word};
 
 const COMPANION: &str = "resources: bucket
 pass:
@@ -44,6 +45,29 @@ fn a_companion_is_found_by_reference_or_by_name() {
         assert_eq!(verdict_of_first(COMPANION, vec![bucket(), companion]), expected, "{body:?}");
     }
     assert_eq!(verdict_of_first(COMPANION, vec![bucket()]), "fail");
+}
+
+#[test]
+fn a_reference_tells_by_itself_what_is_meant() {
+    let decision = "resources: acl\npass: {linked: {to: [block, bucket], match: {bucket: bucket}}}";
+    let of = |type_key: &str, bucket: Json| resource(&format!("{type_key}.x"), &json!({ "bucket": bucket }));
+    let reference = |address: &str| json!({"$unknown": {"of": format!("{address}.id")}});
+    for (ours, theirs, expected) in [
+        (reference("bucket.third"), of("block", reference("bucket.third")), "pass"),
+        (reference("bucket.third"), of("block", reference("bucket.fourth")), "fail"),
+        (json!("name"), of("block", json!("name")), "pass"),
+    ] {
+        assert_eq!(verdict_of_first(decision, vec![of("acl", ours), theirs]), expected);
+    }
+    // Two buckets of one name: only the one that is referred to is meant.
+    let site = |start| Site::new(FileId(0), TextRange::new(start, start + 1));
+    let hop = HopKind::Resource { address: "bucket.x".into(), attribute: "bucket".into() };
+    let read = Value::string("name").with_origin(Origin::Site(site(1))).carried(hop.clone(), site(50));
+    let acl = |bucket: Value| resource_of("acl.x", Value::object([("bucket".into(), bucket)]));
+    let other = resource("bucket.y", &json!({"bucket": "name"}));
+    assert_eq!(verdict_of_first(decision, vec![acl(read), other.clone()]), "fail");
+    let composed = Value::string("name").with_origin(Origin::Site(site(50))).carried(hop, site(50));
+    assert_eq!(verdict_of_first(decision, vec![acl(composed), other]), "pass");
 }
 
 #[test]

@@ -57,6 +57,10 @@ fn emptiness_is_of_texts_lists_and_maps() {
         ("{a: {empty: true}}", json!({"a": ""}), "true"),
         ("{a: {empty: true}}", json!({"a": []}), "true"),
         ("{a: {empty: true}}", json!({"a": {}}), "true"),
+        ("{a: {empty: true}}", json!({"a": {"b": null}}), "true"),
+        ("{a.0: {empty: true}}", json!({}), "true"),
+        ("{a.0: {empty: true}}", json!({"a": [{}]}), "true"),
+        ("{a: {empty: true}}", json!({"a": [{}]}), "false"),
         ("{a: {empty: true}}", json!({"a": 0}), "false"),
         ("{a: {empty: false}}", json!({"a": false}), "true"),
     ]);
@@ -141,5 +145,27 @@ fn matchers_combine() {
         ("{a: {any: [x, {starts-with: a}]}}", json!({"a": "abc"}), "true"),
         ("{a: {all: [{contains: b}, {not: {contains: x}}]}}", json!({"a": "abc"}), "true"),
         ("{a: {not: [x, y]}}", json!({"a": "y"}), "false"),
+    ]);
+}
+
+#[test]
+fn an_unknown_can_count_as_something() {
+    let body = json!({"a": {"$unknown": true}, "b": "x"});
+    check(&[
+        ("{a: {starts-with: gke-, unknown: false}}", body.clone(), "false"),
+        ("{a: {not-equals: OPTIONS, unknown: true}}", body.clone(), "true"),
+        ("{b: {not-equals: x, unknown: true}}", body.clone(), "false"),
+        ("{c: {equals: x, unknown: true}}", body.clone(), "false"),
+    ]);
+}
+
+#[test]
+fn numbers_are_compared_with_other_paths() {
+    check(&[
+        ("{a: {less-than-path: b}}", json!({"a": "1", "b": 2}), "true"),
+        ("{a: {less-than-path: b}}", json!({"a": 2, "b": 2}), "false"),
+        ("{a: {less-than-path: b}}", json!({"a": 2}), "false"),
+        ("{a: {less-than-path: b}}", json!({"a": 2, "b": {"$unknown": true}}), "unknown"),
+        ("{some: {in: r, where: {no: {less-than-path: ^.limit}}}}", json!({"limit": 5, "r": [{"no": 7}, {"no": 4}]}), "true"),
     ]);
 }

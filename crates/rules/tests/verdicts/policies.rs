@@ -73,7 +73,8 @@ fn unknown_parts_leave_it_open_only_where_they_matter() {
         (public, of(json!({"AWS": {"$unknown": {"of": "aws_iam_role.r.arn"}}}), Json::Null), "false"),
         (public, of(json!({"AWS": {"$unknown": ["arn:aws:iam::", null, ":root"]}}), Json::Null), "false"),
         (public, of(json!("*"), json!({"StringEquals": {"aws:SourceArn": {"$unknown": {"of": "aws_s3_bucket.b.arn"}}}})), "false"),
-        (public, of(json!("*"), json!({"StringEquals": {"aws:SourceArn": {"$unknown": true}}})), "unknown"),
+        (public, of(json!("*"), json!({"StringEquals": {"aws:SourceArn": {"$unknown": true}}})), "false"),
+        (public, of(json!("*"), json!({"ArnLike": {"aws:SourceArn": {"$unknown": true}}})), "unknown"),
     ]);
 }
 

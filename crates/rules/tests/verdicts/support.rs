@@ -8,7 +8,7 @@ use keyblind_syntax::{FileId, Site, TextRange};
 use serde_json::Value as Json;
 
 /// A table of one rule about `test_resource`, whose decision is given as YAML.
-pub fn table(decision: &str) -> RuleTable {
+pub(crate) fn table(decision: &str) -> RuleTable {
     let indented: String = decision.lines().map(|line| format!("  {line}\n")).collect();
     let resources = if decision.starts_with("resources:") { "" } else { "  resources: test_resource\n" };
     let text = format!(
@@ -22,7 +22,7 @@ pub fn table(decision: &str) -> RuleTable {
 /// A value from JSON. Within it, `{"$unknown": …}` is an unknown: `true` of no known reason, `"null"` one that may be
 /// null, a list of texts and `null`s a text with unknown parts, `{"of": "address.attribute"}` an attribute of a resource,
 /// `{"candidates": […]}` one of some values, `{"document": …}` an encoded document.
-pub fn value(json: &Json) -> Value {
+pub(crate) fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::null(),
         Json::Bool(value) => Value::bool(*value),
@@ -61,12 +61,12 @@ fn unknown(json: &Json) -> Unknown {
 }
 
 /// A resource of an address `type.name`.
-pub fn resource(address: &str, body: &Json) -> Resource {
+pub(crate) fn resource(address: &str, body: &Json) -> Resource {
     resource_of(address, value(body))
 }
 
 /// The same with a body that is a value already.
-pub fn resource_of(address: &str, body: Value) -> Resource {
+pub(crate) fn resource_of(address: &str, body: Value) -> Resource {
     let (type_key, name) = address.rsplit_once('.').unwrap_or((address, address));
     let kind = if type_key.starts_with("data.") { BlockKind::Data } else { BlockKind::Managed };
     let block = Site::new(FileId(0), TextRange::new(0, 1000));
@@ -84,14 +84,14 @@ pub fn resource_of(address: &str, body: Value) -> Resource {
 }
 
 /// All judgements of a table.
-pub fn judgements(table: &RuleTable, resources: Vec<Resource>) -> (ResourceGraph, Vec<Judgement>) {
+pub(crate) fn judgements(table: &RuleTable, resources: Vec<Resource>) -> (ResourceGraph, Vec<Judgement>) {
     let graph = ResourceGraph::new(resources);
     let judgements = judge(table, &Selection::all(table), &graph);
     (graph, judgements)
 }
 
 /// A word for a verdict.
-pub fn word(verdict: &Verdict) -> &'static str {
+pub(crate) fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail(failure) => {
@@ -107,14 +107,14 @@ pub fn word(verdict: &Verdict) -> &'static str {
 }
 
 /// The verdict of a decision about one resource of the given body.
-pub fn verdict(decision: &str, body: &Json) -> Verdict {
+pub(crate) fn verdict(decision: &str, body: &Json) -> Verdict {
     let (_, judgements) = judgements(&table(decision), vec![resource("test_resource.x", body)]);
     judgements.into_iter().next().expect("a judgement").verdict
 }
 
 /// The truth of a condition (in YAML's flow form) about one resource: `true`, `false` or `unknown`. That `fail` and
 /// `pass`, `not` and the second evaluation for evidence agree is checked on the way.
-pub fn truth(condition: &str, body: &Json) -> &'static str {
+pub(crate) fn truth(condition: &str, body: &Json) -> &'static str {
     let as_fail = word(&verdict(&format!("fail: {condition}"), body));
     let as_pass = word(&verdict(&format!("pass: {condition}"), body));
     let negated = word(&verdict(&format!("fail: {{not: {condition}}}"), body));
@@ -127,7 +127,7 @@ pub fn truth(condition: &str, body: &Json) -> &'static str {
 }
 
 /// Checks a list of (condition, body, truth).
-pub fn check(cases: &[(&str, Json, &str)]) {
+pub(crate) fn check(cases: &[(&str, Json, &str)]) {
     for (condition, body, expected) in cases {
         assert_eq!(truth(condition, body), *expected, "{condition} about {body}");
     }
