@@ -55,18 +55,14 @@ pub(crate) fn call(name: &str, arguments: Vec<Value>, host: &dyn Host) -> Value 
     let Some(function) = find(name) else {
         return Value::unknown(Reason::Unsupported { what: format!("function {name}()").into() });
     };
-    if !host.spend(1 + arguments.iter().map(size).sum::<u64>()) {
+    let sizes = arguments.iter().map(|argument| if function.shallow { size(argument) } else { deep_size(argument, 0) });
+    if !host.spend(1 + sizes.sum::<u64>()) {
         return Value::unknown(out_of_fuel());
     }
     if function.by_candidate && arguments.iter().any(candidates::has_candidates) {
         return candidates::call(function, arguments, host);
     }
     call_once(function, arguments, host)
-}
-
-/// Whether there is a function of that name.
-pub(crate) fn exists(name: &str) -> bool {
-    find(name).is_some()
 }
 
 fn find(name: &str) -> Option<&'static Function> {
@@ -95,6 +91,8 @@ struct Function {
     variadic: Option<Parameter>,
     /// Sensitive elements stay the only sensitive ones; otherwise one of them makes the whole result sensitive.
     by_element: bool,
+    /// Looks at the elements of its arguments, if at all, but not into them.
+    shallow: bool,
     /// Called for each candidate of an argument that is one of several values.
     by_candidate: bool,
     body: fn(&Call<'_>) -> Outcome,
@@ -102,7 +100,7 @@ struct Function {
 
 impl Function {
     const fn new(name: &'static str, parameters: &'static [Parameter], body: fn(&Call<'_>) -> Outcome) -> Self {
-        Self { name, parameters, variadic: None, by_element: false, by_candidate: true, body }
+        Self { name, parameters, variadic: None, by_element: false, shallow: false, by_candidate: true, body }
     }
 
     /// Takes any number of further arguments.
@@ -114,6 +112,12 @@ impl Function {
     /// Moves elements around without looking into them.
     const fn by_element(mut self) -> Self {
         self.by_element = true;
+        self
+    }
+
+    /// Costs no more than what its arguments hold directly.
+    const fn shallow(mut self) -> Self {
+        self.shallow = true;
         self
     }
 
@@ -189,17 +193,22 @@ fn failed(function: &Function, failure: Failure, arguments: &[Value], sensitive:
     value
 }
 
-/// Whether something in the value is sensitive.
+/// Whether something in the value is sensitive; what is nested too deep to look at counts as if it were.
 fn is_sensitive(value: &Value) -> bool {
+    sensitive_at(value, 0)
+}
+
+fn sensitive_at(value: &Value, depth: usize) -> bool {
     value.sensitive
+        || depth > types::MAX_DEPTH
         || match &value.data {
-            Data::List(items) | Data::Set(items) | Data::Tuple(items) => items.iter().any(is_sensitive),
-            Data::Map(entries) | Data::Object(entries) => entries.iter().any(|(_, entry)| is_sensitive(entry)),
+            Data::List(items) | Data::Set(items) | Data::Tuple(items) => items.iter().any(|item| sensitive_at(item, depth + 1)),
+            Data::Map(entries) | Data::Object(entries) => entries.iter().any(|(_, entry)| sensitive_at(entry, depth + 1)),
             _ => false,
         }
 }
 
-/// The fuel that looking at an argument costs.
+/// The fuel that looking at the elements of an argument costs.
 fn size(value: &Value) -> u64 {
     match &value.data {
         Data::String(text) => text.len() as u64 / 64,
@@ -207,6 +216,17 @@ fn size(value: &Value) -> u64 {
         Data::Map(entries) | Data::Object(entries) => entries.len() as u64,
         Data::Null | Data::Bool(_) | Data::Number(_) | Data::Unknown(_) => 0,
     }
+}
+
+/// The fuel that looking at all that is in an argument costs.
+fn deep_size(value: &Value, depth: usize) -> u64 {
+    let inside: u64 = match &value.data {
+        _ if depth > types::MAX_DEPTH => 0,
+        Data::List(items) | Data::Set(items) | Data::Tuple(items) => items.iter().map(|item| deep_size(item, depth + 1)).sum(),
+        Data::Map(entries) | Data::Object(entries) => entries.iter().map(|(_, entry)| deep_size(entry, depth + 1)).sum(),
+        _ => 0,
+    };
+    size(value) + inside
 }
 
 impl<'a> Call<'a> {

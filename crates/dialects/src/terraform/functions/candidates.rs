@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Data, Reason, Unknown, Value};
 
-use super::{Function, Host, call_once, out_of_fuel, size, unknowns};
+use super::{Function, Host, call_once, deep_size, out_of_fuel, unknowns};
 use crate::limits;
 
 /// Whether the value is one of several.
@@ -26,7 +26,7 @@ pub(super) fn call(function: &Function, arguments: Vec<Value>, host: &dyn Host) 
     let mut refused = None;
     for choice in 0..choices {
         let chosen = choose(&arguments, choice);
-        if !host.spend(chosen.iter().map(size).sum()) {
+        if !host.spend(chosen.iter().map(|argument| deep_size(argument, 0)).sum()) {
             return Value::unknown(out_of_fuel());
         }
         let result = call_once(function, chosen, host);

@@ -7,6 +7,8 @@ use keyblind_resource::{Number, Reason, Value};
 use super::{Call, Failure, Function, Outcome, invalid, known_number, list, number, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
+    // OpenTofu's.
+    Function::new("cidrcontains", &[text("containing_prefix"), text("contained_ip_or_prefix")], cidrcontains),
     Function::new("cidrhost", &[text("prefix"), number("hostnum")], cidrhost),
     Function::new("cidrnetmask", &[text("prefix")], cidrnetmask),
     Function::new("cidrsubnet", &[text("prefix"), number("newbits"), number("netnum")], cidrsubnet),
@@ -82,6 +84,22 @@ fn signed(number: &Number) -> Result<Option<(bool, u128)>, Failure> {
         return invalid(format!("a whole number is required, not {number}"));
     }
     Ok(u128::from_str_radix(&number.abs().whole_digits(16), 16).ok().map(|size| (number.is_negative(), size)))
+}
+
+/// Whether an address or a prefix lies wholly within a prefix.
+fn cidrcontains(call: &Call<'_>) -> Outcome {
+    let outer = Network::parse(call.text(0)?)?;
+    let written = call.text(1)?;
+    let inner = if written.contains('/') {
+        Network::parse(written)?
+    } else {
+        Network::parse(&format!("{written}/{}", if written.contains(':') { 128 } else { 32 }))?
+    };
+    if outer.width != inner.width {
+        return invalid("an IPv4 and an IPv6 address can't be compared");
+    }
+    let within = inner.length >= outer.length && inner.address & mask(outer.width, outer.length) == outer.address;
+    Ok(Value::bool(within))
 }
 
 fn cidrhost(call: &Call<'_>) -> Outcome {

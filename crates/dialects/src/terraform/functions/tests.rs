@@ -199,7 +199,7 @@ fn what_has_no_fixed_result_says_so() {
     assert_eq!(unknown(&run("bcrypt", vec![Value::string("x")])).reason.code(), "impure-function");
     assert_eq!(unknown(&run("nosuch", vec![])).reason.code(), "unsupported");
     assert_eq!(unknown(&run("provider::aws::arn_parse", vec![])).reason.code(), "unsupported");
-    assert!(exists("core::upper") && !exists("nosuch"));
+    assert!(find("core::upper").is_some() && find("nosuch").is_none());
 }
 
 #[test]
@@ -236,4 +236,31 @@ fn bombs_run_out_of_budget() {
 fn functions_that_terraform_removed_still_evaluate() {
     assert_eq!(run("list", vec![int(1), Value::string("a")]), texts(&["1", "a"]));
     assert_eq!(run("map", vec![Value::string("a"), int(1)]).get("a"), Some(&int(1)));
+}
+
+#[test]
+fn functions_of_opentofu_evaluate() {
+    let contains = |outer, inner| run("cidrcontains", vec![Value::string(outer), Value::string(inner)]);
+    assert_eq!(contains("192.168.2.0/20", "192.168.2.1"), Value::bool(true));
+    assert_eq!(contains("192.168.2.0/20", "192.168.2.0/22"), Value::bool(true));
+    assert_eq!(contains("192.168.2.0/20", "192.126.2.1"), Value::bool(false));
+    assert_eq!(contains("10.0.0.0/16", "10.0.0.0/8"), Value::bool(false));
+    assert_eq!(contains("fe80::/48", "fe80::1"), Value::bool(true));
+    assert_eq!(unknown(&contains("10.0.0.0/8", "fe80::1")).reason.code(), "invalid-expression");
+    assert_eq!(run("urldecode", vec![Value::string("a+%C3%A9%2B")]), Value::string("a é+"));
+    assert_eq!(unknown(&run("urldecode", vec![Value::string("%zz")])).reason.code(), "invalid-expression");
+}
+
+#[test]
+fn compressed_texts_stay_readable() {
+    let packed = run("base64gzip", vec![Value::string("password = x")]);
+    assert_eq!(unknown(&packed).document, Some(Value::string("password = x")));
+}
+
+#[test]
+fn work_deep_inside_of_arguments_is_paid_for() {
+    let nested = Value::tuple(vec![Value::tuple((0..1000).map(int).collect())]);
+    let poor = || TestHost { fuel: Cell::new(500) };
+    assert_eq!(unknown(&call("tolist", vec![nested.clone()], &poor())).reason.code(), "budget");
+    assert_eq!(call("length", vec![nested], &poor()), int(1));
 }

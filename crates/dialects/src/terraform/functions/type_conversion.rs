@@ -10,10 +10,10 @@ const ANYTHING: Parameter = any("value").or_null().or_unknown();
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("can", &[ANYTHING], can).raw(),
-    Function::new("ephemeralasnull", &[ANYTHING], |call| Ok(call.value(0).clone())).raw(),
-    Function::new("issensitive", &[ANYTHING], issensitive).raw(),
-    Function::new("nonsensitive", &[ANYTHING], |call| Ok(Value { sensitive: false, ..call.value(0).clone() })).raw(),
-    Function::new("sensitive", &[ANYTHING], |call| Ok(Value { sensitive: true, ..call.value(0).clone() })).raw(),
+    Function::new("ephemeralasnull", &[ANYTHING], |call| Ok(call.value(0).clone())).raw().shallow(),
+    Function::new("issensitive", &[ANYTHING], issensitive).raw().shallow(),
+    Function::new("nonsensitive", &[ANYTHING], |call| Ok(Value { sensitive: false, ..call.value(0).clone() })).raw().shallow(),
+    Function::new("sensitive", &[ANYTHING], |call| Ok(Value { sensitive: true, ..call.value(0).clone() })).raw().shallow(),
     Function::new("tobool", &[ANYTHING], |call| converted(call, &Type::Bool)).raw(),
     Function::new("tolist", &[ANYTHING], |call| converted(call, &Type::list(Type::Any))).raw(),
     Function::new("tomap", &[ANYTHING], |call| converted(call, &Type::map(Type::Any))).raw(),

@@ -26,8 +26,7 @@ fn at_depth(value: &Value, depth: usize) -> Type {
         let mut common = Type::Any;
         for value in values {
             common = completed(common, at_depth(value, depth + 1));
-            // A primitive type can't become more complete.
-            if matches!(common, Type::Bool | Type::Number | Type::String) {
+            if !common.has_any() {
                 break;
             }
         }
