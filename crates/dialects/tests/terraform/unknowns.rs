@@ -94,3 +94,16 @@ fn what_terraform_would_refuse_costs_only_itself() {
         "{acl: \"private\", bucket: ?(invalid expression: a number is needed, not string), other: ?(`var.nowhere` is not declared), policy: ?(file `../../etc/passwd` can't be read beneath the root)}"
     );
 }
+
+#[test]
+fn a_variable_without_value_may_be_null() {
+    let project = evaluate(&[("main.tf", "variable \"x\" {}\nresource \"null_resource\" \"r\" { count = var.x == null ? 1 : 0 }")]);
+    assert_eq!(project.addresses(), ["null_resource.r"]);
+}
+
+#[test]
+fn an_undeclared_resource_keeps_its_reference() {
+    let project = evaluate(&[("main.tf", "resource \"aws_s3_bucket_acl\" \"a\" { bucket = \"x-${aws_s3_bucket.gone.id}\" }")]);
+    let bucket = project.resource("aws_s3_bucket_acl.a").body.get("bucket").unwrap().as_unknown().unwrap().clone();
+    assert_eq!((&*bucket.references[0].address, &*bucket.references[0].attribute), ("aws_s3_bucket.gone", "id"));
+}

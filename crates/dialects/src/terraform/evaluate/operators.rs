@@ -114,7 +114,9 @@ fn all_equal(results: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 
 fn unknown_equal(unknown: &Unknown, known: &Value) -> Option<bool> {
     if known.is_null() {
-        return if unknown.nullable { None } else { Some(false) };
+        // A variable that has to be given is usually given, but may be given as null.
+        let may_be_null = unknown.nullable || matches!(unknown.reason, Reason::NoValue { .. } | Reason::Undeclared { .. });
+        return if may_be_null { None } else { Some(false) };
     }
     if !unknown.candidates.is_empty() {
         let results: Vec<Option<bool>> = unknown.candidates.iter().map(|candidate| equal(candidate, known)).collect();

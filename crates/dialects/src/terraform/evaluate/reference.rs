@@ -191,7 +191,7 @@ impl<'p> Evaluator<'p> {
     fn resource_value(&self, mode: &str, type_name: &Arc<str>, name: &Arc<str>, steps: &[Step<'_>], scope: Scope<'_, 'p>, site: Site) -> Value {
         let address = super::resources::dotted(mode, type_name, name);
         let Some(expansion) = self.resource_instances(scope.instance, mode, type_name, name) else {
-            return undeclared(&address.into(), site);
+            return undeclared_resource(&format!("{}{address}", scope.instance.prefix), address.as_str(), steps).with_origin(Origin::Site(site));
         };
         let expansion = match expansion {
             Ok(expansion) => expansion,
@@ -335,6 +335,15 @@ fn join(path: &str, name: &str) -> Arc<str> {
 
 fn undeclared(name: &Arc<str>, site: Site) -> Value {
     Value::unknown(Reason::Undeclared { name: name.clone() }).with_origin(Origin::Site(site))
+}
+
+/// An attribute of a resource that nothing declares: of what type the resource is meant to be is known all the same.
+fn undeclared_resource(address: &str, name: &str, steps: &[Step<'_>]) -> Value {
+    let attributes = steps.iter().filter_map(|step| if let Step::Attribute(name) = step { Some(&*name.text) } else { None });
+    let attribute: Vec<&str> = attributes.collect();
+    let reference = Reference { address: address.into(), attribute: attribute.join(".").into() };
+    let unknown = Unknown { references: vec![reference], ..Unknown::new(Reason::Undeclared { name: name.into() }) };
+    Value::new(Data::Unknown(Arc::new(unknown)))
 }
 
 /// The value of something that depends on itself.
