@@ -16,6 +16,7 @@ mod path;
 mod pattern;
 mod read;
 mod rule;
+mod schema;
 mod yaml;
 
 pub use compiled::{CompiledError, CompiledRules, RuleHead, compile};
@@ -28,4 +29,5 @@ pub use matcher::{CidrTest, Kind, Matcher, Missing, Test};
 pub use nearest::nearest;
 pub use path::{EscalationKind, Path, PathError, Property, Root, Step, View};
 pub use pattern::{Expression, TypePattern, glob_matches};
+pub use schema::rule_schema;
 pub use rule::{Confidence, Control, Docs, Examples, Language, Persona, Rule, Severity};
