@@ -15,7 +15,7 @@ mod template;
 pub use ast::{Comment, File, SyntaxError};
 use ast::{Expr, ExprKind, TemplatePart};
 use lexer::TokenKind;
-use parser::{Failure, Guide, Parsed, Parser};
+use parser::{Guide, Parsed, Parser};
 
 use crate::limits;
 use crate::source::TextRange;
@@ -69,9 +69,7 @@ pub fn parse_expression(text: &str) -> (Expr, Vec<SyntaxError>) {
         TokenKind::End => Ok(expression),
         _ => Err(parser.expected("an operator or the end of the expression")),
     });
-    let (expression, mut errors) = settle(result, broken, whole);
-    errors.extend(finish(parser).1);
-    (expression, errors)
+    settle(result, parser, broken, whole)
 }
 
 /// Parses a text that is a template without quotes, as `templatefile` reads it and as strings in `.tf.json` are.
@@ -85,19 +83,18 @@ pub fn parse_template(text: &str) -> (Vec<TemplatePart>, Vec<SyntaxError>) {
     }
     let mut parser = Parser::new(text, Guide::Brackets, true);
     let result = parser.bare_template();
-    let (parts, mut errors) = settle(result, broken, whole);
-    errors.extend(finish(parser).1);
-    (parts, errors)
+    settle(result, parser, broken, whole)
 }
 
-fn settle<T>(result: Parsed<T>, broken: T, whole: TextRange) -> (T, Vec<SyntaxError>) {
+/// What was read, or what stands for it if there was any error.
+fn settle<T>(result: Parsed<T>, parser: Parser<'_>, broken: T, whole: TextRange) -> (T, Vec<SyntaxError>) {
+    let (_, mut errors) = finish(parser);
     match result {
-        Ok(value) => (value, Vec::new()),
-        Err(failure) => {
-            let Failure { range, message, .. } = *failure;
-            (broken, vec![SyntaxError { range, message, lost: whole }])
-        }
+        Ok(value) if errors.is_empty() => return (value, errors),
+        Ok(_) => {}
+        Err(failure) => errors.push(SyntaxError { range: failure.range, message: failure.message, lost: whole }),
     }
+    (broken, errors)
 }
 
 /// Takes the comments and errors out of a parser that is done.

@@ -1,7 +1,8 @@
 //! Spanned JSON, for `.tf.json` and Terraform plans.
 //!
 //! Strict JSON (RFC 8259): no comments, no trailing commas, no bare words. Members keep their order, repeated ones are
-//! all kept, and numbers stay as they were written.
+//! all kept, and numbers stay as they were written. Beyond the standard, strings may hold raw control characters and
+//! any Unicode white space may stand between tokens, because neither leaves a doubt about what is meant.
 
 use std::sync::Arc;
 
@@ -92,8 +93,14 @@ pub fn parse(text: &str) -> Result<Node, JsonError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let parsed = parse_to_ast(json, &collect, &strict)
-        .map_err(|error| JsonError { range: converter.range(error.range()), message: error.kind().to_string() })?;
+    let parsed = parse_to_ast(json, &collect, &strict).map_err(|error| {
+        let mut message = error.kind().to_string();
+        // Messages here begin in lower case.
+        if let Some(first) = message.get_mut(..1) {
+            first.make_ascii_lowercase();
+        }
+        JsonError { range: converter.range(error.range()), message }
+    })?;
     match parsed.value {
         Some(value) => converter.node(value, 0),
         None => Err(JsonError { range: TextRange::new(0, 0), message: "expected a JSON value, found only white space".to_owned() }),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// How many texts are remembered; a power of two.
-const SLOTS: usize = 512;
+const SLOTS: usize = 256;
 
 /// Longer texts are rarely said twice.
 const LONGEST: usize = 48;
@@ -17,7 +17,7 @@ pub(crate) struct SharedTexts {
 
 impl SharedTexts {
     pub(crate) fn new() -> Self {
-        Self { slots: vec![None; SLOTS].into_boxed_slice() }
+        Self { slots: std::iter::repeat_with(|| None).take(SLOTS).collect() }
     }
 
     /// A shared copy of a text.
@@ -33,18 +33,21 @@ impl SharedTexts {
     }
 }
 
-/// Mixes the text eight bytes at a time (the multiplier is 2^64 divided by the golden ratio).
+/// Mixes the text eight bytes at a time; the last eight may overlap the ones before them.
 fn slot_of(bytes: &[u8]) -> usize {
+    /// 2^64 divided by the golden ratio.
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut mixed = bytes.len() as u64;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        mixed = (mixed ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER).rotate_left(29);
-    }
-    for byte in chunks.remainder() {
-        mixed = (mixed ^ u64::from(*byte)).wrapping_mul(MULTIPLIER).rotate_left(29);
+    let mut mix = |word: u64| mixed = (mixed ^ word).wrapping_mul(MULTIPLIER).rotate_left(29);
+    if let Some(last) = bytes.last_chunk::<8>() {
+        for chunk in bytes.as_chunks::<8>().0 {
+            mix(u64::from_le_bytes(*chunk));
+        }
+        mix(u64::from_le_bytes(*last));
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        mix(u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32);
+    } else {
+        mix(bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
     }
     (mixed.wrapping_mul(MULTIPLIER) >> (64 - SLOTS.trailing_zeros())) as usize
 }

@@ -99,7 +99,7 @@ impl<'text> Lexer<'text> {
                 return Token::new(TokenKind::End, bytes.len(), bytes.len());
             };
             match byte {
-                b' ' | b'\t' => at += 1,
+                b' ' | b'\t' => at += bytes[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count(),
                 b'\n' if skip_newlines => at += 1,
                 b'\n' => return Token::new(TokenKind::Newline, at, at + 1),
                 b'\r' if bytes.get(at + 1) == Some(&b'\n') => {
@@ -214,6 +214,17 @@ impl<'text> Lexer<'text> {
     }
 }
 
+/// Which ASCII characters may follow in an identifier.
+const CONTINUES_IDENTIFIER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte as u8 == b'_' || byte as u8 == b'-';
+        byte += 1;
+    }
+    table
+};
+
 /// Where the identifier that starts at an offset ends; the offset itself if none starts there.
 ///
 /// `unicode-ident` knows the `XID` properties rather than the `ID` ones that the specification names. They differ in a
@@ -230,9 +241,7 @@ pub(super) fn identifier_end(text: &str, start: usize) -> usize {
         _ => return start,
     }
     loop {
-        while let Some(b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-') = bytes.get(at) {
-            at += 1;
-        }
+        at += bytes[at..].iter().take_while(|byte| CONTINUES_IDENTIFIER[usize::from(**byte)]).count();
         match bytes.get(at) {
             Some(0x80..) => match text[at..].chars().next() {
                 Some(next) if unicode_ident::is_xid_continue(next) => at += next.len_utf8(),

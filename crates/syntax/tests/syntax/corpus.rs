@@ -53,7 +53,7 @@ fn corpora_are_read() {
         }
         let ours = hcl::parse(&text);
         crate::walk::check_ranges(&text, &ours.body);
-        crate::properties::check_coverage(&text, &ours);
+        crate::walk::check_coverage(&text, &ours);
         read += 1;
         if !ours.errors.is_empty() {
             broken += 1;

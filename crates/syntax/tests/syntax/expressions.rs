@@ -179,6 +179,7 @@ fn a_for_that_is_none() {
 fn comments_stand_anywhere_between_tokens() {
     assert_eq!(expression("1 /* one */ + // plus\n 2 # two"), "(+ 1 2)");
     assert_eq!(expression("[ # first\n 1, /* x */ 2 ]"), "[1, 2]");
+    assert_eq!(expression_error("a /* b"), ("this comment isn't closed: its `*/` is missing".to_owned(), "/*"));
 }
 
 #[test]

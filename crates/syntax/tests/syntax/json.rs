@@ -87,6 +87,19 @@ fn what_only_looks_like_json_is_an_error() {
 }
 
 #[test]
+fn errors_say_where_and_what() {
+    let error = json::parse("{\"a\": 1,\n}").unwrap_err();
+    assert_eq!((error.range.as_usize(), error.message.as_str()), (7..8, "trailing commas are not allowed"));
+    assert_eq!(json::parse("").unwrap_err().message, "expected a JSON value, found only white space");
+}
+
+#[test]
+fn two_leniencies() {
+    assert_eq!(parse("\"a\tb\nc\"").kind, NodeKind::String("a\tb\nc".into()));
+    assert_eq!(parse("\u{a0}1\u{2003}").kind, NodeKind::Number("1".into()));
+}
+
+#[test]
 fn values_agree_with_another_reader() {
     for text in [include_str!("fixtures/plan.json"), include_str!("fixtures/network.tf.json")] {
         let expected: serde_json::Value = serde_json::from_str(text).unwrap();

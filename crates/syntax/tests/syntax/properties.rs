@@ -1,9 +1,11 @@
 //! What must hold of any text.
 
+use keyblind_syntax::TextRange;
+use keyblind_syntax::hcl;
 use keyblind_syntax::hcl::ast::{Body, Item};
-use keyblind_syntax::hcl::{self, File};
-use keyblind_syntax::{TextRange, json};
 use proptest::prelude::*;
+
+use crate::walk;
 
 /// Handwritten files that hold every construct at least once.
 pub(crate) const FIXTURES: [(&str, &str); 5] = [
@@ -13,64 +15,6 @@ pub(crate) const FIXTURES: [(&str, &str); 5] = [
     ("for_bodies.tf", include_str!("fixtures/for_bodies.tf")),
     ("values.tfvars", include_str!("fixtures/values.tfvars")),
 ];
-
-/// Panics unless every byte of the text belongs to an item, a comment, white space or something told as lost.
-pub(crate) fn check_coverage(text: &str, file: &File) {
-    let mut known = vec![false; text.len()];
-    let mut mark = |range: TextRange| known[range.as_usize()].fill(true);
-    file.comments.iter().for_each(|comment| mark(comment.range));
-    for error in &file.errors {
-        crate::walk::check_range(text, error.range);
-        crate::walk::check_range(text, error.lost);
-        mark(error.lost);
-    }
-    mark_items(&file.body, &mut mark);
-    if text.starts_with('\u{feff}') {
-        mark(TextRange::new(0, 3));
-    }
-    for (at, byte) in text.bytes().enumerate() {
-        assert!(known[at] || matches!(byte, b' ' | b'\t' | b'\r' | b'\n'), "byte {at} is neither read nor told as lost:\n{text}\n{file:?}");
-    }
-}
-
-/// Marks attributes, and of blocks the head and the braces, so that what is inside must account for itself.
-fn mark_items(body: &Body, mark: &mut impl FnMut(TextRange)) {
-    for item in &body.items {
-        match item {
-            Item::Attribute(attribute) => mark(attribute.range),
-            Item::Block(block) => {
-                mark(block.header());
-                mark(block.open);
-                mark(block.close);
-                mark_items(&block.body, mark);
-            }
-        }
-    }
-}
-
-/// Everything that must hold of what the parsers make of a text.
-fn check_all(text: &str) {
-    let file = hcl::parse(text);
-    crate::walk::check_ranges(text, &file.body);
-    check_coverage(text, &file);
-    for pair in file.comments.windows(2) {
-        assert!(pair[0].range.end <= pair[1].range.start, "comments overlap or are out of order: {:?}", file.comments);
-    }
-    if file.errors.is_empty() {
-        crate::walk::body_expressions(&file.body, &mut |expression| {
-            assert!(!matches!(expression.kind, hcl::ast::ExprKind::Error), "an unreadable expression without an error: {expression:?}");
-        });
-    }
-    let (expression, errors) = hcl::parse_expression(text);
-    crate::walk::check_expression(text, &expression);
-    errors.iter().for_each(|error| crate::walk::check_range(text, error.range));
-    let (_, errors) = hcl::parse_template(text);
-    errors.iter().for_each(|error| crate::walk::check_range(text, error.range));
-    match json::parse(text) {
-        Ok(node) => crate::walk::check_range(text, node.range),
-        Err(error) => crate::walk::check_range(text, error.range),
-    }
-}
 
 /// Pieces of HCL, to be strewn and strung together.
 fn fragment() -> impl Strategy<Value = String> {
@@ -204,17 +148,17 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_told_as_lost(text in any::<String>()) {
-        check_all(&text);
+        walk::check_all(&text);
     }
 
     #[test]
     fn any_fragments_are_read_or_told_as_lost(fragments in prop::collection::vec(fragment(), 0..60)) {
-        check_all(&fragments.concat());
+        walk::check_all(&fragments.concat());
     }
 
     #[test]
     fn any_damaged_file_is_read_or_told_as_lost(text in mutated()) {
-        check_all(&text);
+        walk::check_all(&text);
     }
 
     #[test]
@@ -229,7 +173,7 @@ proptest! {
         let damaged_text = format!("{}{broken}{}", &text[..at], &text[at..]);
         let damaged = hcl::parse(&damaged_text);
         prop_assert!(!damaged.errors.is_empty());
-        check_coverage(&damaged_text, &damaged);
+        walk::check_coverage(&damaged_text, &damaged);
         // Everything that stood in the file still stands there, at the top level and unchanged.
         let mut left = damaged.body.items.iter().map(shown).filter(|item| !item.contains("\"broken\"")).collect::<Vec<_>>();
         left.retain(|item| !item.starts_with("<"));
@@ -253,8 +197,8 @@ fn the_fixtures_are_whole() {
     for (name, text) in FIXTURES {
         let file = hcl::parse(text);
         assert!(file.errors.is_empty(), "{name}: {:?}", file.errors);
-        check_all(text);
-        check_all(&text.replace('\n', "\r\n"));
-        check_all(&format!("\u{feff}{text}"));
+        walk::check_all(text);
+        walk::check_all(&text.replace('\n', "\r\n"));
+        walk::check_all(&format!("\u{feff}{text}"));
     }
 }

@@ -1,7 +1,107 @@
-//! Walks over trees, for what must hold of every node.
+//! Walks over trees, and what must hold of any text. The fuzz targets check the same.
 
-use keyblind_syntax::TextRange;
 use keyblind_syntax::hcl::ast::{Body, Expr, ExprKind, Item, SplatStep, TemplatePart};
+use keyblind_syntax::hcl::{self, File};
+use keyblind_syntax::{TextRange, json};
+
+/// Everything that must hold of what the parsers make of a text.
+pub(crate) fn check_all(text: &str) {
+    check_file(text);
+    check_expression_and_template(text);
+    check_json(text);
+}
+
+/// What must hold of a text that is read as a file.
+pub(crate) fn check_file(text: &str) {
+    let file = hcl::parse(text);
+    check_ranges(text, &file.body);
+    check_coverage(text, &file);
+    for pair in file.comments.windows(2) {
+        assert!(pair[0].range.end <= pair[1].range.start, "comments overlap or are out of order: {:?}", file.comments);
+    }
+    if file.errors.is_empty() {
+        body_expressions(&file.body, &mut |expression| {
+            assert!(!matches!(expression.kind, ExprKind::Error), "an unreadable expression without an error: {expression:?}");
+        });
+    }
+}
+
+/// What must hold of a text that is read as an expression, and as a template.
+pub(crate) fn check_expression_and_template(text: &str) {
+    let (expression, errors) = hcl::parse_expression(text);
+    check_expression(text, &expression);
+    assert_eq!(matches!(expression.kind, ExprKind::Error), !errors.is_empty(), "{errors:?}");
+    errors.iter().for_each(|error| check_range(text, error.range));
+    let (parts, errors) = hcl::parse_template(text);
+    check_parts(text, TextRange::new(0, text.len() as u32), &parts);
+    errors.iter().for_each(|error| check_range(text, error.range));
+}
+
+/// What must hold of a text that is read as JSON.
+pub(crate) fn check_json(text: &str) {
+    match json::parse(text) {
+        Ok(node) => check_node(text, &node),
+        Err(error) => check_range(text, error.range),
+    }
+}
+
+fn check_node(text: &str, node: &json::Node) {
+    check_range(text, node.range);
+    match &node.kind {
+        json::NodeKind::Array(elements) => {
+            let mut end = node.range.start;
+            for element in elements {
+                assert!(node.range.contains(element.range) && end <= element.range.start, "{element:?} is misplaced in {node:?}");
+                end = element.range.end;
+                check_node(text, element);
+            }
+        }
+        json::NodeKind::Object(members) => {
+            let mut end = node.range.start;
+            for member in members {
+                check_order(text, node.range, &[TextRange::new(end, end), member.key_range, member.value.range]);
+                end = member.value.range.end;
+                check_node(text, &member.value);
+            }
+        }
+        json::NodeKind::Number(number) => assert_eq!(**number, text[node.range.as_usize()]),
+        json::NodeKind::Null | json::NodeKind::Bool(_) | json::NodeKind::String(_) => {}
+    }
+}
+
+/// Panics unless every byte of the text belongs to an item, a comment, white space or something told as lost.
+pub(crate) fn check_coverage(text: &str, file: &File) {
+    let mut known = vec![false; text.len()];
+    let mut mark = |range: TextRange| known[range.as_usize()].fill(true);
+    file.comments.iter().for_each(|comment| mark(comment.range));
+    for error in &file.errors {
+        check_range(text, error.range);
+        check_range(text, error.lost);
+        mark(error.lost);
+    }
+    mark_items(&file.body, &mut mark);
+    if text.starts_with('\u{feff}') {
+        mark(TextRange::new(0, 3));
+    }
+    for (at, byte) in text.bytes().enumerate() {
+        assert!(known[at] || matches!(byte, b' ' | b'\t' | b'\r' | b'\n'), "byte {at} is neither read nor told as lost:\n{text}\n{file:?}");
+    }
+}
+
+/// Marks attributes, and of blocks the head and the braces, so that what is inside must account for itself.
+fn mark_items(body: &Body, mark: &mut impl FnMut(TextRange)) {
+    for item in &body.items {
+        match item {
+            Item::Attribute(attribute) => mark(attribute.range),
+            Item::Block(block) => {
+                mark(block.header());
+                mark(block.open);
+                mark(block.close);
+                mark_items(&block.body, mark);
+            }
+        }
+    }
+}
 
 /// Calls a function for an expression and everything in it, from outside to inside and from left to right.
 pub(crate) fn expressions<'tree>(expression: &'tree Expr, visit: &mut impl FnMut(&'tree Expr)) {
