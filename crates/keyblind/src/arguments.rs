@@ -170,7 +170,8 @@ pub(crate) struct What {
     /// Leave out less sure rules.
     #[arg(long, value_name = "CONFIDENCE", help_heading = "Rules")]
     pub(crate) min_confidence: Option<Confidence>,
-    /// Whose rules to judge: `regular`, `pedantic` or `auditor`; each includes the ones before.
+    /// Whose rules to judge: `regular`, `pedantic` or `auditor`; each includes the ones before. JSON holds all of them
+    /// unless this says otherwise; everything else is `regular`.
     #[arg(long, value_name = "PERSONA", help_heading = "Rules")]
     pub(crate) persona: Option<Persona>,
     #[command(flatten)]

@@ -11,12 +11,15 @@ use keyblind_scan::{Choice, InputSet, Targets};
 
 use crate::arguments::{ScanArguments, What};
 use crate::exit::UsageError;
+use crate::output::Format;
 
 /// What is in effect.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) choice: Choice,
     pub(crate) fail_on: FailOn,
+    /// Whose findings make the exit code 1: also where a report holds more, for the codes are the same in every format.
+    pub(crate) acting_for: Persona,
     pub(crate) rule_folders: Vec<PathBuf>,
     pub(crate) exclude: GlobSet,
     pub(crate) baseline: Option<PathBuf>,
@@ -120,9 +123,10 @@ impl Settings {
             "persona",
             what.persona,
             config.persona.as_ref().map(|word| (word.get_ref().0, word.span())),
-            Persona::Regular,
+            default_persona(scan),
             |persona| format!("\"{persona}\""),
         );
+        let acting_for = what.persona.or(config.persona.as_ref().map(|word| word.get_ref().0)).unwrap_or(Persona::Regular);
         let fail_on = collector.take(
             "fail-on",
             scan.and_then(|scan| scan.fail_on),
@@ -163,6 +167,7 @@ impl Settings {
         Ok(Self {
             choice: Choice { select, skip, min_severity: Some(min_severity), min_confidence: Some(min_confidence), persona: Some(persona) },
             fail_on,
+            acting_for,
             rule_folders,
             exclude,
             baseline: (!baseline.as_os_str().is_empty()).then_some(baseline),
@@ -176,6 +181,12 @@ impl Settings {
             shown: collector.shown,
         })
     }
+}
+
+/// A person is shown what an expert would act on. A program that reads JSON gets the verdicts of all rules, each with its
+/// persona, and chooses itself.
+fn default_persona(scan: Option<&ScanArguments>) -> Persona {
+    if scan.is_some_and(|scan| scan.format == Format::Json) { Persona::Auditor } else { Persona::Regular }
 }
 
 /// Names for the types of the configuration's values.
