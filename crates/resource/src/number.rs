@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use dashu_base::BitTest;
+use dashu_base::{BitTest, Sign, UnsignedAbs};
 use dashu_float::FBig;
 use dashu_float::round::mode::HalfEven;
 use dashu_int::IBig;
@@ -193,7 +193,7 @@ impl Number {
     /// # Errors
     /// Fails where the result is too large.
     pub fn add(&self, other: &Self) -> Result<Self, NumberError> {
-        self.combine(other, i64::checked_add, |a, b| a + b)
+        self.combine(other, i64::checked_add, |a, b| rounded(&a, &b, exact(&a) + exact(&b)))
     }
 
     /// The difference.
@@ -201,7 +201,7 @@ impl Number {
     /// # Errors
     /// Fails where the result is too large.
     pub fn subtract(&self, other: &Self) -> Result<Self, NumberError> {
-        self.combine(other, i64::checked_sub, |a, b| a - b)
+        self.combine(other, i64::checked_sub, |a, b| rounded(&a, &b, exact(&a) - exact(&b)))
     }
 
     /// The product.
@@ -211,10 +211,9 @@ impl Number {
     pub fn multiply(&self, other: &Self) -> Result<Self, NumberError> {
         self.combine(other, i64::checked_mul, |a, b| {
             // The product is exact where 512 bits hold it, also of two numbers of less precision.
-            let precision = a.precision().max(b.precision());
-            let product = a.with_precision(PRECISION).value() * b.with_precision(PRECISION).value();
+            let product = (exact(&a) * exact(&b)).with_precision(PRECISION).value();
             let needed = product.repr().significand().bit_len();
-            product.with_precision(precision.max(needed)).value()
+            product.with_precision(a.precision().max(b.precision()).max(needed)).value()
         })
     }
 
@@ -226,7 +225,17 @@ impl Number {
         if *other == Self::ZERO {
             return Err(NumberError::DivisionByZero);
         }
-        self.combine(other, |a, b| if a.checked_rem(b)? == 0 { a.checked_div(b) } else { None }, |a, b| a / b)
+        self.combine(
+            other,
+            |a, b| if a.checked_rem(b)? == 0 { a.checked_div(b) } else { None },
+            |a, b| {
+                let sign = a.repr().sign() * b.repr().sign();
+                let (dividend, divisor) = (a.repr().significand().clone().unsigned_abs(), b.repr().significand().clone().unsigned_abs());
+                let magnitude = quotient(dividend.into(), divisor.into());
+                let scaled = magnitude << (a.repr().exponent() - b.repr().exponent());
+                rounded(&a, &b, if sign == Sign::Negative { -scaled } else { scaled })
+            },
+        )
     }
 
     /// The remainder of the division that rounds towards zero; it has the sign of `self`. The remainder of a division by
@@ -363,6 +372,16 @@ impl Number {
         }
         Self(Repr::Big(Arc::new(value)))
     }
+}
+
+/// The same number as a float whose operations don't round. Exponents are bounded, so that sums stay small.
+fn exact(value: &Float) -> Float {
+    value.clone().with_precision(0).value()
+}
+
+/// An exact result rounded once, to the precision of the more precise operand.
+fn rounded(a: &Float, b: &Float, result: Float) -> Float {
+    result.with_precision(a.precision().max(b.precision())).value()
 }
 
 /// The binary exponent of the highest bit.

@@ -22,7 +22,7 @@ pub(crate) use convert::{apply_defaults, convert};
 pub(crate) use equality::equal;
 pub(crate) use number_text::parse_number;
 pub(crate) use set_order::{exact_key, make_set};
-pub(crate) use text::{is_printable, normalized, to_text};
+pub(crate) use text::{composed, is_printable, normalized, to_text};
 pub(crate) use unify::{type_of, unify};
 
 /// Values nested deeper than this are not walked: what walks them uses the stack.

@@ -99,7 +99,7 @@ pub(super) fn pow(x: f64, y: f64) -> f64 {
     if part != 0.0 && x < 0.0 {
         return f64::NAN;
     }
-    if whole >= 9.223_372_036_854_775_8e18 {
+    if whole >= 2.0_f64.powi(63) {
         return if x == -1.0 {
             1.0
         } else if (x.abs() < 1.0) == (y > 0.0) {

@@ -42,7 +42,7 @@ impl<'p> Evaluator<'p> {
                 Ok(number) => Value::at(Data::Number(number), site),
                 Err(error) => invalid(format!("`{text}`: {error}"), site),
             },
-            ExprKind::String(text) => Value::at(Data::String(text.clone()), site),
+            ExprKind::String(text) => Value::at(Data::String(types::composed(text)), site),
             ExprKind::Template(parts) => self.template(parts, scope, site),
             ExprKind::Tuple(items) => {
                 let items = items.iter().map(|item| self.eval(item, scope)).collect();

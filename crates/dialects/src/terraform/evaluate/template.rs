@@ -48,7 +48,7 @@ impl Text {
 
     fn finish(mut self, site: Site) -> Value {
         let data = match self.reason {
-            None => Data::String(self.tail.into()),
+            None => Data::String(types::normalized(self.tail)),
             Some(reason) => {
                 if !self.tail.is_empty() {
                     self.fragments.push(Fragment::Literal(self.tail.into()));

@@ -157,6 +157,10 @@ fn cidrsubnet(call: &Call<'_>) -> Outcome {
 /// Consecutive subnets of different sizes, each as low as its size allows.
 fn cidrsubnets(call: &Call<'_>) -> Outcome {
     let network = Network::parse(call.text(0)?)?;
+    if network.address == 0 && !call.rest(1).is_empty() {
+        // Terraform starts from the subnet before the first one, which isn't there.
+        return invalid("there is no room for subnets in a prefix that begins at address zero");
+    }
     let mut subnets = Vec::new();
     let mut next = Some(network.address);
     let last = network.address | low_bits(network.width - network.length);

@@ -211,14 +211,15 @@ fn split(call: &Call<'_>) -> Outcome {
 fn substr(call: &Call<'_>) -> Outcome {
     let text = call.text(0)?;
     let (offset, length) = (call.integer(1)?, call.integer(2)?);
-    if offset == 0 && length == 0 {
+    if offset >= 0 && length == 0 {
         return Ok(Value::string(""));
     }
     let from_end = offset < 0;
-    let count = if from_end || length < 0 { text.graphemes(true).count() as i64 } else { 0 };
+    let count = if from_end { text.graphemes(true).count() as i64 } else { 0 };
     // Counted from the end, but not from before the beginning.
     let start = if from_end { (offset + count).max(0) } else { offset };
-    let taken = if length < 0 { i64::MAX } else { length };
+    // A length of zero counts as none given where the offset is negative.
+    let taken = if length <= 0 { i64::MAX } else { length };
     let part = text.graphemes(true).skip(usize::try_from(start).unwrap_or(0)).take(usize::try_from(taken).unwrap_or(usize::MAX));
     call.made_text(part.collect())
 }

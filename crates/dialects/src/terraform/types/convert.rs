@@ -115,10 +115,19 @@ fn elements(items: Arc<Vec<Value>>, element: &Type, collection: &str, depth: usi
     let types: Vec<Type> = items.iter().map(type_of).collect();
     let disagree = || format!("all elements of a {collection} must have the same type");
     let common = unify_types(&types).ok_or_else(disagree)?;
+    if matches!(common, Type::Any) && !items.iter().any(Value::is_unknown) && !all_alike(&types) {
+        return Err(disagree());
+    }
     if types.iter().any(|ty| *ty != common) {
         items = items.into_iter().map(|item| at_depth(item, &common, depth + 1).map_err(|_| disagree())).collect::<Result<_, _>>()?;
     }
     Ok(items)
+}
+
+/// Whether the types that are known are all the same.
+fn all_alike(types: &[Type]) -> bool {
+    let mut known = types.iter().filter(|ty| **ty != Type::Any);
+    known.next().is_none_or(|first| known.all(|ty| ty == first))
 }
 
 fn object(entries: &Mapping, attributes: &[(Arc<str>, ObjectAttribute)], depth: usize) -> Result<Data, String> {

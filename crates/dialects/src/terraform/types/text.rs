@@ -18,6 +18,11 @@ pub(crate) fn to_text(value: &Value) -> Option<Arc<str>> {
     }
 }
 
+/// A text as it was written in the form that Terraform keeps.
+pub(crate) fn composed(text: &Arc<str>) -> Arc<str> {
+    if text.is_ascii() || unicode_normalization::is_nfc(text) { text.clone() } else { text.nfc().collect::<String>().into() }
+}
+
 /// The text in Unicode normalization form C, as Terraform keeps every string.
 pub(crate) fn normalized(text: String) -> Arc<str> {
     if text.is_ascii() || unicode_normalization::is_nfc(&text) { text.into() } else { text.nfc().collect::<String>().into() }

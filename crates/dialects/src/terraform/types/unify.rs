@@ -73,6 +73,22 @@ pub(super) fn unify_types(types: &[Type]) -> Option<Type> {
     if rest.iter().all(|ty| *ty == first) {
         return Some(first.clone());
     }
+    // Beside a value of no known type (such as a bare `null`), objects and tuples stay as they are, and what has no
+    // common type does no harm.
+    if known.len() < types.len() {
+        let objects = known.iter().any(|ty| matches!(ty, Type::Object(_)));
+        let tuples = known.iter().any(|ty| matches!(ty, Type::Tuple(_)));
+        return match (objects, tuples) {
+            (true, true) => None,
+            (false, false) => common_type(&known).or(Some(Type::Any)),
+            _ => Some(Type::Any),
+        };
+    }
+    common_type(&known)
+}
+
+/// The type that values of all these types, which are known and differ, convert to.
+fn common_type(known: &[&Type]) -> Option<Type> {
     let count = |of: fn(&Type) -> bool| known.iter().filter(|ty| of(ty)).count();
     let all = known.len();
     let maps = count(|ty| matches!(ty, Type::Map(_)));
@@ -81,36 +97,36 @@ pub(super) fn unify_types(types: &[Type]) -> Option<Type> {
     let tuples = count(|ty| matches!(ty, Type::Tuple(_)));
     let sets = count(|ty| matches!(ty, Type::Set(_)));
     if maps == all {
-        return Some(Type::map(unify_elements(&known)?));
+        return Some(Type::map(unify_elements(known)?));
     }
     if lists == all {
-        return Some(Type::list(unify_elements(&known)?));
+        return Some(Type::list(unify_elements(known)?));
     }
     if sets == all {
-        return Some(Type::set(unify_elements(&known)?));
+        return Some(Type::set(unify_elements(known)?));
     }
     if maps > 0
         && maps + objects == all
-        && let Some(element) = unify_elements(&known)
+        && let Some(element) = unify_elements(known)
     {
         return Some(Type::map(element));
     }
     if lists > 0
         && lists + tuples == all
-        && let Some(element) = unify_elements(&known)
+        && let Some(element) = unify_elements(known)
     {
         return Some(Type::list(element));
     }
     if objects == all {
-        return unify_objects(&known);
+        return unify_objects(known);
     }
     if tuples == all {
-        return unify_tuples(&known);
+        return unify_tuples(known);
     }
     if objects > 0 && tuples > 0 {
         return None;
     }
-    let mut preferred = known.clone();
+    let mut preferred = known.to_vec();
     preferred.sort_by_key(|ty| preference(ty));
     preferred.into_iter().find(|wanted| known.iter().all(|ty| converts(ty, wanted))).cloned()
 }

@@ -37,7 +37,8 @@ pub(super) fn coalesce(call: &Call<'_>) -> Outcome {
             return Err(Failure::NotKnown);
         }
         let value = types::convert(argument.clone(), &ty).map_err(Failure::Invalid)?;
-        if value.as_str() != Some("") {
+        // An empty text is passed over where all arguments are texts.
+        if value.as_str() != Some("") || matches!(ty, Type::Any) {
             return Ok(value);
         }
     }

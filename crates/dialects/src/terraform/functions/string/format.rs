@@ -240,7 +240,7 @@ impl Verb<'_> {
 
     /// The first characters, as many as the precision says.
     fn cut<'t>(&self, text: &'t str) -> &'t str {
-        let Some(precision) = self.precision else { return text };
+        let Some(precision @ 1..) = self.precision else { return text };
         text.grapheme_indices(true).nth(precision).map_or(text, |(at, _)| &text[..at])
     }
 
