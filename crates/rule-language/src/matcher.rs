@@ -98,6 +98,8 @@ pub enum Test {
     EqualsPath(Path),
     /// Is a number below the one at another path.
     LessThanPath(Path),
+    /// Is a block of addresses inside one at another path.
+    WithinPath(Path),
     /// Is a block of addresses of this sort.
     Cidr(CidrTest),
     /// Includes the port.

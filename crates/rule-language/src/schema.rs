@@ -171,7 +171,7 @@ fn matcher_key(key: &str) -> Value {
         "less-than" | "at-most" | "greater-than" | "at-least" => json!({ "type": "number" }),
         "starts-with" | "ends-with" => json!({ "$ref": "#/$defs/texts" }),
         "matches" | "glob" => json!({ "$ref": "#/$defs/text" }),
-        "equals-path" | "less-than-path" => json!({ "type": "string" }),
+        "equals-path" | "less-than-path" | "within-path" => json!({ "type": "string" }),
         "length" | "not" => json!({ "$ref": "#/$defs/matcher" }),
         "all" | "any" => json!({ "type": "array", "items": { "$ref": "#/$defs/matcher" }, "minItems": 1 }),
         "type" => words(Kind::ALL.iter().map(|word| word.name())),

@@ -89,6 +89,30 @@ pub(crate) fn matches(test: CidrTest, value: &Value) -> Truth {
     }
 }
 
+/// Whether a block, or one of a list, lies inside another, or one of a list.
+pub(crate) fn within(value: &Value, outer: &Value) -> Truth {
+    match (&value.data, &outer.data) {
+        (Data::List(items) | Data::Set(items) | Data::Tuple(items), _) => {
+            items.iter().filter(|item| item.as_items().is_none()).map(|item| within(item, outer)).fold(Truth::False, Truth::or)
+        }
+        (_, Data::List(items) | Data::Set(items) | Data::Tuple(items)) => {
+            items.iter().filter(|item| item.as_items().is_none()).map(|item| within(value, item)).fold(Truth::False, Truth::or)
+        }
+        (Data::Unknown(unknown), _) if !unknown.candidates.is_empty() => {
+            agree(unknown.candidates.iter().map(|candidate| within(candidate, outer)))
+        }
+        (_, Data::Unknown(unknown)) if !unknown.candidates.is_empty() => {
+            agree(unknown.candidates.iter().map(|candidate| within(value, candidate)))
+        }
+        (Data::String(inner), Data::String(outer)) => match (Block::parse(inner), Block::parse(outer)) {
+            (Some(inner), Some(outer)) => inner.is_within(outer.address, outer.prefix).into(),
+            _ => Truth::False,
+        },
+        (Data::Unknown(_), Data::String(_) | Data::Unknown(_)) | (Data::String(_), Data::Unknown(_)) => Truth::Unknown,
+        _ => Truth::False,
+    }
+}
+
 fn block_matches(test: CidrTest, block: Block) -> bool {
     match test {
         CidrTest::World => block.is_world(),

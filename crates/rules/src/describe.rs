@@ -78,6 +78,7 @@ fn test_in_words(test: &Test, holds: bool) -> String {
         Test::Type(kind) => not(format!("a {kind}")),
         Test::EqualsPath(path) => not(format!("the same as `{path}`")),
         Test::LessThanPath(path) => format!("{} `{path}`", either("less than", "at least")),
+        Test::WithinPath(path) => format!("{} `{path}`", either("an address inside", "an address outside of")),
         Test::Cidr(CidrTest::World) => either("the whole internet (0.0.0.0/0, ::/0)", "narrower than the whole internet (0.0.0.0/0, ::/0)"),
         Test::Cidr(CidrTest::Public) => either("a public address range", "a private address range"),
         Test::Cidr(CidrTest::Private) => either("a private address range", "no private address range"),

@@ -152,6 +152,18 @@ impl Evaluation<'_> {
                 self.clear_notes(noted);
                 truth
             }
+            Test::WithinPath(path) => {
+                let noted = self.notes_mark();
+                let truth = self.at(path, scope, Combine::Any, &mut |evaluation, found| match found {
+                    Found::Value(other) => {
+                        let pairs = value.as_items().map_or(1, <[Value]>::len) * other.value.as_items().map_or(1, <[Value]>::len);
+                        if evaluation.burn(pairs) { cidr::within(value, other.value) } else { evaluation.exhausted() }
+                    }
+                    Found::Missing { .. } => Truth::False,
+                });
+                self.clear_notes(noted);
+                truth
+            }
             Test::Cidr(test) => cidr::matches(*test, value),
             Test::Port(port) => ports::includes(value, *port),
             Test::RefersTo(types) => refers_to(value, types),

@@ -29,6 +29,7 @@ pub(crate) const MATCHER_TESTS: &[&str] = &[
     "type",
     "equals-path",
     "less-than-path",
+    "within-path",
     "cidr",
     "port",
     "refers-to",
@@ -115,6 +116,7 @@ impl Reader {
             "type" => Test::Type(self.word(value, "a kind of value")?),
             "equals-path" => Test::EqualsPath(self.path(value)?),
             "less-than-path" => Test::LessThanPath(self.path(value)?),
+            "within-path" => Test::WithinPath(self.path(value)?),
             "cidr" => Test::Cidr(self.cidr(value)?),
             "port" => match self.text(value, "a port")?.parse() {
                 Ok(port) => Test::Port(port),

@@ -166,6 +166,14 @@ fn numbers_are_compared_with_other_paths() {
         ("{a: {less-than-path: b}}", json!({"a": 2, "b": 2}), "false"),
         ("{a: {less-than-path: b}}", json!({"a": 2}), "false"),
         ("{a: {less-than-path: b}}", json!({"a": 2, "b": {"$unknown": true}}), "unknown"),
+        ("{a: {within-path: b}}", json!({"a": "10.1.2.3", "b": ["192.168.0.0/16", "10.1.0.0/16"]}), "true"),
+        ("{a: {within-path: b}}", json!({"a": ["8.8.8.8", "10.1.2.0/24"], "b": "10.1.0.0/16"}), "true"),
+        ("{a: {within-path: b}}", json!({"a": "10.0.0.0/8", "b": "10.1.0.0/16"}), "false"),
+        ("{a: {within-path: b}}", json!({"a": "fd00::1", "b": "0.0.0.0/0"}), "false"),
+        ("{a: {within-path: b}}", json!({"a": "resolver", "b": "0.0.0.0/0"}), "false"),
+        ("{a: {within-path: b}}", json!({"a": "10.1.2.3"}), "false"),
+        ("{a: {within-path: b}}", json!({"a": "10.1.2.3", "b": [{"$unknown": true}, "10.1.0.0/16"]}), "true"),
+        ("{a: {within-path: b}}", json!({"a": "10.1.2.3", "b": [{"$unknown": true}, "10.2.0.0/16"]}), "unknown"),
         ("{some: {in: r, where: {no: {less-than-path: ^.limit}}}}", json!({"limit": 5, "r": [{"no": 7}, {"no": 4}]}), "true"),
     ]);
 }
