@@ -44,6 +44,8 @@ pub enum BlockKind {
     Provider,
     /// A call of a module.
     Module,
+    /// A call of a module that isn't there: what it declares isn't known, it may hold any companion of what it is given.
+    UnreadModule,
 }
 
 /// One instance after evaluation.

@@ -58,10 +58,13 @@ impl<'p> Evaluator<'p> {
         }
         for (name, call) in &module.calls {
             let body = BodyInstance { address: format!("{}module.{name}", instance.prefix).into(), body: self.call_body(instance, call) };
-            found.push(resource(&body, BlockKind::Module, "module".into(), name.clone(), &call.declaration, &instance.calls));
-            if let Some(children) = self.children(instance, name)
-                && let Children::Found(expansion) = &*children
-            {
+            let children = self.children(instance, name);
+            let kind = match children.as_deref() {
+                Some(Children::Missing(_)) => BlockKind::UnreadModule,
+                _ => BlockKind::Module,
+            };
+            found.push(resource(&body, kind, "module".into(), name.clone(), &call.declaration, &instance.calls));
+            if let Some(Children::Found(expansion)) = children.as_deref() {
                 for child in expansion.iter() {
                     self.collect_resources(child, found);
                 }
