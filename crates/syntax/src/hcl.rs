@@ -65,6 +65,7 @@ pub fn parse_expression(text: &str) -> (Expr, Vec<SyntaxError>) {
         return (broken, vec![error]);
     }
     let mut parser = Parser::new(text, Guide::Brackets, true);
+    parser.start();
     let result = parser.expression().and_then(|expression| match parser.current.kind {
         TokenKind::End => Ok(expression),
         _ => Err(parser.expected("an operator or the end of the expression")),

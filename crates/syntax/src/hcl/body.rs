@@ -18,6 +18,7 @@ impl Parser<'_> {
     /// Reads the whole text as a body.
     pub(super) fn file_body(&mut self) -> Body {
         let start = self.text_start();
+        self.start();
         let (items, _) = self.items(None);
         Body { items, range: TextRange::new(start, self.text_end()) }
     }

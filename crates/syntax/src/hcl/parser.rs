@@ -75,9 +75,9 @@ pub(super) struct Parser<'text> {
 }
 
 impl<'text> Parser<'text> {
-    /// Stands at the first token. The text must be short enough for 32-bit offsets.
+    /// Makes a parser that has read nothing yet. The text must be short enough for 32-bit offsets.
     pub(super) fn new(text: &'text str, guide: Guide, skip_newlines: bool) -> Self {
-        let mut parser = Self {
+        Self {
             text,
             lexer: Lexer::new(text),
             current: Token::new(TokenKind::End, 0, 0),
@@ -93,9 +93,12 @@ impl<'text> Parser<'text> {
             boundary: None,
             terminators: Terminators::new(text),
             texts: SharedTexts::new(),
-        };
-        parser.go_to(parser.text_start());
-        parser
+        }
+    }
+
+    /// Stands at the first token, to read in code mode.
+    pub(super) fn start(&mut self) {
+        self.go_to(self.text_start());
     }
 
     /// Where the text begins behind a byte-order mark.

@@ -193,6 +193,7 @@ fn bare_templates() {
     assert_eq!(template("%{ if a ~}\nb\n%{ else ~}\nc\n%{ endif ~}\n"), r#"(if a "b\n" else "c\n") """#);
     assert_eq!(template("${a}"), "${a}");
     assert_eq!(template("a$"), r#""a$""#);
+    assert_eq!(template("/* a # b"), r#""/* a # b""#, "there are no comments in literal text");
     assert_eq!(template("\u{feff}a"), r#""a""#, "a byte-order mark is no text");
 }
 
