@@ -8,6 +8,7 @@ use std::sync::Arc;
 use keyblind_resource::{Data, ResourceGraph, ResourceId, Value};
 use keyblind_rule_language::{TypePattern, View};
 
+use crate::links::reference_of;
 use crate::views;
 
 /// The most views that are kept at a time.
@@ -36,17 +37,27 @@ struct Seen {
 #[derive(Default)]
 pub(crate) struct ByValue {
     known: HashMap<String, Vec<ResourceId>>,
-    /// Those whose value isn't a known scalar.
+    /// Those that refer to a resource, by its address.
+    referring: HashMap<Arc<str>, Vec<ResourceId>>,
+    /// Those of which neither is known.
     others: Vec<ResourceId>,
 }
 
 impl ByValue {
-    /// All that may have the value.
-    pub(crate) fn candidates<'a>(&'a self, value: &Value) -> Box<dyn Iterator<Item = ResourceId> + 'a> {
-        match scalar_text(value) {
-            Some(text) => Box::new(self.known.get(&text).into_iter().flatten().chain(&self.others).copied()),
-            None => Box::new(self.known.values().flatten().chain(&self.others).copied()),
+    /// All that may mean the same as a value; some may be there twice.
+    pub(crate) fn candidates(&self, value: &Value) -> Vec<ResourceId> {
+        let mut found = self.others.clone();
+        let reference = reference_of(value);
+        if let Some(reference) = &reference {
+            found.extend(self.referring.get(&reference.address).into_iter().flatten());
         }
+        match scalar_text(value) {
+            Some(text) => found.extend(self.known.get(&text).into_iter().flatten()),
+            // What refers to another resource is nothing that is known here.
+            None if reference.is_some() => {}
+            None => found.extend(self.known.values().flatten()),
+        }
+        found
     }
 }
 
@@ -57,11 +68,23 @@ impl<'g> Cache<'g> {
 
     /// A view of a value.
     pub(crate) fn view(&self, view: &View, value: &Value) -> Option<Value> {
+        let seen = self.view_of_data(view, value)?;
+        // The same data may have come another way; what is within it has no origin of its own, or one far from here.
+        Some(Value { data: seen.data, origin: value.origin.clone(), sensitive: value.sensitive })
+    }
+
+    fn view_of_data(&self, view: &View, value: &Value) -> Option<Value> {
         let Some(key) = allocation(value) else { return views::see(view, value) };
         if let Some(seen) = self.views.borrow().get(&key).and_then(|seen| seen.iter().find(|seen| seen.view == *view)) {
             return seen.result.clone();
         }
-        let result = views::see(view, value);
+        let result = match view {
+            // Several rules ask different questions of one policy: it is read once.
+            View::PublicStatements | View::Escalations(_) if !has_candidates(value) => {
+                self.view(&View::Statements, value).and_then(|statements| views::of_statements(view, &statements))
+            }
+            _ => views::see(view, value),
+        };
         let mut all = self.views.borrow_mut();
         if all.len() >= MAX_VIEWS {
             all.clear();
@@ -94,10 +117,18 @@ impl<'g> Cache<'g> {
             match self.graph.resources[id].body.get(attribute) {
                 // What isn't set equals nothing.
                 None => {}
-                Some(value) => match scalar_text(value) {
-                    Some(text) => index.known.entry(text).or_default().push(id),
-                    None => index.others.push(id),
-                },
+                Some(value) => {
+                    let (text, reference) = (scalar_text(value), reference_of(value));
+                    if text.is_none() && reference.is_none() {
+                        index.others.push(id);
+                    }
+                    if let Some(text) = text {
+                        index.known.entry(text).or_default().push(id);
+                    }
+                    if let Some(reference) = reference {
+                        index.referring.entry(reference.address).or_default().push(id);
+                    }
+                }
             }
         }
         let index = Rc::new(index);
@@ -116,6 +147,10 @@ fn scalar_text(value: &Value) -> Option<String> {
         Data::Bool(value) => Some(value.to_string()),
         _ => None,
     }
+}
+
+fn has_candidates(value: &Value) -> bool {
+    value.as_unknown().is_some_and(|unknown| !unknown.candidates.is_empty())
 }
 
 /// The address of a value's data, if it has data on the heap.

@@ -33,7 +33,7 @@ impl Evaluation<'_> {
         for pattern in &linked.to {
             let candidates: Vec<ResourceId> = match (attribute(theirs), self.single(ours, scope)) {
                 (_, None) => continue,
-                (Some(attribute), Some(value)) => self.cache.by_value(pattern, attribute).candidates(&value).collect(),
+                (Some(attribute), Some(value)) => self.cache.by_value(pattern, attribute).candidates(&value),
                 (None, Some(_)) => self.cache.of_type(pattern).to_vec(),
             };
             for id in candidates.into_iter().filter(|id| *id != scope.resource && !certain.contains(id)) {
@@ -103,7 +103,7 @@ fn attribute(path: &Path) -> Option<&str> {
 }
 
 /// The attribute of another resource that a value is and nothing else, be it known or not.
-fn reference_of(value: &Value) -> Option<Reference> {
+pub(crate) fn reference_of(value: &Value) -> Option<Reference> {
     if let Data::Unknown(unknown) = &value.data {
         let is_plain = unknown.fragments.is_empty() && unknown.candidates.is_empty() && unknown.document.is_none();
         return match &unknown.references[..] {

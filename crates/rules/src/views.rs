@@ -28,8 +28,7 @@ pub(crate) fn see(view: &View, value: &Value) -> Option<Value> {
         View::Json => encoded::json(value),
         View::Yaml => encoded::yaml(value),
         View::Statements => iam::statements::statements(value),
-        View::PublicStatements => iam::public::public_statements(value),
-        View::Escalations(kind) => iam::escalations::escalations(value, *kind),
+        View::PublicStatements | View::Escalations(_) => of_statements(view, &iam::statements::statements(value)?),
         View::Secrets => Some(secrets::secrets(value)),
         View::Image => on_text(value, image::parts),
         View::Lines => on_text(value, |text| Some(texts::list(text.lines()))),
@@ -44,10 +43,19 @@ pub(crate) fn see(view: &View, value: &Value) -> Option<Value> {
     }
 }
 
+/// What the statements of a policy look like through a view that is about them.
+pub(crate) fn of_statements(view: &View, statements: &Value) -> Option<Value> {
+    match view {
+        View::PublicStatements => iam::public::public_statements(statements),
+        View::Escalations(kind) => iam::escalations::escalations(statements, *kind),
+        _ => None,
+    }
+}
+
 /// A list of what is certainly there; if there may be more for a reason, that is left open.
 pub(crate) fn maybe(from: &Value, certain: Vec<Value>, reason: Option<Reason>) -> Value {
-    let list = |items: Vec<Value>| Value { data: Data::Tuple(Arc::new(items)), ..from.clone() };
-    let Some(reason) = reason else { return list(certain) };
+    let list = |items: Vec<Value>| Value::tuple(items);
+    let Some(reason) = reason else { return Value { data: list(certain).data, ..from.clone() } };
     let mut more = certain.clone();
     more.push(Value::new(Data::Unknown(Arc::new(Unknown { nullable: true, ..Unknown::new(reason.clone()) }))));
     let candidates = vec![list(certain), list(more)];

@@ -22,12 +22,16 @@ pub(crate) struct ServiceActions {
     pub(crate) service: &'static str,
     pub(crate) level: Level,
     names: &'static str,
+    folded: OnceLock<Vec<(Box<str>, &'static str)>>,
 }
 
 impl ServiceActions {
-    /// The names without the service.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.names.split(' ')
+    /// All actions: in lower case with the service, and the name alone.
+    pub(crate) fn each(&self) -> &[(Box<str>, &'static str)] {
+        self.folded.get_or_init(|| {
+            let fold = |name: &'static str| (format!("{}:{}", self.service, name.to_ascii_lowercase()).into(), name);
+            self.names.split(' ').map(fold).collect()
+        })
     }
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn all() -> &'static [ServiceActions] {
                 "O" => Level::Other,
                 _ => return None,
             };
-            Some(ServiceActions { service, level, names })
+            Some(ServiceActions { service, level, names, folded: OnceLock::new() })
         };
         ACTIONS.lines().filter_map(line).collect()
     })
@@ -60,16 +64,16 @@ mod tests {
         let services: Vec<_> = all().iter().map(|actions| actions.service).collect();
         assert!(services.is_sorted());
         let has = |service: &str, level: Level, name: &str| {
-            all().iter().any(|actions| actions.service == service && actions.level == level && actions.names().any(|other| other == name))
+            all().iter().any(|actions| {
+                actions.service == service && actions.level == level && actions.each().iter().any(|(_, other)| *other == name)
+            })
         };
         assert!(has("s3", Level::Write, "DeleteBucket") && has("iam", Level::Permissions, "PassRole"));
         assert!(!has("s3", Level::Write, "GetObject"));
         for actions in all() {
-            assert!(
-                actions.names().is_sorted() && actions.names().all(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric())),
-                "{}",
-                actions.service
-            );
+            let names: Vec<_> = actions.each().iter().map(|(_, name)| *name).collect();
+            let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            assert!(names.is_sorted() && names.iter().all(is_name), "{}", actions.service);
         }
     }
 }

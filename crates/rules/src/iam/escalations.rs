@@ -12,7 +12,6 @@ use keyblind_rule_language::EscalationKind;
 use super::actions::{self, Level};
 use super::grants::Grants;
 use super::public::first_reason;
-use super::statements::statements;
 use crate::truth::Truth;
 use crate::views::maybe;
 use crate::walk::inside_of;
@@ -130,9 +129,8 @@ const NOT_CONFINABLE: &[&str] = &[
     "sts:GetSessionToken",
 ];
 
-/// The ways of a kind that a policy opens, each with its `actions` and a `witness`.
-pub(crate) fn escalations(value: &Value, kind: EscalationKind) -> Option<Value> {
-    let all = statements(value)?;
+/// The ways of a kind that a policy opens, each with its `actions` and a `witness`. Takes the policy's statements.
+pub(crate) fn escalations(all: &Value, kind: EscalationKind) -> Option<Value> {
     if let Data::Unknown(unknown) = &all.data {
         if unknown.candidates.is_empty() {
             return Some(inside_of(unknown));
@@ -141,7 +139,7 @@ pub(crate) fn escalations(value: &Value, kind: EscalationKind) -> Option<Value> 
         let inner = keyblind_resource::Unknown { candidates, ..keyblind_resource::Unknown::new(unknown.reason.clone()) };
         return Some(Value { data: Data::Unknown(Arc::new(inner)), ..all.clone() });
     }
-    of_statements(&all, kind)
+    of_statements(all, kind)
 }
 
 fn of_statements(all: &Value, kind: EscalationKind) -> Option<Value> {
@@ -191,14 +189,13 @@ impl Found {
         let of_level =
             actions::all().iter().filter(|actions| level.is_none_or(|level| actions.level == level) && grants.concern(actions.service));
         'all: for actions in of_level {
-            for name in actions.names() {
-                let action = format!("{}:{name}", actions.service);
-                match grants.allow(&action.to_ascii_lowercase(), true) {
+            for (folded, name) in actions.each() {
+                match grants.allow(folded, true) {
                     Truth::True if named.len() == MAX_NAMED => {
                         self.certain.push(way(std::mem::take(&mut named), true, how));
                         break 'all;
                     }
-                    Truth::True => named.push(action),
+                    Truth::True => named.push(format!("{}:{name}", actions.service)),
                     Truth::Unknown => self.open = true,
                     Truth::False => {}
                 }
@@ -225,10 +222,10 @@ fn way(actions: Vec<String>, more: bool, how: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::encoded::json;
+    use crate::iam::statements::statements;
 
     fn found(kind: EscalationKind, document: &str) -> Vec<String> {
-        let value = json(&Value::string(document)).unwrap();
+        let value = statements(&Value::string(document)).unwrap();
         let found = escalations(&value, kind).unwrap();
         found.as_items().unwrap().iter().map(|way| way.get("witness").unwrap().as_str().unwrap().to_owned()).collect()
     }

@@ -25,9 +25,42 @@ struct Statement<'v> {
     everywhere: Truth,
 }
 
+/// A pattern of action names, in lower case.
+struct Pattern {
+    text: String,
+    /// If it has no wildcard but a star at its end: the length of what stands before that.
+    prefix: Option<usize>,
+    has_wildcard: bool,
+}
+
+impl Pattern {
+    fn of(text: &str) -> Self {
+        let text = text.to_ascii_lowercase();
+        let first = text.find(['*', '?']);
+        let prefix = first.filter(|&at| at + 1 == text.len() && text.ends_with('*'));
+        Self { prefix, has_wildcard: first.is_some(), text }
+    }
+
+    fn covers(&self, action: &str) -> bool {
+        match self.prefix {
+            Some(length) => action.starts_with(&self.text[..length]),
+            None if self.has_wildcard => glob_matches(&self.text, action, false),
+            None => self.text == action,
+        }
+    }
+
+    fn concerns(&self, service: &str) -> bool {
+        match self.text.split_once(':') {
+            Some((prefix, _)) if prefix.contains(['*', '?']) => glob_matches(prefix, service, false),
+            Some((prefix, _)) => prefix == service,
+            None => self.text.starts_with('*'),
+        }
+    }
+}
+
 /// Patterns of action names.
 struct Patterns<'v> {
-    known: Vec<String>,
+    known: Vec<Pattern>,
     partly: Vec<&'v Value>,
     /// The list itself is unknown.
     unknown: bool,
@@ -42,7 +75,7 @@ impl<'v> Patterns<'v> {
             Some((_, Some(items))) => {
                 for item in items {
                     match &item.data {
-                        Data::String(text) => patterns.known.push(text.to_ascii_lowercase()),
+                        Data::String(text) => patterns.known.push(Pattern::of(text)),
                         Data::Unknown(_) => patterns.partly.push(item),
                         _ => {}
                     }
@@ -58,7 +91,7 @@ impl<'v> Patterns<'v> {
 
     /// Whether an action in lower case fits one of them.
     fn cover(&self, action: &str) -> Truth {
-        if self.known.iter().any(|pattern| glob_matches(pattern, action, false)) {
+        if self.known.iter().any(|pattern| pattern.covers(action)) {
             return Truth::True;
         }
         self.partly.iter().map(|value| may_cover(value, action)).fold(unknown_if(self.unknown), Truth::or)
@@ -66,8 +99,7 @@ impl<'v> Patterns<'v> {
 
     /// Whether any action of a service can fit, judged by the names before the colon alone.
     fn concern(&self, service: &str) -> bool {
-        let fits =
-            |pattern: &String| pattern.split_once(':').map_or(pattern.starts_with('*'), |(prefix, _)| glob_matches(prefix, service, false));
+        let fits = |pattern: &Pattern| pattern.concerns(service);
         self.unknown || !self.partly.is_empty() || self.known.iter().any(fits)
     }
 }

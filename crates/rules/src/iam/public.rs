@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use keyblind_resource::{Data, Fragment, Reason, Unknown, Value};
 
-use super::statements::statements;
 use crate::cidr::Block;
 use crate::truth::Truth;
 use crate::views::maybe;
@@ -48,18 +47,17 @@ const CALLER_KEYS: &[&str] = &[
     "sns:endpoint",
 ];
 
-/// The statements that grant to anybody and whose conditions don't confine the caller, each with a `witness`.
+/// Of a policy's statements those that grant to anybody and whose conditions don't confine the caller, each with a `witness`.
 ///
 /// Where a statement may be one or not, that is left open.
-pub(crate) fn public_statements(value: &Value) -> Option<Value> {
-    let all = statements(value)?;
+pub(crate) fn public_statements(all: &Value) -> Option<Value> {
     Some(match &all.data {
         Data::Unknown(unknown) if !unknown.candidates.is_empty() => {
             let candidates = unknown.candidates.iter().map(|candidate| public_of(candidate).unwrap_or_else(Value::null)).collect();
             Value::new(Data::Unknown(Arc::new(Unknown { candidates, ..Unknown::new(unknown.reason.clone()) })))
         }
-        Data::Unknown(_) => all,
-        _ => public_of(&all)?,
+        Data::Unknown(_) => all.clone(),
+        _ => public_of(all)?,
     })
 }
 
