@@ -245,6 +245,12 @@ impl Parser<'_> {
         let lost = self.slice(TextRange::new(start, end)).trim_end_matches([' ', '\t', '\r', '\n']);
         let end = start + lost.len() as u32;
         self.taken = self.taken.max(end);
+        if self.given_up {
+            // The rest was given up in the middle of this item, so the item belongs to the rest.
+            if let Some(rest) = self.errors.last_mut() {
+                rest.lost.start = rest.lost.start.min(start);
+            }
+        }
         self.report(failure.range, failure.message.as_str(), TextRange::new(start, end));
         end
     }

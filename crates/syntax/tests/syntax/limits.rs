@@ -104,6 +104,14 @@ fn errors_are_counted_and_the_rest_is_told_as_lost() {
 }
 
 #[test]
+fn an_item_in_which_the_rest_is_given_up_is_lost_with_it() {
+    let text = format!("{}b\n{{\n  c = 1\n}}\n", "a = 1 2\n".repeat(limits::HCL_ERRORS - 1));
+    crate::walk::check_all(&text);
+    let file = hcl::parse(&text);
+    assert_eq!(&text[file.errors.last().unwrap().lost.as_usize()], "b\n{\n  c = 1\n}\n");
+}
+
+#[test]
 fn long_texts_are_not_read() {
     let text = " ".repeat(limits::HCL_BYTES + 1);
     let errors = hcl::parse(&text).errors;
