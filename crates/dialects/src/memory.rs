@@ -32,6 +32,8 @@ impl Tree for MemoryTree {
     }
 
     fn is_directory(&self, path: &str) -> bool {
-        self.files.keys().any(|file| paths::parent(file).strip_prefix(path).is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/')))
+        self.files.keys().any(|file| {
+            paths::parent(file).strip_prefix(path).is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'))
+        })
     }
 }

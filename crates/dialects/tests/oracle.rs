@@ -17,7 +17,8 @@ use serde_json::{Value as Json, json};
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
     cases.sort();
     assert!(cases.len() >= 9, "cases are missing");
     cases
@@ -42,9 +43,17 @@ fn evaluate(case: &Path) -> Json {
     let tree = MemoryTree::new(found.iter().map(|(path, text)| (path.as_str(), text.as_str())));
     let mut sources = SourceMap::default();
     let configuration = found.iter().filter(|(path, _)| is_configuration(path));
-    let project = Project::parse(configuration.map(|(path, text)| (Arc::from(path.as_str()), Arc::from(text.as_str()))).collect(), &tree, &mut sources);
+    let project = Project::parse(
+        configuration.map(|(path, text)| (Arc::from(path.as_str()), Arc::from(text.as_str()))).collect(),
+        &tree,
+        &mut sources,
+    );
     assert!(project.diagnostics().is_empty(), "{}: {:?}", case.display(), project.diagnostics());
-    let root = project.roots().iter().find(|root| paths::parent(&root.directory).is_empty() && root.directory.is_empty()).expect("the folder itself is a root");
+    let root = project
+        .roots()
+        .iter()
+        .find(|root| paths::parent(&root.directory).is_empty() && root.directory.is_empty())
+        .expect("the folder itself is a root");
     let evaluation = project.evaluate(root, &Inputs::default(), &tree);
     let outputs: BTreeMap<String, Json> = evaluation.outputs.iter().map(|(name, value)| (name.to_string(), plain(value))).collect();
     let inputs: BTreeMap<String, Json> = evaluation
@@ -149,7 +158,12 @@ fn evaluation_agrees_with_terraform() {
             for name in own.keys().chain(expected.keys()).collect::<std::collections::BTreeSet<_>>() {
                 if own.get(name) != expected.get(name) {
                     let shown = |value: Option<&Json>| value.map_or_else(|| "(nothing)".to_owned(), Json::to_string);
-                    differences.push(format!("{} {part} {name}\n  terraform: {}\n  keyblind:  {}", case.display(), shown(expected.get(name)), shown(own.get(name))));
+                    differences.push(format!(
+                        "{} {part} {name}\n  terraform: {}\n  keyblind:  {}",
+                        case.display(),
+                        shown(expected.get(name)),
+                        shown(own.get(name))
+                    ));
                 }
             }
         }

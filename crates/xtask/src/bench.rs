@@ -38,7 +38,8 @@ pub(crate) fn run() -> Result<()> {
         let trivy_arguments = [&text(&trivy), "config", "--skip-check-update", "--quiet", "--format", "json", &path];
         measure(&name, files, "trivy", runs, &trivy_arguments, Some(own))?;
         let checkov_runs = if files > 500 { 1 } else { runs };
-        let checkov_arguments = [&text(&checkov), "-d", &path, "--framework", "terraform", "--output", "json", "--compact", "--quiet", "--skip-download"];
+        let checkov_arguments =
+            [&text(&checkov), "-d", &path, "--framework", "terraform", "--output", "json", "--compact", "--quiet", "--skip-download"];
         measure(&name, files, "checkov", checkov_runs, &checkov_arguments, Some(own))?;
     }
     scaling(&program, runs)
@@ -84,7 +85,9 @@ fn trivy() -> Result<PathBuf> {
 /// Instruction counts of a scan of the example, by callgrind.
 fn instructions(program: &Path) -> Result<()> {
     let example = process::repository().join("examples/shop");
-    for (what, arguments) in [("start (`--version`)", vec!["--version"]), ("scan examples/shop", vec!["scan", &*example.to_string_lossy(), "--format", "json"])] {
+    for (what, arguments) in
+        [("start (`--version`)", vec!["--version"]), ("scan examples/shop", vec!["scan", &*example.to_string_lossy(), "--format", "json"])]
+    {
         let output = std::process::Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg(program)
@@ -162,7 +165,8 @@ fn make_files(folder: &Path, files: u32) -> Result<()> {
         std::fs::create_dir_all(&root)?;
         std::fs::write(root.join("main.tf"), BLOCKS)?;
         for file in 1..10 {
-            let text = format!("resource \"aws_sqs_queue\" \"queue{file}\" {{\n  name = \"${{var.name}}-{file}\"\n  tags = local.tags\n}}\n");
+            let text =
+                format!("resource \"aws_sqs_queue\" \"queue{file}\" {{\n  name = \"${{var.name}}-{file}\"\n  tags = local.tags\n}}\n");
             std::fs::write(root.join(format!("queue{file}.tf")), text)?;
         }
     }

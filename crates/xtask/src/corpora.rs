@@ -31,9 +31,9 @@ pub(crate) const BENCHED: &[Corpus] = &[
 
 /// The folder that holds the repositories.
 pub(crate) fn folder() -> Result<PathBuf> {
-    let folder = std::env::var_os("KEYBLIND_CORPORA").map(PathBuf::from).context(
-        "set KEYBLIND_CORPORA to a folder with checkouts of the repositories that docs/performance.md names",
-    )?;
+    let folder = std::env::var_os("KEYBLIND_CORPORA")
+        .map(PathBuf::from)
+        .context("set KEYBLIND_CORPORA to a folder with checkouts of the repositories that docs/performance.md names")?;
     if folder.is_dir() { Ok(folder) } else { bail!("KEYBLIND_CORPORA: {} is no folder", folder.display()) }
 }
 

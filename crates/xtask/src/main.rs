@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod corpora;
 mod dist;
+mod picture;
 mod process;
 mod soak;
 mod test;
@@ -22,6 +23,7 @@ cargo xtask <command>
   bench            speed and memory beside Checkov and Trivy on the same folders in the same run
                    (needs KEYBLIND_CORPORA=DIR with the repositories that docs/performance.md names)
   soak [MINUTES]   fuzzing and large corpora; figures go to docs/evidence/
+  picture          draws docs/images/scan.svg, the picture in the README, from a real scan
   dist             a static program, checksums, a bill of materials and a Python wheel, in dist/
 ";
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
             Ok(minutes) => soak::run(minutes),
             Err(_) => Err(anyhow::anyhow!("`{minutes}` is no number of minutes")),
         },
+        ["picture"] => picture::run(),
         ["dist"] => dist::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

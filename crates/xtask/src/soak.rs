@@ -18,7 +18,18 @@ pub(crate) fn run(minutes: u64) -> Result<()> {
         let corpus = process::target().join("fuzz-corpus").join(target);
         std::fs::create_dir_all(&corpus).context("the corpus folder can't be made")?;
         let seeds = process::repository().join("fuzz/seeds").join(target);
-        let arguments = ["fuzz", "run", target, &*corpus.to_string_lossy(), &*seeds.to_string_lossy(), "--", &*seconds, "-timeout=20", "-rss_limit_mb=4096", "-seed=1"];
+        let arguments = [
+            "fuzz",
+            "run",
+            target,
+            &*corpus.to_string_lossy(),
+            &*seeds.to_string_lossy(),
+            "--",
+            &*seconds,
+            "-timeout=20",
+            "-rss_limit_mb=4096",
+            "-seed=1",
+        ];
         // The fuzzer's instrumentation needs flags that a stable compiler only takes this way.
         process::run_with("cargo", &arguments, &[("RUSTC_BOOTSTRAP", "1")])?;
     }
@@ -32,10 +43,16 @@ pub(crate) fn run(minutes: u64) -> Result<()> {
 fn scan_corpora() -> Result<()> {
     process::run("cargo", &["build", "--release", "--locked", "--package", "keyblind"])?;
     let program = process::target().join("release/keyblind");
-    let mut folders: Vec<_> = std::fs::read_dir(corpora::folder()?)?.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<_> =
+        std::fs::read_dir(corpora::folder()?)?.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     for folder in folders {
-        let status = std::process::Command::new(&program).args(["scan", "--format", "json", "--output"]).arg("json=/dev/null").arg(&folder).stdout(std::process::Stdio::null()).status()?;
+        let status = std::process::Command::new(&program)
+            .args(["scan", "--format", "json", "--output"])
+            .arg("json=/dev/null")
+            .arg(&folder)
+            .stdout(std::process::Stdio::null())
+            .status()?;
         println!("{}: {status}", folder.display());
         anyhow::ensure!(matches!(status.code(), Some(0 | 1 | 3 | 5)), "{} was not scanned to its end: {status}", folder.display());
     }

@@ -12,15 +12,65 @@ use crate::process;
 
 /// Packages (or beginnings of their names, with `*`) that open sockets, speak HTTP or TLS, hold a database or a cipher.
 const FORBIDDEN: &[&str] = &[
-    "tokio", "mio", "socket2", "async-std", "smol", "hyper*", "h2", "h3", "quinn*", "reqwest", "ureq", "curl*", "isahc", "attohttpc", "rustls*",
-    "native-tls", "openssl*", "aws-lc*", "ring", "aws-*", "sqlx*", "rusqlite", "libsqlite3-sys", "postgres*", "tokio-postgres", "diesel*", "redis",
-    "aes*", "chacha20*", "age", "orion", "secrecy", "tonic*", "axum*", "tungstenite", "git2", "libgit2-sys", "keyblind-broker", "keyblind-store",
-    "keyblind-web", "keyblind-mission",
+    "tokio",
+    "mio",
+    "socket2",
+    "async-std",
+    "smol",
+    "hyper*",
+    "h2",
+    "h3",
+    "quinn*",
+    "reqwest",
+    "ureq",
+    "curl*",
+    "isahc",
+    "attohttpc",
+    "rustls*",
+    "native-tls",
+    "openssl*",
+    "aws-lc*",
+    "ring",
+    "aws-*",
+    "sqlx*",
+    "rusqlite",
+    "libsqlite3-sys",
+    "postgres*",
+    "tokio-postgres",
+    "diesel*",
+    "redis",
+    "aes*",
+    "chacha20*",
+    "age",
+    "orion",
+    "secrecy",
+    "tonic*",
+    "axum*",
+    "tungstenite",
+    "git2",
+    "libgit2-sys",
+    "keyblind-broker",
+    "keyblind-store",
+    "keyblind-web",
+    "keyblind-mission",
 ];
 
 /// Functions of the C library that a program without a network doesn't import.
-const FORBIDDEN_IMPORTS: &[&str] =
-    &["socket", "connect", "bind", "listen", "accept", "accept4", "sendto", "recvfrom", "sendmsg", "recvmsg", "getaddrinfo", "gethostbyname", "res_query"];
+const FORBIDDEN_IMPORTS: &[&str] = &[
+    "socket",
+    "connect",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "sendto",
+    "recvfrom",
+    "sendmsg",
+    "recvmsg",
+    "getaddrinfo",
+    "gethostbyname",
+    "res_query",
+];
 
 pub(crate) fn run() -> Result<()> {
     check_graph()?;
@@ -34,7 +84,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 /// Walks the normal dependencies of the `keyblind` package (build scripts and tests don't ship).
 fn check_graph() -> Result<()> {
     println!("\n── the wall: dependency graph of `keyblind`");
-    let text = process::output("cargo", &["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])?;
+    let text =
+        process::output("cargo", &["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])?;
     let metadata: Value = serde_json::from_str(&text).context("`cargo metadata` printed no JSON")?;
     let empty = Vec::new();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -44,7 +95,8 @@ fn check_graph() -> Result<()> {
         .collect();
     let mut edges: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for node in list(&metadata["resolve"]["nodes"]) {
-        let normal = list(&node["deps"]).into_iter().filter(|dependency| list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()));
+        let normal =
+            list(&node["deps"]).into_iter().filter(|dependency| list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()));
         let targets = normal.filter_map(|dependency| Some(dependency["pkg"].as_str()?.to_owned())).collect();
         edges.insert(node["id"].as_str().unwrap_or_default().to_owned(), targets);
     }

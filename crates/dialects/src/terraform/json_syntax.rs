@@ -7,10 +7,10 @@
 //! Source: Terraform language documentation, "JSON Configuration Syntax".
 
 use keyblind_syntax::TextRange;
+use keyblind_syntax::hcl;
 use keyblind_syntax::hcl::ast::{
     Attribute, Block, Body, Expr, ExprKind, File, Ident, Item, Label, ObjectEntry, SplatStep, SyntaxError, TemplatePart,
 };
-use keyblind_syntax::hcl;
 use keyblind_syntax::json::{self, Member, Node, NodeKind};
 
 /// How many labels a top-level block has; what is not listed is no block.
@@ -58,7 +58,9 @@ pub(super) fn parse(text: &str) -> File {
 fn objects(node: &Node) -> Vec<&[Member]> {
     match &node.kind {
         NodeKind::Object(members) => vec![members],
-        NodeKind::Array(items) => items.iter().filter_map(|item| if let NodeKind::Object(members) = &item.kind { Some(&members[..]) } else { None }).collect(),
+        NodeKind::Array(items) => {
+            items.iter().filter_map(|item| if let NodeKind::Object(members) = &item.kind { Some(&members[..]) } else { None }).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -183,7 +183,8 @@ impl Module {
             Some(earlier) if is_override => earlier.declaration.layers.push((file, Arc::new(block))),
             Some(_) => self.repeated.push((mode, ResourceBlock { type_name, name, declaration: Declaration::new(file, block) })),
             None => {
-                let declared = ResourceBlock { type_name: type_name.clone(), name: name.clone(), declaration: Declaration::new(file, block) };
+                let declared =
+                    ResourceBlock { type_name: type_name.clone(), name: name.clone(), declaration: Declaration::new(file, block) };
                 map.insert((type_name, name), declared);
             }
         }

@@ -39,7 +39,9 @@ pub fn read(file: FileId, text: &str) -> Result<Evaluation, Diagnostic> {
     if let Some(configuration) = member(&root, "configuration") {
         plan.providers(configuration);
     }
-    if let Some(prior) = member(&root, "prior_state").and_then(|state| member(state, "values")).and_then(|values| member(values, "root_module")) {
+    if let Some(prior) =
+        member(&root, "prior_state").and_then(|state| member(state, "values")).and_then(|values| member(values, "root_module"))
+    {
         plan.data_sources(prior, 0);
     }
     Ok(Evaluation { resources: plan.resources, ..Evaluation::default() })
@@ -275,7 +277,9 @@ impl<'n> Plan<'n> {
         match parts.as_slice() {
             ["var", variable, ..] => inputs.variables.get(variable).cloned().unwrap_or_default(),
             ["module", call, output, ..] => {
-                let Some(child) = member(module, "module_calls").and_then(|calls| member(calls, call)).and_then(|call| member(call, "module")) else {
+                let Some(child) =
+                    member(module, "module_calls").and_then(|calls| member(calls, call)).and_then(|call| member(call, "module"))
+                else {
                     return Vec::new();
                 };
                 let Some(expression) = member(child, "outputs").and_then(|outputs| member(outputs, output)) else { return Vec::new() };
@@ -285,8 +289,12 @@ impl<'n> Plan<'n> {
                 found.iter().flat_map(|name| self.resolve(name, child, &child_prefix, &ModuleReferences::default(), depth + 1)).collect()
             }
             ["local" | "each" | "count" | "path" | "terraform" | "self" | "module", ..] => Vec::new(),
-            ["data", kind, name, rest @ ..] => vec![Reference { address: format!("{prefix}data.{kind}.{name}").into(), attribute: rest.join(".").into() }],
-            [kind, name, rest @ ..] => vec![Reference { address: format!("{prefix}{kind}.{name}").into(), attribute: rest.join(".").into() }],
+            ["data", kind, name, rest @ ..] => {
+                vec![Reference { address: format!("{prefix}data.{kind}.{name}").into(), attribute: rest.join(".").into() }]
+            }
+            [kind, name, rest @ ..] => {
+                vec![Reference { address: format!("{prefix}{kind}.{name}").into(), attribute: rest.join(".").into() }]
+            }
             _ => Vec::new(),
         }
     }
@@ -376,7 +384,9 @@ fn attach_references(body: &mut Value, references: &BTreeMap<Arc<str>, Vec<Refer
     for (attribute, targets) in references {
         let Some(mut value) = mapping.remove(attribute) else { continue };
         let targets = targets.iter().map(|target| match target.address.strip_prefix(plain_prefix.as_str()) {
-            Some(rest) if !plain_prefix.is_empty() => Reference { address: format!("{prefix}{rest}").into(), attribute: target.attribute.clone() },
+            Some(rest) if !plain_prefix.is_empty() => {
+                Reference { address: format!("{prefix}{rest}").into(), attribute: target.attribute.clone() }
+            }
             _ => target.clone(),
         });
         match &mut value.data {

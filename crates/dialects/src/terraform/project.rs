@@ -88,8 +88,11 @@ impl Project {
 
     /// The variable files that Terraform loads by itself in a directory, the weakest first.
     pub(crate) fn variables_files(&self, directory: &str) -> impl Iterator<Item = (&Arc<str>, &VariablesFile)> {
-        let mut files: Vec<_> =
-            self.variables_files.iter().filter(|(path, _)| paths::parent(path) == directory && is_loaded_by_itself(paths::name(path))).collect();
+        let mut files: Vec<_> = self
+            .variables_files
+            .iter()
+            .filter(|(path, _)| paths::parent(path) == directory && is_loaded_by_itself(paths::name(path)))
+            .collect();
         files.sort_by_key(|(path, _)| (!paths::name(path).starts_with("terraform.tfvars"), (*path).clone()));
         files.into_iter()
     }
@@ -166,10 +169,14 @@ impl Project {
 
     /// Directories that are called from the given ones and not parsed yet.
     fn missing_directories(&self, directories: &BTreeSet<Arc<str>>) -> BTreeSet<String> {
-        let local = directories.iter().filter_map(|directory| self.modules.get(directory)).flat_map(|module| {
-            module.calls.values().filter_map(|call| Self::local_source(module, call.source.as_ref()?))
-        });
-        let installed = directories.iter().filter_map(|directory| self.installed.get(directory)).flat_map(|modules| modules.values().map(ToString::to_string));
+        let local = directories
+            .iter()
+            .filter_map(|directory| self.modules.get(directory))
+            .flat_map(|module| module.calls.values().filter_map(|call| Self::local_source(module, call.source.as_ref()?)));
+        let installed = directories
+            .iter()
+            .filter_map(|directory| self.installed.get(directory))
+            .flat_map(|modules| modules.values().map(ToString::to_string));
         local.chain(installed).filter(|directory| !self.modules.contains_key(directory.as_str())).collect()
     }
 }

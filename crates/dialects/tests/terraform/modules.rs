@@ -28,7 +28,10 @@ fn modules_are_instantiated_and_their_outputs_read() {
             output "splat" { value = module.counted[*].full }
             "#,
         ),
-        ("m/main.tf", "variable \"name\" {}\nresource \"aws_s3_bucket\" \"b\" { bucket = var.name }\noutput \"full\" { value = \"full-${var.name}\" }"),
+        (
+            "m/main.tf",
+            "variable \"name\" {}\nresource \"aws_s3_bucket\" \"b\" { bucket = var.name }\noutput \"full\" { value = \"full-${var.name}\" }",
+        ),
     ]);
     assert_eq!(project.roots, [""]);
     assert_eq!(project.output("one"), "\"full-single\"");
@@ -51,8 +54,14 @@ fn modules_are_instantiated_and_their_outputs_read() {
 #[test]
 fn two_modules_may_feed_each_other() {
     let project = evaluate(&[
-        ("main.tf", "module \"a\" {\n  source = \"./m\"\n  in = module.b.other\n}\nmodule \"b\" {\n  source = \"./m\"\n  in = module.a.fixed\n}\noutput \"a\" { value = module.a.out }\noutput \"b\" { value = module.b.out }"),
-        ("m/main.tf", "variable \"in\" {}\noutput \"out\" { value = var.in }\noutput \"fixed\" { value = 1 }\noutput \"other\" { value = 2 }"),
+        (
+            "main.tf",
+            "module \"a\" {\n  source = \"./m\"\n  in = module.b.other\n}\nmodule \"b\" {\n  source = \"./m\"\n  in = module.a.fixed\n}\noutput \"a\" { value = module.a.out }\noutput \"b\" { value = module.b.out }",
+        ),
+        (
+            "m/main.tf",
+            "variable \"in\" {}\noutput \"out\" { value = var.in }\noutput \"fixed\" { value = 1 }\noutput \"other\" { value = 2 }",
+        ),
     ]);
     assert_eq!((project.output("a"), project.output("b")), ("2".to_owned(), "1".to_owned()));
 }
@@ -71,7 +80,10 @@ fn a_module_that_is_not_there_is_named_once() {
 fn installed_modules_are_found_by_the_manifest() {
     let project = evaluate(&[
         ("main.tf", "module \"vpc\" {\n  source  = \"example/vpc/aws\"\n}\noutput \"id\" { value = module.vpc.id }"),
-        (".terraform/modules/modules.json", r#"{"Modules":[{"Key":"","Source":"","Dir":"."},{"Key":"vpc","Source":"registry/example/vpc/aws","Dir":".terraform/modules/vpc"},{"Key":"vpc.sub","Source":"x","Dir":".terraform/modules/sub"}]}"#),
+        (
+            ".terraform/modules/modules.json",
+            r#"{"Modules":[{"Key":"","Source":"","Dir":"."},{"Key":"vpc","Source":"registry/example/vpc/aws","Dir":".terraform/modules/vpc"},{"Key":"vpc.sub","Source":"x","Dir":".terraform/modules/sub"}]}"#,
+        ),
         (".terraform/modules/vpc/main.tf", "module \"sub\" { source = \"git::x\" }\noutput \"id\" { value = module.sub.id }"),
         (".terraform/modules/sub/main.tf", "output \"id\" { value = \"found\" }"),
     ]);
@@ -82,7 +94,10 @@ fn installed_modules_are_found_by_the_manifest() {
 #[test]
 fn a_module_beside_the_root_is_read_but_not_beyond() {
     let files = [
-        ("envs/prod/main.tf", "module \"x\" { source = \"../../modules/x\" }\nmodule \"evil\" { source = \"../../../etc\" }\noutput \"x\" { value = module.x.v }"),
+        (
+            "envs/prod/main.tf",
+            "module \"x\" { source = \"../../modules/x\" }\nmodule \"evil\" { source = \"../../../etc\" }\noutput \"x\" { value = module.x.v }",
+        ),
         ("modules/x/main.tf", "output \"v\" { value = path.module }"),
     ];
     let project = evaluate(&files);

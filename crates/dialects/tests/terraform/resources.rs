@@ -116,13 +116,19 @@ fn json_syntax_is_the_same_configuration() {
           }}}
         }"#,
     )]);
-    assert_eq!(show(&project.resource("aws_s3_bucket.b").body), "{bucket: \"x-y\", tag: [{key: \"p\"}, {key: \"q\"}], versioning: {enabled: true}}");
+    assert_eq!(
+        show(&project.resource("aws_s3_bucket.b").body),
+        "{bucket: \"x-y\", tag: [{key: \"p\"}, {key: \"q\"}], versioning: {enabled: true}}"
+    );
 }
 
 #[test]
 fn variables_come_from_files_and_the_command_line() {
     let files = [
-        ("main.tf", "variable \"a\" { default = 1 }\nvariable \"b\" {\n  type = list(string)\n}\noutput \"a\" { value = var.a }\noutput \"b\" { value = var.b }"),
+        (
+            "main.tf",
+            "variable \"a\" { default = 1 }\nvariable \"b\" {\n  type = list(string)\n}\noutput \"a\" { value = var.a }\noutput \"b\" { value = var.b }",
+        ),
         ("terraform.tfvars", "a = 2\nb = [\"x\"]\n"),
         ("z.auto.tfvars", "a = 3\n"),
         ("prod.tfvars", "a = 4\n"),

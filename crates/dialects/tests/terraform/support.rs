@@ -35,7 +35,11 @@ pub(crate) fn evaluate_with(files: &[(&str, &str)], inputs: &Inputs) -> Evaluate
 impl Evaluated {
     pub(crate) fn resource(&self, address: &str) -> &Resource {
         let addresses: Vec<&str> = self.addresses();
-        self.evaluation.resources.iter().find(|resource| &*resource.address == address).unwrap_or_else(|| panic!("no {address} among {addresses:?}"))
+        self.evaluation
+            .resources
+            .iter()
+            .find(|resource| &*resource.address == address)
+            .unwrap_or_else(|| panic!("no {address} among {addresses:?}"))
     }
 
     pub(crate) fn addresses(&self) -> Vec<&str> {
@@ -66,7 +70,11 @@ pub(crate) fn show(value: &Value) -> String {
             format!("{{{}}}", mapping.iter().map(|(key, value)| format!("{key}: {}", show(value))).collect::<Vec<_>>().join(", "))
         }
         Data::Unknown(unknown) => {
-            let fragments: String = unknown.fragments.iter().map(|part| if let Fragment::Literal(text) = part { text.to_string() } else { "?".to_owned() }).collect();
+            let fragments: String = unknown
+                .fragments
+                .iter()
+                .map(|part| if let Fragment::Literal(text) = part { text.to_string() } else { "?".to_owned() })
+                .collect();
             let candidates: Vec<String> = unknown.candidates.iter().map(show).collect();
             let known = match (fragments.is_empty(), candidates.is_empty()) {
                 (false, _) => format!(" {fragments:?}"),

@@ -119,7 +119,12 @@ impl<'p> Evaluator<'p> {
             ExprKind::Null | ExprKind::Error => return None,
             _ => self.eval(other, scope),
         };
-        if other.is_unknown() || other.is_null() || std::mem::discriminant(&other.data) == std::mem::discriminant(&value.data) && value.as_items().is_none() && value.as_mapping().is_none() {
+        if other.is_unknown()
+            || other.is_null()
+            || std::mem::discriminant(&other.data) == std::mem::discriminant(&value.data)
+                && value.as_items().is_none()
+                && value.as_mapping().is_none()
+        {
             return None;
         }
         let unified = types::unify(&[value.clone(), other])?;
@@ -158,7 +163,9 @@ impl<'p> Evaluator<'p> {
                 value = match step {
                     SplatStep::Attribute(name) => self.attribute(&value, &name.text, site),
                     SplatStep::Index(key) => self.index(&value, &self.eval(key, scope), site),
-                    SplatStep::Splat { steps, .. } => stacker::maybe_grow(STACK_LEFT, STACK_ADDED, || self.splat(&value, steps, scope, site)),
+                    SplatStep::Splat { steps, .. } => {
+                        stacker::maybe_grow(STACK_LEFT, STACK_ADDED, || self.splat(&value, steps, scope, site))
+                    }
                 };
             }
             value
@@ -272,7 +279,12 @@ impl<'p> Evaluator<'p> {
         None
     }
 
-    fn visit_kept(&self, condition: Option<&Expr>, scope: Scope<'_, 'p>, visit: &mut dyn FnMut(Scope<'_, 'p>, Kept) -> Option<Value>) -> Option<Value> {
+    fn visit_kept(
+        &self,
+        condition: Option<&Expr>,
+        scope: Scope<'_, 'p>,
+        visit: &mut dyn FnMut(Scope<'_, 'p>, Kept) -> Option<Value>,
+    ) -> Option<Value> {
         let kept = match condition {
             None => Kept::Yes,
             Some(condition) => {
@@ -307,7 +319,9 @@ enum Kept {
 /// Keys and values of a collection. `Err(Some)`: it is unknown; `Err(None)`: it is no collection.
 pub(super) fn elements_of(collection: &Value) -> Result<Vec<(Value, Value)>, Option<Value>> {
     match &collection.data {
-        Data::List(items) | Data::Tuple(items) => Ok(items.iter().enumerate().map(|(index, item)| (Value::int(index as i64), item.clone())).collect()),
+        Data::List(items) | Data::Tuple(items) => {
+            Ok(items.iter().enumerate().map(|(index, item)| (Value::int(index as i64), item.clone())).collect())
+        }
         Data::Set(items) => Ok(items.iter().map(|item| (item.clone(), item.clone())).collect()),
         Data::Map(mapping) | Data::Object(mapping) => {
             let key = |name: &Arc<str>| Value::string(name.clone()).with_origin(collection.origin.clone());
@@ -392,5 +406,7 @@ pub(super) fn known_references(value: &Value) -> Vec<Reference> {
 
 /// Wraps an origin so that links to these resources survive in a value that was computed from theirs.
 pub(super) fn carry_references(origin: Origin, references: Vec<Reference>, site: Site) -> Origin {
-    references.into_iter().fold(origin, |origin, Reference { address, attribute }| origin.carried(HopKind::Resource { address, attribute }, site))
+    references
+        .into_iter()
+        .fold(origin, |origin, Reference { address, attribute }| origin.carried(HopKind::Resource { address, attribute }, site))
 }

@@ -79,7 +79,8 @@ impl Host for FunctionHost<'_, '_, '_> {
         let entries: Vec<(Arc<str>, Value)> = mapping.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         // The template's own ranges count in another text: the result is placed at the call by the caller.
         let site = keyblind_syntax::Site::new(self.scope.file, keyblind_syntax::TextRange::default());
-        let value = with_bindings(&entries, Scope::new(&surroundings, self.scope.file), &mut |scope| self.evaluator.template(&parts, scope, site));
+        let value =
+            with_bindings(&entries, Scope::new(&surroundings, self.scope.file), &mut |scope| self.evaluator.template(&parts, scope, site));
         let references = known_references(&value);
         value.with_origin(carry_references(Origin::None, references, site))
     }

@@ -9,8 +9,20 @@ use keyblind_resource::{Data, Mapping, Origin, Reason, Reference, Unknown, Value
 use keyblind_syntax::Site;
 
 /// The order in which the provider writes the members of a document and of a statement.
-const ORDER: &[&str] =
-    &["Version", "Id", "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition", "Statement"];
+const ORDER: &[&str] = &[
+    "Version",
+    "Id",
+    "Sid",
+    "Effect",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Principal",
+    "NotPrincipal",
+    "Condition",
+    "Statement",
+];
 
 /// The document that a data source of that body describes, as an object in the form of the JSON.
 pub(super) fn document(body: &Value, address: &Arc<str>) -> Value {

@@ -94,7 +94,7 @@ impl<'p> Evaluator<'p> {
             }
             "each" | "count" | "self" => undeclared(&format!("{root}.{}", first.text).into(), site),
             "data" | "ephemeral" => match rest.split_first() {
-                Some((Step::Attribute(second), rest)) => self.resource_value(&**root, &first.text, &second.text, rest, scope, site),
+                Some((Step::Attribute(second), rest)) => self.resource_value(root, &first.text, &second.text, rest, scope, site),
                 _ => undeclared(&format!("{root}.{}", first.text).into(), site),
             },
             "resource" => match rest.split_first() {
@@ -155,7 +155,10 @@ impl<'p> Evaluator<'p> {
                 if index.is_unknown() {
                     return derived(&index).with_origin(Origin::Site(site));
                 }
-                let child = index.as_number().and_then(keyblind_resource::Number::as_i64).and_then(|index| children.get(usize::try_from(index).ok()?));
+                let child = index
+                    .as_number()
+                    .and_then(keyblind_resource::Number::as_i64)
+                    .and_then(|index| children.get(usize::try_from(index).ok()?));
                 (child.map(|child| &**child), rest)
             }
             (Expansion::Keyed(children), [Step::Index(key), rest @ ..]) => {
@@ -168,7 +171,9 @@ impl<'p> Evaluator<'p> {
                 (child.map(|(_, child)| &**child), rest)
             }
             (expansion, rest) => {
-                let object = |child: &Rc<ModuleInstance<'p>>| Value::object(child.module.outputs.keys().map(|name| (name.clone(), output(child, name))));
+                let object = |child: &Rc<ModuleInstance<'p>>| {
+                    Value::object(child.module.outputs.keys().map(|name| (name.clone(), output(child, name))))
+                };
                 let whole = match expansion {
                     Expansion::Counted(children) => Value::tuple(children.iter().map(object).collect()),
                     Expansion::Keyed(children) => Value::object(children.iter().map(|(key, child)| (key.clone(), object(child)))),
@@ -188,10 +193,19 @@ impl<'p> Evaluator<'p> {
         }
     }
 
-    fn resource_value(&self, mode: &str, type_name: &Arc<str>, name: &Arc<str>, steps: &[Step<'_>], scope: Scope<'_, 'p>, site: Site) -> Value {
+    fn resource_value(
+        &self,
+        mode: &str,
+        type_name: &Arc<str>,
+        name: &Arc<str>,
+        steps: &[Step<'_>],
+        scope: Scope<'_, 'p>,
+        site: Site,
+    ) -> Value {
         let address = super::resources::dotted(mode, type_name, name);
         let Some(expansion) = self.resource_instances(scope.instance, mode, type_name, name) else {
-            return undeclared_resource(&format!("{}{address}", scope.instance.prefix), address.as_str(), steps).with_origin(Origin::Site(site));
+            return undeclared_resource(&format!("{}{address}", scope.instance.prefix), address.as_str(), steps)
+                .with_origin(Origin::Site(site));
         };
         let expansion = match expansion {
             Ok(expansion) => expansion,
@@ -214,7 +228,9 @@ impl<'p> Evaluator<'p> {
                 (value.with_origin(Origin::Site(site)), rest)
             }
             (Expansion::Counted(instances), rest) => (Value::tuple(instances.iter().map(whole).collect()), rest),
-            (Expansion::Keyed(instances), rest) => (Value::object(instances.iter().map(|(key, instance)| (key.clone(), whole(instance)))), rest),
+            (Expansion::Keyed(instances), rest) => {
+                (Value::object(instances.iter().map(|(key, instance)| (key.clone(), whole(instance)))), rest)
+            }
         };
         let value = match &value.origin {
             Origin::None => value.with_origin(Origin::Site(site)),
@@ -276,7 +292,9 @@ impl<'p> Evaluator<'p> {
             Some(found) => {
                 let found = Value { sensitive: found.sensitive || value.sensitive, ..found.clone() };
                 match resource_hop(value) {
-                    Some((address, path)) if resource_hop(&found).is_none() => found.carried(HopKind::Resource { address, attribute: path }, site),
+                    Some((address, path)) if resource_hop(&found).is_none() => {
+                        found.carried(HopKind::Resource { address, attribute: path }, site)
+                    }
                     _ => found,
                 }
             }

@@ -20,15 +20,22 @@ impl<'p> Evaluator<'p> {
     /// Lists the instances of everything that a module instance declares, and of the modules that it calls.
     pub(super) fn collect_resources(&self, instance: &Rc<ModuleInstance<'p>>, found: &mut Vec<Resource>) {
         let module = instance.module;
-        for (mode, blocks, kind) in
-            [("", &module.resources, BlockKind::Managed), ("data", &module.data, BlockKind::Data), ("ephemeral", &module.ephemeral, BlockKind::Data)]
-        {
+        for (mode, blocks, kind) in [
+            ("", &module.resources, BlockKind::Managed),
+            ("data", &module.data, BlockKind::Data),
+            ("ephemeral", &module.ephemeral, BlockKind::Data),
+        ] {
             for block in blocks.values() {
                 let Some(Ok(expansion)) = self.resource_instances(instance, mode, &block.type_name, &block.name) else { continue };
-                let type_key: Arc<str> = if mode.is_empty() { block.type_name.clone() } else { format!("{mode}.{}", block.type_name).into() };
+                let type_key: Arc<str> =
+                    if mode.is_empty() { block.type_name.clone() } else { format!("{mode}.{}", block.type_name).into() };
                 for body in expansion.iter() {
                     if found.len() >= limits::RESOURCES_PER_ROOT {
-                        self.report(Diagnostic::incomplete("budget", block.declaration.header(), "too many resources in one root module: the rest was not judged"));
+                        self.report(Diagnostic::incomplete(
+                            "budget",
+                            block.declaration.header(),
+                            "too many resources in one root module: the rest was not judged",
+                        ));
                         return;
                     }
                     found.push(resource(body, kind, type_key.clone(), block.name.clone(), &block.declaration, &instance.calls));
@@ -39,16 +46,25 @@ impl<'p> Evaluator<'p> {
             let base = format!("{}{}", instance.prefix, dotted(mode, &block.type_name, &block.name));
             self.report(Diagnostic {
                 level: Level::Note,
-                ..Diagnostic::incomplete("repeated-declaration", block.declaration.header(), format!("`{base}` is declared twice: both blocks were judged"))
+                ..Diagnostic::incomplete(
+                    "repeated-declaration",
+                    block.declaration.header(),
+                    format!("`{base}` is declared twice: both blocks were judged"),
+                )
             });
             let scope = Scope::new(instance, block.declaration.file());
             let kind = if mode.is_empty() { BlockKind::Managed } else { BlockKind::Data };
             let type_key: Arc<str> = if mode.is_empty() { block.type_name.clone() } else { format!("{mode}.{}", block.type_name).into() };
             let expansion = self.expand(&block.declaration, scope, &base, &mut |turn| self.resource_body(block, mode, scope, &base, turn));
-            found.extend(expansion.iter().map(|body| resource(body, kind, type_key.clone(), block.name.clone(), &block.declaration, &instance.calls)));
+            found.extend(
+                expansion
+                    .iter()
+                    .map(|body| resource(body, kind, type_key.clone(), block.name.clone(), &block.declaration, &instance.calls)),
+            );
         }
         for provider in &module.providers {
-            let name = if provider.name.is_empty() { provider.type_name.to_string() } else { format!("{}.{}", provider.type_name, provider.name) };
+            let name =
+                if provider.name.is_empty() { provider.type_name.to_string() } else { format!("{}.{}", provider.type_name, provider.name) };
             let body = BodyInstance {
                 address: format!("{}provider.{name}", instance.prefix).into(),
                 body: self.declared_body(&provider.declaration, Scope::new(instance, provider.declaration.file()), &["alias"]),
@@ -104,7 +120,14 @@ impl<'p> Evaluator<'p> {
         Some(instance.resources.get_or_compute(&base, compute))
     }
 
-    fn resource_body(&self, block: &ResourceBlock, mode: &str, scope: Scope<'_, 'p>, base: &str, (suffix, iteration): Turn<'_>) -> BodyInstance {
+    fn resource_body(
+        &self,
+        block: &ResourceBlock,
+        mode: &str,
+        scope: Scope<'_, 'p>,
+        base: &str,
+        (suffix, iteration): Turn<'_>,
+    ) -> BodyInstance {
         const META: &[&str] = &["count", "for_each", "provider", "depends_on"];
         let address: Arc<str> = format!("{base}{suffix}").into();
         let mut body = match iteration {
@@ -142,26 +165,39 @@ impl<'p> Evaluator<'p> {
 
     fn find_children(&self, instance: &ModuleInstance<'p>, name: &Arc<str>, call: &'p ModuleCall) -> Children<'p> {
         let declaration = &call.declaration;
-        let call_path: Arc<str> = if instance.call_path.is_empty() { name.clone() } else { format!("{}.{name}", instance.call_path).into() };
+        let call_path: Arc<str> =
+            if instance.call_path.is_empty() { name.clone() } else { format!("{}.{name}", instance.call_path).into() };
         let source = call.source.clone().unwrap_or_else(|| "no literal source".into());
         let local = Project::local_source(instance.module, &source).map(Arc::from);
         let directory = local.or_else(|| self.project.installed.get(&self.root.directory)?.get(&*call_path).cloned());
         let Some(module) = directory.and_then(|directory| self.project.modules.get(&directory)) else {
             self.report(
-                Diagnostic::incomplete("module-not-installed", declaration.header(), format!("module not installed: `module.{name}` ({source})"))
-                    .with_help("run `terraform init` before scanning, so that the module's resources are judged too"),
+                Diagnostic::incomplete(
+                    "module-not-installed",
+                    declaration.header(),
+                    format!("module not installed: `module.{name}` ({source})"),
+                )
+                .with_help("run `terraform init` before scanning, so that the module's resources are judged too"),
             );
             return Children::Missing(Value::unknown(Reason::ModuleNotInstalled { module: format!("module.{name}").into(), source }));
         };
         if instance.is_inside(&module.directory) {
             self.report(
-                Diagnostic::incomplete("module-calls-itself", declaration.header(), format!("`module.{name}` calls a module that it is part of"))
-                    .with_help("Terraform refuses such a call; its inner instances were not judged"),
+                Diagnostic::incomplete(
+                    "module-calls-itself",
+                    declaration.header(),
+                    format!("`module.{name}` calls a module that it is part of"),
+                )
+                .with_help("Terraform refuses such a call; its inner instances were not judged"),
             );
             return Children::Missing(Value::unknown(Reason::Cycle { name: format!("module.{name}").into() }));
         }
         if instance.calls.len() >= limits::MODULE_DEPTH {
-            self.report(Diagnostic::incomplete("budget", declaration.header(), "modules are nested too deeply: what this one declares was not judged"));
+            self.report(Diagnostic::incomplete(
+                "budget",
+                declaration.header(),
+                "modules are nested too deeply: what this one declares was not judged",
+            ));
             return Children::Missing(self.out_of("module nesting"));
         }
         let calls: Arc<[Site]> = instance.calls.iter().copied().chain([declaration.site()]).collect();
@@ -171,7 +207,11 @@ impl<'p> Evaluator<'p> {
             let made = self.module_instances.get() + 1;
             self.module_instances.set(made);
             if made == limits::MODULE_INSTANCES_PER_ROOT {
-                self.report(Diagnostic::incomplete("budget", declaration.header(), "too many module instances in one root module: values are unknown from here on"));
+                self.report(Diagnostic::incomplete(
+                    "budget",
+                    declaration.header(),
+                    "too many module instances in one root module: values are unknown from here on",
+                ));
                 self.fuel.set(0);
             }
             let inputs = ModuleInputs::Call { caller: instance.downgrade(), call, iteration };
@@ -207,13 +247,23 @@ impl<'p> Evaluator<'p> {
             }
             Some(_) => self.unknown_expansion(self.out_of("instances of a block"), "count", declaration, base, make),
             None => {
-                let cause = if value.is_unknown() { expression::derived(value) } else { expression::invalid("`count` must be a whole number".to_owned(), declaration.header()) };
+                let cause = if value.is_unknown() {
+                    expression::derived(value)
+                } else {
+                    expression::invalid("`count` must be a whole number".to_owned(), declaration.header())
+                };
                 self.unknown_expansion(cause, "count", declaration, base, make)
             }
         }
     }
 
-    fn expand_for_each<T>(&self, value: &Value, declaration: &Declaration, base: &str, make: &mut dyn FnMut(Turn<'_>) -> T) -> Expansion<T> {
+    fn expand_for_each<T>(
+        &self,
+        value: &Value,
+        declaration: &Declaration,
+        base: &str,
+        make: &mut dyn FnMut(Turn<'_>) -> T,
+    ) -> Expansion<T> {
         let elements: Option<Vec<(Arc<str>, Value)>> = match &value.data {
             Data::Map(mapping) | Data::Object(mapping) => Some(mapping.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
             // Terraform wants a set; a list of texts says what is meant well enough to judge it.
@@ -226,7 +276,10 @@ impl<'p> Evaluator<'p> {
             Some(elements) if elements.len() <= limits::INSTANCES_PER_BLOCK && self.spend(elements.len() as u64) => {
                 let mut made = std::collections::BTreeMap::new();
                 for (key, value) in elements {
-                    let each = Value::object([("key".into(), Value::string(key.clone()).with_origin(value.origin.clone())), ("value".into(), value)]);
+                    let each = Value::object([
+                        ("key".into(), Value::string(key.clone()).with_origin(value.origin.clone())),
+                        ("value".into(), value),
+                    ]);
                     made.entry(key.clone()).or_insert_with(|| make((&key_suffix(&key), Some(("each", each)))));
                 }
                 Expansion::Keyed(made.into_iter().collect())
@@ -235,9 +288,13 @@ impl<'p> Evaluator<'p> {
             None => {
                 let cause = if value.is_unknown() || value.as_items().is_some() {
                     let unknown = std::iter::once(value).chain(value.as_items().into_iter().flatten()).find(|value| value.is_unknown());
-                    unknown.map_or_else(|| Value::unknown(Reason::Invalid { message: "`for_each` needs texts".into() }), expression::derived)
+                    unknown
+                        .map_or_else(|| Value::unknown(Reason::Invalid { message: "`for_each` needs texts".into() }), expression::derived)
                 } else {
-                    expression::invalid(format!("`for_each` needs a map or a set of texts, not {}", value.kind_name()), declaration.header())
+                    expression::invalid(
+                        format!("`for_each` needs a map or a set of texts, not {}", value.kind_name()),
+                        declaration.header(),
+                    )
                 };
                 self.unknown_expansion(cause, "each", declaration, base, make)
             }
@@ -245,15 +302,30 @@ impl<'p> Evaluator<'p> {
     }
 
     /// One instance that stands for an unknown number of them: its `count.index` or `each` is unknown.
-    fn unknown_expansion<T>(&self, cause: Value, name: &'static str, declaration: &Declaration, base: &str, make: &mut dyn FnMut(Turn<'_>) -> T) -> Expansion<T> {
+    fn unknown_expansion<T>(
+        &self,
+        cause: Value,
+        name: &'static str,
+        declaration: &Declaration,
+        base: &str,
+        make: &mut dyn FnMut(Turn<'_>) -> T,
+    ) -> Expansion<T> {
         if let Some(Reason::Budget { limit }) = cause.as_unknown().map(|unknown| &unknown.reason) {
-            self.report(Diagnostic::incomplete("budget", declaration.header(), format!("the instances of `{base}` are too many to list ({limit}): one stands for all")));
+            self.report(Diagnostic::incomplete(
+                "budget",
+                declaration.header(),
+                format!("the instances of `{base}` are too many to list ({limit}): one stands for all"),
+            ));
         }
         let mut member = cause.clone();
         if let Data::Unknown(unknown) = &mut member.data {
             Arc::make_mut(unknown).nullable = false;
         }
-        let bound = if name == "count" { Value::object([("index".into(), member)]) } else { Value::object([("key".into(), member.clone()), ("value".into(), member)]) };
+        let bound = if name == "count" {
+            Value::object([("index".into(), member)])
+        } else {
+            Value::object([("key".into(), member.clone()), ("value".into(), member)])
+        };
         Expansion::Unknown(make(("", Some((name, bound)))), cause)
     }
 }
@@ -263,7 +335,14 @@ pub(super) fn dotted(mode: &str, type_name: &str, name: &str) -> String {
     if mode.is_empty() { format!("{type_name}.{name}") } else { format!("{mode}.{type_name}.{name}") }
 }
 
-fn resource(body: &BodyInstance, kind: BlockKind, type_key: Arc<str>, name: Arc<str>, declaration: &Declaration, calls: &Arc<[Site]>) -> Resource {
+fn resource(
+    body: &BodyInstance,
+    kind: BlockKind,
+    type_key: Arc<str>,
+    name: Arc<str>,
+    declaration: &Declaration,
+    calls: &Arc<[Site]>,
+) -> Resource {
     Resource {
         address: body.address.clone(),
         dialect: Dialect::Terraform,

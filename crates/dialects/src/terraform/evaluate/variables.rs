@@ -38,7 +38,8 @@ impl<'p> Evaluator<'p> {
             Some(self.eval(&default.value, scope).carried(HopKind::Default(name.clone()), scope.site(default.value.range)))
         });
         let Some(value) = value else {
-            return Value::unknown(Reason::NoValue { variable: name.clone() }).with_origin(keyblind_resource::Origin::Site(declaration.header()));
+            return Value::unknown(Reason::NoValue { variable: name.clone() })
+                .with_origin(keyblind_resource::Origin::Site(declaration.header()));
         };
         let mut value = self.typed(instance, name, declaration, value);
         value.sensitive |= flag("sensitive") == Some(true);
@@ -84,7 +85,10 @@ impl<'p> Evaluator<'p> {
     /// The values that files and the command line give to a root module's variables.
     pub(super) fn given_variables(&self, module: &'p Module, inputs: &Inputs) -> HashMap<Arc<str>, Value> {
         let mut values = HashMap::new();
-        let files = self.project.variables_files(&self.root.directory).chain(inputs.var_files.iter().filter_map(|path| self.project.variables_file(path)));
+        let files = self
+            .project
+            .variables_files(&self.root.directory)
+            .chain(inputs.var_files.iter().filter_map(|path| self.project.variables_file(path)));
         // Nothing can be referred to in such a file.
         let surroundings = ModuleInstance::root(&self.project.nothing, HashMap::new());
         for (path, file) in files {
@@ -97,16 +101,19 @@ impl<'p> Evaluator<'p> {
         }
         for (name, text) in &inputs.variables {
             let declaration = module.variables.get(name.as_str());
-            values.insert(name.as_str().into(), self.from_command_line(&surroundings, declaration, text));
+            values.insert(name.as_str().into(), self.command_line_value(&surroundings, declaration, text));
         }
         values
     }
 
     /// A text given on the command line is taken as it is for a primitive type, and read as an expression otherwise.
-    fn from_command_line(&self, surroundings: &ModuleInstance<'p>, declaration: Option<&Declaration>, text: &str) -> Value {
+    fn command_line_value(&self, surroundings: &ModuleInstance<'p>, declaration: Option<&Declaration>, text: &str) -> Value {
         let plain = match declaration.and_then(|declaration| declaration.attribute("type")) {
             Some((_, attribute)) => {
-                matches!(Type::parse(&attribute.value, &mut |_| Value::null()), Ok(Type::Any | Type::String | Type::Number | Type::Bool) | Err(_))
+                matches!(
+                    Type::parse(&attribute.value, &mut |_| Value::null()),
+                    Ok(Type::Any | Type::String | Type::Number | Type::Bool) | Err(_)
+                )
             }
             None => true,
         };
@@ -128,7 +135,9 @@ fn without_sites(value: Value) -> Value {
         Data::Set(items) => Data::Set(Arc::new(items.iter().cloned().map(without_sites).collect())),
         Data::Tuple(items) => Data::Tuple(Arc::new(items.iter().cloned().map(without_sites).collect())),
         Data::Map(mapping) => Data::Map(Arc::new(mapping.iter().map(|(key, value)| (key.clone(), without_sites(value.clone()))).collect())),
-        Data::Object(mapping) => Data::Object(Arc::new(mapping.iter().map(|(key, value)| (key.clone(), without_sites(value.clone()))).collect())),
+        Data::Object(mapping) => {
+            Data::Object(Arc::new(mapping.iter().map(|(key, value)| (key.clone(), without_sites(value.clone()))).collect()))
+        }
         other => other.clone(),
     };
     Value { data, sensitive: value.sensitive, origin: keyblind_resource::Origin::None }
