@@ -100,10 +100,14 @@ impl<'a> Judge<'a> {
         found
     }
 
-    /// Nothing that happens in a rule may cost the verdicts of the others.
     fn verdict(&self, interest: &Interest<'a>, id: ResourceId) -> Verdict {
-        catch_unwind(AssertUnwindSafe(|| self.decide(interest, id))).unwrap_or_else(|_| {
-            let message = format!("the rule `{}` failed while it judged; please report this", self.table.meta(interest.rule).id);
+        self.guarded(interest.rule, id, || self.decide(interest, id))
+    }
+
+    /// Nothing that happens in a rule may cost the verdicts of the others.
+    fn guarded(&self, rule: RuleId, id: ResourceId, decide: impl FnOnce() -> Verdict) -> Verdict {
+        catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
+            let message = format!("the rule `{}` failed while it judged; please report this", self.table.meta(rule).id);
             Verdict::Unknown(vec![self.cause(id, Reason::Rule { message: message.into() })])
         })
     }
@@ -261,4 +265,36 @@ fn either<'e, 'r>(
     evaluation.clear_notes(middle);
     evaluation.drop_notes(start, reasons);
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use keyblind_resource::{BlockKind, Dialect, Resource, Value};
+    use keyblind_syntax::{FileId, Site, TextRange};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_rule_is_an_unknown_that_names_it() {
+        let table = RuleTable::embedded().unwrap();
+        let (rule, meta) = table.iter().next().unwrap();
+        let site = Site::new(FileId(0), TextRange::new(0, 1));
+        let resource = Resource {
+            address: "a.b".into(),
+            dialect: Dialect::Terraform,
+            kind: BlockKind::Managed,
+            type_key: "a".into(),
+            name: "b".into(),
+            body: Value::object([]),
+            header: site,
+            block: site,
+            calls: Arc::from([]),
+        };
+        let graph = ResourceGraph::new(vec![resource]);
+        let selection = Selection::all(&table);
+        let judge = Judge::new(&table, &selection, &graph);
+        let verdict = judge.guarded(rule, 0, || panic!("a fault in a view"));
+        let Verdict::Unknown(causes) = verdict else { panic!("{verdict:?}") };
+        assert!(causes[0].reason.to_string().contains(&*meta.id));
+    }
 }

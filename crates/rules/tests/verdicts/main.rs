@@ -7,4 +7,5 @@ mod links;
 mod matchers;
 mod policies;
 mod support;
+mod tables;
 mod unknowns;
