@@ -560,6 +560,9 @@ mod tests {
         assert_eq!(number("1e20").to_shortest_general(), "1e+20");
         assert_eq!(number("2.5").to_fixed(0), "2");
         assert_eq!(number("-0.999").to_fixed(2), "-1.00");
+        assert_eq!(number("0.001").to_fixed(3), "0.001", "which is a little less than written");
+        assert_eq!(number("0.0004").to_fixed(3), "0.000");
+        assert_eq!(number("0.6").to_fixed(0), "1");
         assert_eq!(number("0").to_scientific(Some(6)), "0.000000e+00");
         assert_eq!(number("1234567").to_scientific(Some(2)), "1.23e+06");
     }

@@ -94,7 +94,12 @@ impl Decimal {
         let Some(&next) = self.digits.get(digits) else { return self.clone() };
         let exactly_half = next == b'5' && digits + 1 == self.digits.len();
         let up = if exactly_half { digits > 0 && (self.digits[digits - 1] - b'0') % 2 == 1 } else { next >= b'5' };
-        if up { self.cut(digits).incremented(digits) } else { self.cut(digits) }
+        match (up, digits) {
+            // All digits are rounded away, upwards: `0.6` becomes `1`.
+            (true, 0) => Self { digits: vec![b'1'], point: self.point + 1 },
+            (true, _) => self.cut(digits).incremented(digits),
+            (false, _) => self.cut(digits),
+        }
     }
 
     /// Rounded to so many places behind the point, half to even.
@@ -111,16 +116,9 @@ impl Decimal {
         cut
     }
 
-    /// One more in the place of that many digits (the digits behind it are gone, also trailing zeros before it may be).
+    /// One more in the place of that many digits, at least one of which isn't zero (those behind it are gone, also trailing
+    /// zeros before it may be).
     fn incremented(mut self, digits: usize) -> Self {
-        if digits == 0 {
-            // All digits were rounded away, upwards: `0.6` becomes `1`.
-            return Self { digits: vec![b'1'], point: self.point + 1 };
-        }
-        if self.digits.is_empty() {
-            // `trim` forgot the point of what was all zeros; that can't be: the first digit isn't zero.
-            return self;
-        }
         self.digits.resize(digits, b'0');
         for index in (0..digits).rev() {
             if self.digits[index] < b'9' {

@@ -96,7 +96,8 @@ pub(super) fn jsondecode(call: &Call<'_>) -> Outcome {
     let mut reader = Reader { call, text: call.text(0)?, at: 0 };
     let decoded = reader.value(0)?;
     reader.skip_space();
-    if reader.at < reader.text.len() {
+    // Terraform doesn't mind one closing bracket too many, nor anything behind that.
+    if !matches!(reader.peek(), None | Some(b'}' | b']')) {
         return reader.wrong("nothing may follow the value");
     }
     Ok(decoded)

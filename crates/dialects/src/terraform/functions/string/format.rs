@@ -247,11 +247,12 @@ impl Verb<'_> {
     fn padded(&self, text: &str, builder: &mut TextBuilder<'_>) -> Result<(), Failure> {
         let missing = if self.width == 0 { 0 } else { self.width.saturating_sub(text.graphemes(true).count()) };
         let padding = |builder: &mut TextBuilder<'_>, sign: &str| repeated(builder, sign, missing);
+        let sign = if self.zero { "0" } else { " " };
         if self.minus {
             builder.push(text)?;
-            return padding(builder, " ");
+            return padding(builder, sign);
         }
-        padding(builder, if self.zero { "0" } else { " " })?;
+        padding(builder, sign)?;
         builder.push(text)
     }
 
