@@ -29,5 +29,5 @@ pub use matcher::{CidrTest, Kind, Matcher, Missing, Test};
 pub use nearest::nearest;
 pub use path::{EscalationKind, Path, PathError, Property, Root, Step, View};
 pub use pattern::{Expression, TypePattern, glob_matches};
-pub use schema::rule_schema;
 pub use rule::{Confidence, Control, Docs, Examples, Language, Persona, Rule, Severity};
+pub use schema::rule_schema;
