@@ -58,6 +58,11 @@ fn renderer(color: bool, width: usize) -> Renderer {
     renderer.term_width(width)
 }
 
+/// A path as the user would type it, without characters that steer terminals.
+fn path(report: &ScanReport, path: &str) -> String {
+    words::clean(&report.places.for_people(path))
+}
+
 /// The results that are shown, the worst first; equal ones of several instances stand together.
 fn grouped<'r>(report: &'r ScanReport, options: &Options) -> Vec<Vec<&'r ScanResult>> {
     let order = |result: &ScanResult| match result.status {
@@ -95,6 +100,17 @@ fn grouped<'r>(report: &'r ScanReport, options: &Options) -> Vec<Vec<&'r ScanRes
     groups
 }
 
+/// How many findings are shown, equal ones counted once.
+fn failed_groups(report: &ScanReport) -> usize {
+    let options = Options { color: false, width: 0, show_suppressed: false, findings: true, summary: true };
+    grouped(report, &options).iter().filter(|group| matches!(group[0].status, Status::Failed)).count()
+}
+
+/// Whether a module's source is a path.
+fn is_local(source: &str) -> bool {
+    source.starts_with("./") || source.starts_with("../")
+}
+
 /// What went wrong with the input, for people. Notes are shown if `notes` says so; modules that aren't installed are named
 /// once each.
 pub fn diagnostics(report: &ScanReport, color: bool, width: usize, notes: bool) -> String {
@@ -109,12 +125,18 @@ pub fn diagnostics(report: &ScanReport, color: bool, width: usize, notes: bool) 
         text.push_str(&renderer.render(&[diagnostic_group(report, diagnostic, &masks, width)]));
         text.push_str("\n\n");
     }
-    if !report.summary.missing_modules.is_empty() {
-        let names = report.summary.missing_modules.iter().map(|(source, calls)| format!("{source} ({})", words::count(*calls, "call")));
-        let names: Vec<String> = names.collect();
-        let title = format!("{} not installed, so what they create is not judged", are(names.len(), "module"));
+    let (local, distant): (Vec<_>, Vec<_>) = report.summary.missing_modules.iter().partition(|(source, _)| is_local(source));
+    for (missing, what, advice) in [
+        (distant, "not installed", "run `terraform init` and scan again"),
+        (local, "not there", "scan the whole repository, or name what may be read with `--root`"),
+    ] {
+        if missing.is_empty() {
+            continue;
+        }
+        let names: Vec<String> = missing.iter().map(|(source, calls)| format!("{source} ({})", words::count(**calls, "call"))).collect();
+        let title = format!("{} {what}, so what they create is not judged", are(names.len(), "module"));
         let list = Level::NOTE.message(words::wrap(&names.join(", "), width.saturating_sub(10)));
-        let help = Level::HELP.message("run `terraform init` and scan again");
+        let help = Level::HELP.message(advice);
         text.push_str(&renderer.render(&[Level::WARNING.primary_title(title).id("module-not-installed").element(list).element(help)]));
         text.push_str("\n\n");
     }
@@ -134,7 +156,7 @@ fn diagnostic_group<'r>(report: &'r ScanReport, diagnostic: &'r Diagnostic, mask
     if let Some(site) = diagnostic.site {
         group = finding::with_source(group, report, site.file, &[finding::Mark::primary(site.range, String::new())], masks);
     } else if let Some(path) = &diagnostic.path {
-        group = group.element(Origin::path(report.places.for_people(path)));
+        group = group.element(Origin::path(self::path(report, path)));
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(words::wrap(help, width.saturating_sub(10))));

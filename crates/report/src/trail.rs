@@ -49,7 +49,7 @@ fn words(kind: &HopKind) -> String {
     match kind {
         HopKind::Variable(name) => format!("`var.{name}` is used"),
         HopKind::Default(name) => format!("the default of variable `{name}`"),
-        HopKind::VariablesFile(name) => format!("variable `{name}` is set in a variables file"),
+        HopKind::VariablesFile(name) => format!("`{name}` sets it"),
         HopKind::Given(name) => format!("variable `{name}` is given on the command line or in the configuration"),
         HopKind::Local(name) => format!("`local.{name}` is used"),
         HopKind::ModuleInput { module, input } => format!("`{module}` passes `{input}`"),

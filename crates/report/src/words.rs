@@ -39,6 +39,7 @@ pub(crate) fn reason(code: &str) -> &str {
         "cycle" => "on a value that depends on itself",
         "plan-unknown" => "on what the plan doesn't know",
         "unsupported" => "on something that isn't evaluated",
+        "rule" => "on a rule that can't tell",
         other => other,
     }
 }

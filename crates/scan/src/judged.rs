@@ -138,11 +138,12 @@ fn proof(evidence: Evidence, rule: &str, resource: &Resource, graph: &ResourceGr
         Some(other) => format!("{}:{}", fingerprint::without_numbers(other), evidence.path),
         None => evidence.path.clone(),
     };
-    let fingerprint = fingerprint::fault(rule, &resource.address, &path, evidence.value.as_deref());
+    let value = evidence.value.map(|value| redact::evidence(&evidence.path, &value));
+    let fingerprint = fingerprint::fault(rule, &resource.address, &path, value.as_deref());
     Proof {
         path: evidence.path,
         resource: other,
-        value: evidence.value,
+        value,
         missing: evidence.missing,
         expected: evidence.expected,
         site: evidence.site,

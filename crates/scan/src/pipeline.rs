@@ -107,7 +107,10 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
 
     progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() });
     let mut sources = SourceMap::default();
-    let project = Project::parse(std::mem::take(&mut input.terraform), &tree, &mut sources);
+    let mut project = Project::parse(std::mem::take(&mut input.terraform), &tree, &mut sources);
+    let named = request.input_sets.iter().flat_map(|set| &set.inputs.var_files).chain(&request.inputs.var_files);
+    let named: BTreeSet<String> = named.cloned().collect();
+    project.read_variables_files(&Vec::from_iter(named), &tree, &mut sources);
     let mut diagnostics = std::mem::take(&mut input.diagnostics);
     diagnostics.append(&mut request.diagnostics);
     diagnostics.extend(project.diagnostics().iter().cloned());

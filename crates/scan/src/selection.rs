@@ -53,8 +53,14 @@ pub fn rules_named(table: &RuleTable, name: &str) -> Result<Vec<RuleId>, Unknown
     };
     if found.is_empty() {
         let near = if name.contains(':') {
-            let frameworks: Vec<String> =
-                table.iter().flat_map(|(id, _)| table.docs(id).controls.iter().map(|control| control.framework.to_string())).collect();
+            // People leave the version out, and so may the words that they are pointed to.
+            let versionless =
+                |name: &str| name.trim_end_matches(|byte: char| byte.is_ascii_digit() || matches!(byte, '.' | '-')).to_owned();
+            let frameworks: Vec<String> = table
+                .iter()
+                .flat_map(|(id, _)| &table.docs(id).controls)
+                .flat_map(|control| [versionless(&control.framework), control.framework.to_string()])
+                .collect();
             let (framework, number) = name.split_once(':').unwrap_or((name, ""));
             nearest(framework, frameworks.iter().map(String::as_str))
                 .filter(|near| *near != framework)

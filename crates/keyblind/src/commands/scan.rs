@@ -6,13 +6,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use keyblind_report::text;
-use keyblind_rule_language::Severity;
+use keyblind_rule_language::{Persona, Severity};
 use keyblind_rules::baseline::Baseline;
 use keyblind_rules::suppressions::Policy;
 use keyblind_rules::{RuleId, RuleTable};
 use keyblind_scan::config::FailOn;
-use keyblind_scan::{Keep, Request, ScanReport, Targets, choose, rules_named, scan};
-use keyblind_syntax::Level;
+use keyblind_scan::{Keep, Request, ScanReport, ScanResult, Status, Targets, choose, rules_named, scan};
 
 use super::{load_rules, start_threads, today};
 use crate::arguments::{Global, Include, ScanArguments, What};
@@ -35,7 +34,7 @@ pub(super) struct Prepared {
 pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
     let keep = Keep { passed: arguments.include.contains(&Include::Passed), unknown: arguments.include.contains(&Include::Unknown) };
     let prepared = prepare(&arguments.what, Some(arguments), keep)?;
-    let fail_on = prepared.settings.fail_on;
+    let (fail_on, acting_for) = (prepared.settings.fail_on, prepared.settings.acting_for);
     let bar = Bar::new(arguments.progress, global.quiet);
     let report = scan(&prepared.table, prepared.request, &|progress| bar.update(progress));
     bar.finish();
@@ -59,7 +58,7 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
             timings.walk, timings.parse, timings.judge
         ));
     }
-    Ok(exit(&report, fail_on, arguments.allow_incomplete))
+    Ok(exit(&report, fail_on, acting_for, arguments.allow_incomplete))
 }
 
 /// Resolves what is asked for, and loads what it takes.
@@ -142,18 +141,21 @@ fn say_diagnostics(report: &ScanReport, global: Global) {
 }
 
 /// How the program ends.
-pub(super) fn exit(report: &ScanReport, fail_on: FailOn, allow_incomplete: bool) -> Exit {
-    let fails = match fail_on {
-        FailOn::None => false,
-        FailOn::New => report.summary.verdicts.failed > 0,
-        FailOn::Severity(least) => report.summary.failed_by_severity.iter().any(|(severity, count)| *severity >= least && *count > 0),
+fn exit(report: &ScanReport, fail_on: FailOn, acting_for: Persona, allow_incomplete: bool) -> Exit {
+    let is_counted = |result: &ScanResult| {
+        let rule = &report.rules[result.rule];
+        let is_bad_enough = match fail_on {
+            FailOn::None => false,
+            FailOn::New => true,
+            FailOn::Severity(least) => rule.severity >= least,
+        };
+        is_bad_enough && rule.persona <= acting_for && matches!(result.status, Status::Failed)
     };
-    let looked_at_nothing =
-        report.summary.files.read == 0 && !report.diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Incomplete);
-    if looked_at_nothing {
+    let read_nothing = report.summary.files.read == 0 && !report.summary.incomplete;
+    if read_nothing {
         return Exit::NothingToScan;
     }
-    match (report.summary.incomplete && !allow_incomplete, fails) {
+    match (report.summary.incomplete && !allow_incomplete, report.results.iter().any(is_counted)) {
         (true, _) => Exit::Incomplete,
         (false, true) => Exit::Findings,
         (false, false) => Exit::Clean,

@@ -1,7 +1,6 @@
 //! One finding: the caret at the value, what it should be, where it came from, what to do.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 use keyblind_rule_language::Severity;
@@ -43,14 +42,13 @@ impl Masks {
 
     /// A part of a file as it may be shown.
     fn part(&self, id: FileId, file: &SourceFile, range: TextRange) -> String {
-        let masked: Vec<Range<usize>> = self
+        let masked: Vec<TextRange> = self
             .0
             .get(&id)
             .into_iter()
             .flatten()
             .filter(|masked| masked.start < range.end && range.start < masked.end)
-            .map(|masked| masked.start.max(range.start) - range.start..masked.end.min(range.end) - range.start)
-            .map(|masked| masked.start as usize..masked.end as usize)
+            .map(|masked| TextRange::new(masked.start.max(range.start) - range.start, masked.end.min(range.end) - range.start))
             .collect();
         redact::source(file.slice(range), &masked)
     }
@@ -164,7 +162,7 @@ fn with_origin<'r>(mut group: Group<'r>, report: &'r ScanReport, proof: &'r Proo
     }
     if steps.len() > 1 {
         let step = |step: &trail::Step| {
-            let path = report.places.for_people(&report.sources.file(step.site.file).path);
+            let path = super::path(report, &report.sources.file(step.site.file).path);
             format!("{} ({path}:{})", step.words, report.sources.start(step.site).line)
         };
         let way: Vec<String> = steps.iter().map(step).collect();
@@ -177,7 +175,7 @@ fn notes(report: &ScanReport, instances: &[&ScanResult]) -> Vec<String> {
     let result = instances[0];
     let rule = &report.rules[result.rule];
     let mut notes = Vec::new();
-    let place = |file: FileId| report.places.for_people(&report.sources.file(file).path);
+    let place = |file: FileId| super::path(report, &report.sources.file(file).path);
     let named: Vec<String> = instances.iter().skip(1).take(MOST_INSTANCES).map(|other| format!("`{}`", other.address)).collect();
     if instances.len() > 1 {
         let more = instances.len() - 1;
@@ -215,7 +213,7 @@ fn notes(report: &ScanReport, instances: &[&ScanResult]) -> Vec<String> {
 /// Adds the marked lines of a file; only its name where they can't be shown.
 pub(super) fn with_source<'r>(group: Group<'r>, report: &'r ScanReport, id: FileId, marks: &[Mark], masks: &Masks) -> Group<'r> {
     let file = report.sources.file(id);
-    let path = report.places.for_people(&file.path);
+    let path = super::path(report, &file.path);
     let Some(first) = marks.first() else { return group };
     let start = file.line_column(first.range.start);
     let bare = || Origin::path(path.clone()).line(start.line as usize).char_column(start.column as usize);

@@ -24,7 +24,10 @@ pub(super) fn write(report: &ScanReport, options: &Options, out: &mut dyn Write)
             let number = summary.failed_by_severity.get(severity).copied().filter(|number| *number > 0)?;
             Some(paint(style_of(*severity), format!("{number} {severity}")))
         });
-        format!("{}: {}", paint(bold, words::count(verdicts.failed, "problem")), by_severity.collect::<Vec<_>>().join(", "))
+        let by_severity: Vec<String> = by_severity.collect();
+        let places = super::failed_groups(report) as u64;
+        let at = if places < verdicts.failed { format!(" in {}", words::count(places, "place")) } else { String::new() };
+        format!("{}{at}: {}", paint(bold, words::count(verdicts.failed, "problem")), by_severity.join(", "))
     } else if summary.files.read == 0 {
         paint(bold, "Nothing to scan".to_owned())
     } else if summary.incomplete {
@@ -54,7 +57,8 @@ pub(super) fn write(report: &ScanReport, options: &Options, out: &mut dyn Write)
     )?;
     if !summary.unknown_by_reason.is_empty() {
         let reasons = words::tally(summary.unknown_by_reason.iter().map(|(code, number)| (words::reason(code), *number)));
-        line("unknown", format!("it depends: {reasons}"))?;
+        let verb = if verdicts.unknown == 1 { "depends" } else { "depend" };
+        line("unknown", reasons.replacen(' ', &format!(" {verb} "), 1))?;
     }
     if !summary.suppressed_by.is_empty() {
         line("suppressed", format!("by {}", words::tally(summary.suppressed_by.iter().map(|(by, number)| (*by, *number)))))?;
@@ -63,11 +67,17 @@ pub(super) fn write(report: &ScanReport, options: &Options, out: &mut dyn Write)
         let gone = words::count(summary.baseline_gone, "known fault");
         line("baseline", format!("{gone} no longer there: run `keyblind baseline prune`"))?;
     }
-    if !summary.missing_modules.is_empty() {
-        let names: Vec<String> = summary.missing_modules.keys().take(8).cloned().collect();
-        let more = summary.missing_modules.len() - names.len();
-        let rest = if more > 0 { format!(" and {more} others") } else { String::new() };
-        line("not installed", format!("{}{rest}: run `terraform init` so that what they create is judged", names.join(", ")))?;
+    let (local, distant): (Vec<&String>, Vec<&String>) = summary.missing_modules.keys().partition(|source| super::is_local(source));
+    for (name, sources, advice) in [
+        ("not installed", distant, "run `terraform init` so that what they create is judged"),
+        ("not found", local, "these modules lie outside the trust root, or aren't there; `--root` widens it"),
+    ] {
+        if !sources.is_empty() {
+            let named: Vec<String> = sources.iter().take(8).map(ToString::to_string).collect();
+            let more = sources.len() - named.len();
+            let rest = if more > 0 { format!(" and {}", words::count(more as u64, "other")) } else { String::new() };
+            line(name, format!("{}{rest}: {advice}", named.join(", ")))?;
+        }
     }
     let unread = report
         .diagnostics
@@ -81,10 +91,11 @@ pub(super) fn write(report: &ScanReport, options: &Options, out: &mut dyn Write)
         let kinds = words::tally(summary.files.unjudged.iter().map(|(kind, number)| (*kind, *number)));
         line("not looked at", format!("{kinds} (languages that aren't judged yet)"))?;
     }
-    for (reason, paths) in &summary.files.skipped {
-        let named: Vec<String> = paths.iter().take(MOST_PATHS).map(|path| report.places.for_people(path)).collect();
+    // That the history isn't judged goes without saying to people.
+    for (reason, paths) in summary.files.skipped.iter().filter(|(reason, _)| **reason != "version control") {
+        let named: Vec<String> = paths.iter().take(MOST_PATHS).map(|path| super::path(report, path)).collect();
         let more = paths.len() - named.len();
-        let rest = if more > 0 { format!(" and {more} others") } else { String::new() };
+        let rest = if more > 0 { format!(" and {}", words::count(more as u64, "other")) } else { String::new() };
         line("skipped", format!("{}{rest} ({reason})", named.join(", ")))?;
     }
     Ok(())

@@ -1,0 +1,11 @@
+//! The real program on real folders: what a user does, and what a user sees.
+
+mod baselines;
+mod commands;
+mod endings;
+mod reports;
+mod secrets;
+mod settings;
+mod support;
+mod suppressions;
+mod targets;
