@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use keyblind_resource::{Data, Fragment, Number, Reason, Unknown, Value};
+use keyblind_resource::{Data, Fragment, HopKind, Number, Reason, Unknown, Value};
 use keyblind_rule_language::Literal;
 
 use crate::fragments;
@@ -100,15 +100,15 @@ pub(crate) fn fragments_of(unknown: &Unknown) -> Cow<'_, [Fragment]> {
 
 /// Whether it is nothing but an attribute that a provider computes.
 fn is_computed(unknown: &Unknown) -> bool {
-    let bare = unknown.fragments.is_empty() && unknown.candidates.is_empty() && unknown.document.is_none();
     let attribute =
         |name: &str| unknown.references.iter().all(|reference| &*reference.attribute == name || reference.attribute.ends_with("_arn"));
-    bare && match unknown.reason {
-        Reason::AfterApply { .. } => true,
-        // Of what is read, only the names that AWS and others give are certain to be none.
-        Reason::DataSource { .. } => !unknown.references.is_empty() && (attribute("arn") || attribute("id")),
-        _ => false,
-    }
+    is_bare(unknown)
+        && match unknown.reason {
+            Reason::AfterApply { .. } => true,
+            // Of what is read, only the names that AWS and others give are certain to be none.
+            Reason::DataSource { .. } => !unknown.references.is_empty() && (attribute("arn") || attribute("id")),
+            _ => false,
+        }
 }
 
 /// Whether an unknown is certainly a text.
@@ -131,7 +131,7 @@ pub(crate) fn equal(a: &Value, b: &Value, fold: bool) -> Truth {
 fn equal_within(a: &Value, b: &Value, fold: bool, depth: usize) -> Truth {
     let Some(depth) = depth.checked_sub(1) else { return Truth::Unknown };
     match (&a.data, &b.data) {
-        (Data::Unknown(x), Data::Unknown(y)) if is_same_unknown(x, y) => Truth::True,
+        (Data::Unknown(x), Data::Unknown(y)) if is_same_unknown(x, y) || is_same_variable(a, b, x, y) => Truth::True,
         (Data::Unknown(unknown), _) if !unknown.candidates.is_empty() => {
             agree(unknown.candidates.iter().map(|candidate| equal_within(candidate, b, fold, depth)))
         }
@@ -180,10 +180,33 @@ fn unknown_equals(unknown: &Unknown, known: &Value, fold: bool) -> Truth {
     may_equal_text(unknown, &text, fold)
 }
 
-/// Whether two unknowns are the same value for sure: one and the same, or the same attribute of the same resource.
+fn is_bare(unknown: &Unknown) -> bool {
+    unknown.fragments.is_empty() && unknown.candidates.is_empty() && unknown.document.is_none()
+}
+
+/// Whether two unknowns are the same value for sure: one and the same, or the same attribute of the same resource (also
+/// of one that isn't declared).
 fn is_same_unknown(a: &Arc<Unknown>, b: &Arc<Unknown>) -> bool {
-    let bare = |unknown: &Unknown| unknown.fragments.is_empty() && unknown.document.is_none();
-    Arc::ptr_eq(a, b) || bare(a) && bare(b) && matches!(a.reason, Reason::AfterApply { .. }) && a.reason == b.reason
+    let is_attribute = || a.reason == b.reason && a.references.len() == 1 && a.references == b.references;
+    Arc::ptr_eq(a, b) || is_bare(a) && is_bare(b) && is_attribute()
+}
+
+/// Whether two values are the same variable without value, seen from one file and so from one module.
+fn is_same_variable(a: &Value, b: &Value, x: &Unknown, y: &Unknown) -> bool {
+    let file = |value: &Value| value.origin.used_at().map(|site| site.file);
+    is_bare(x)
+        && is_bare(y)
+        && matches!(x.reason, Reason::NoValue { .. })
+        && x.reason == y.reason
+        && is_read_plainly(a)
+        && is_read_plainly(b)
+        && file(a).is_some()
+        && file(a) == file(b)
+}
+
+/// Whether nothing was made of a value on its way.
+fn is_read_plainly(value: &Value) -> bool {
+    value.origin.hops().all(|hop| !matches!(hop.kind, HopKind::Function(_)))
 }
 
 /// A stated value as a value, for defaults.

@@ -5,6 +5,7 @@ use keyblind_rule_language::{Condition, Matcher, Path, Ports, Quantifier, TypePa
 
 use crate::describe;
 use crate::evaluation::{Evaluation, Scope};
+use crate::links;
 use crate::truth::{Combine, Truth};
 use crate::walk::{Found, Label, Trail};
 
@@ -178,7 +179,9 @@ impl Evaluation<'_> {
         wanted: impl FnOnce() -> String,
     ) -> Truth {
         let start = self.notes_mark();
+        let mut found = false;
         let truth = self.branch(Combine::Any, others, |this, (id, connected)| {
+            found = true;
             let body = &this.graph.resources[id].body;
             let trail = Trail::root(body);
             let other = Scope { trail: &trail, resource: id, key: None, outer: Some(scope) };
@@ -194,6 +197,11 @@ impl Evaluation<'_> {
             }
             truth
         });
+        if !found && let Some(reason) = links::unread_module_of(self.graph, scope.resource) {
+            // What isn't in the text may be in the module that the resource is handed to.
+            self.note_reason(scope.resource, reason);
+            return Truth::Unknown;
+        }
         if truth == Truth::False && self.notes_mark() == start {
             self.note_whole(scope.resource, true, wanted);
         }

@@ -139,6 +139,11 @@ impl<'e> Evaluation<'e> {
         self.add(|this| Note::Evidence(evidence::whole(this.graph, this.judged, resource, missing, expected())));
     }
 
+    /// Notes why something about a resource as a whole can't be told.
+    pub(crate) fn note_reason(&mut self, resource: ResourceId, reason: Reason) {
+        self.add(|this| Note::Cause(evidence::cause_of_whole(this.graph, this.judged, resource, reason)));
+    }
+
     /// Notes that a value isn't known.
     pub(crate) fn note_unknown(&mut self, trail: &Trail<'_>, resource: ResourceId) {
         self.add(|this| Note::Cause(evidence::cause(this.graph, this.judged, resource, Found::Value(trail))));

@@ -43,6 +43,12 @@ pub(crate) fn whole(graph: &ResourceGraph, judged: ResourceId, resource: Resourc
     }
 }
 
+/// Why something about a resource as a whole can't be told.
+pub(crate) fn cause_of_whole(graph: &ResourceGraph, judged: ResourceId, resource: ResourceId, reason: Reason) -> UnknownCause {
+    let site = Some(graph.resources[resource].header);
+    UnknownCause { resource: (resource != judged).then_some(resource), path: String::new(), reason, site }
+}
+
 /// Why a test wasn't decided.
 pub(crate) fn cause(graph: &ResourceGraph, judged: ResourceId, resource: ResourceId, found: Found<'_>) -> UnknownCause {
     let (trail, path, missing) = parts(found);

@@ -1,6 +1,6 @@
 //! Resources that are connected.
 
-use keyblind_resource::{Data, HopKind, Reference, ResourceGraph, ResourceId, Value};
+use keyblind_resource::{BlockKind, Data, HopKind, Reason, Reference, ResourceGraph, ResourceId, Value};
 use keyblind_rule_language::{Direction, Linked, Path, Root, Step};
 
 use crate::compare;
@@ -9,6 +9,9 @@ use crate::evaluation::{Evaluation, Scope};
 use crate::matchers::type_of;
 use crate::truth::{Combine, Truth};
 use crate::walk::{Found, Trail};
+
+/// The deepest nesting of a body that is searched.
+const MAX_DEPTH: usize = 32;
 
 impl Evaluation<'_> {
     pub(crate) fn linked(&mut self, linked: &Linked, scope: &Scope<'_>) -> Truth {
@@ -124,6 +127,28 @@ pub(crate) fn reference_of(value: &Value) -> Option<Reference> {
         }
     }
     None
+}
+
+/// Why a companion of a resource may be where nothing was read: a module that isn't there gets an attribute of the
+/// resource, or the resource has one from it.
+pub(crate) fn unread_module_of(graph: &ResourceGraph, id: ResourceId) -> Option<Reason> {
+    let unread = |id: ResourceId| {
+        let call = &graph.resources[id];
+        let source = || call.body.get("source").and_then(Value::as_str).unwrap_or("its source isn't known");
+        (call.kind == BlockKind::UnreadModule).then(|| Reason::ModuleNotInstalled { module: call.address.clone(), source: source().into() })
+    };
+    let linked = graph.incoming(id).map(|link| link.from).chain(graph.outgoing(id).map(|link| link.to)).find_map(unread);
+    linked.or_else(|| unread_output(&graph.resources[id].body, MAX_DEPTH))
+}
+
+fn unread_output(value: &Value, depth: usize) -> Option<Reason> {
+    let depth = depth.checked_sub(1)?;
+    match &value.data {
+        Data::Unknown(unknown) if matches!(unknown.reason, Reason::ModuleNotInstalled { .. }) => Some(unknown.reason.clone()),
+        Data::List(items) | Data::Set(items) | Data::Tuple(items) => items.iter().find_map(|item| unread_output(item, depth)),
+        Data::Map(entries) | Data::Object(entries) => entries.iter().find_map(|(_, value)| unread_output(value, depth)),
+        _ => None,
+    }
 }
 
 fn referring(graph: &ResourceGraph, linked: &Linked, of: ResourceId) -> Vec<ResourceId> {

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine;
 use keyblind_resource::{Data, Fragment, Reason, Value};
 use regex::{Regex, RegexSet};
 
@@ -93,7 +94,7 @@ pub(crate) fn holds_credential(value: &Value) -> bool {
 fn search(value: &Value, path: &mut String, depth: usize, take: &mut dyn FnMut(Value) -> bool) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return true };
     match &value.data {
-        Data::String(text) => search_text(text, path, take),
+        Data::String(text) => search_text(text, path, take) && decoded(text).is_none_or(|inner| search_text(&inner, path, take)),
         Data::List(items) | Data::Set(items) | Data::Tuple(items) => {
             items.iter().enumerate().all(|(index, item)| within(path, &index.to_string(), |path| search(item, path, depth, take)))
         }
@@ -119,6 +120,17 @@ fn search(value: &Value, path: &mut String, depth: usize, take: &mut dyn FnMut(V
         }
         Data::Null | Data::Bool(_) | Data::Number(_) => true,
     }
+}
+
+/// What a text that is wholly base64 says, if that is a text again: machines get their scripts so.
+fn decoded(text: &str) -> Option<String> {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\n' | b'\r');
+    if text.len() < 24 || text.len() > MAX_BYTES || !text.bytes().all(is_base64) {
+        return None;
+    }
+    let packed: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).ok()?;
+    String::from_utf8(bytes).ok()
 }
 
 fn comes_from_elsewhere(reason: &Reason) -> bool {
@@ -204,6 +216,14 @@ mod tests {
         );
         assert_eq!(detected("-----BEGIN RSA PRIVATE KEY-----\n"), ["private-key"]);
         assert_eq!(detected("db_password = \"correct-horse\""), ["password"]);
+    }
+
+    #[test]
+    fn a_script_in_base64_is_looked_into() {
+        use base64::Engine;
+        let packed = base64::engine::general_purpose::STANDARD.encode("export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\n");
+        assert_eq!(detected(&packed), ["aws-access-key-id"]);
+        assert_eq!(detected(&packed[1..]), [""; 0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Connected resources.
 
-use keyblind_resource::{HopKind, Origin, Resource, Value};
+use keyblind_resource::{BlockKind, HopKind, Origin, Resource, Value};
 use keyblind_syntax::{FileId, Site, TextRange};
 use serde_json::{Value as Json, json};
 
@@ -115,4 +115,21 @@ fn references_tell_what_a_value_was_made_from() {
     assert_eq!(verdict_of_first(decision, of(json!({"$unknown": {"of": "third.x.id"}}))), "pass");
     assert_eq!(verdict_of_first(decision, of(json!("text"))), "pass");
     assert_eq!(verdict_of_first(decision, of(json!({"$unknown": true}))), "unknown");
+}
+
+#[test]
+fn a_module_that_is_not_there_may_hold_the_companion() {
+    let call = |inputs: Json| {
+        let mut call = resource("module.m", &inputs);
+        (call.kind, call.type_key) = (BlockKind::UnreadModule, "module".into());
+        call
+    };
+    let reference = json!({"$unknown": {"of": "bucket.a.id"}});
+    let handed = call(json!({"source": "github.com/o/r", "bucket": reference}));
+    assert_eq!(verdict_of_first(COMPANION, vec![bucket(), handed.clone()]), "unknown");
+    assert_eq!(verdict_of_first(COMPANION, vec![bucket(), call(json!({"source": "github.com/o/r"}))]), "fail");
+    assert_eq!(verdict_of_first(COMPANION, vec![bucket(), block(&reference, &json!(true)), handed.clone()]), "pass");
+    assert_eq!(verdict_of_first(COMPANION, vec![bucket(), block(&reference, &json!(false)), handed.clone()]), "fail");
+    let presence = "resources: bucket\nfail: {not: {present: {resource: trail}}}";
+    assert_eq!(verdict_of_first(presence, vec![bucket(), handed]), "unknown");
 }

@@ -119,3 +119,14 @@ fn an_unknown_says_why_and_only_what_matters() {
     let Verdict::Unknown(causes) = verdict("when: {u: 1}\nfail: {k: 1}", &body) else { panic!("unknown") };
     assert_eq!((causes.len(), &*causes[0].path), (1, "u"));
 }
+
+#[test]
+fn the_same_attribute_is_the_same_value() {
+    let of = |of: &str| json!({"$unknown": {"of": of}});
+    check(&[
+        ("{a: {equals-path: b}}", json!({"a": of("role.x.arn"), "b": of("role.x.arn")}), "true"),
+        ("{a: {equals-path: b}}", json!({"a": of("role.x.arn"), "b": of("role.x.id")}), "unknown"),
+        ("{a: {equals-path: b}}", json!({"a": of("role.x.arn"), "b": of("role.y.arn")}), "unknown"),
+        ("{a: {equals-path: b}}", json!({"a": {"$unknown": true}, "b": {"$unknown": true}}), "unknown"),
+    ]);
+}
