@@ -4,6 +4,8 @@
 //! Terraform 1.11 plans: all outputs, and the input of every `terraform_data` by address. Where the program is on the
 //! machine the goldens are checked against it as well; `UPDATE_GOLDENS=1 cargo test --test oracle` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
