@@ -1,6 +1,6 @@
 //! The rule table, the verdict engine, suppressions and baselines.
 //!
-//! [`RuleTable`] holds the rules that are built in and a team's own; [`judge`] gives one [`Verdict`] for every resource
+//! [`RuleTable`] holds the rules that are built in and a team's own; [`judge()`] gives one [`Verdict`] for every resource
 //! and every rule that concerns it. Truth has three values: what can't be known from the text makes a verdict unknown,
 //! with the reason, unless the verdict is the same either way. This crate touches neither text nor disk.
 
