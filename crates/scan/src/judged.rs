@@ -133,21 +133,17 @@ fn cause(cause: UnknownCause) -> Cause {
 }
 
 fn proof(evidence: Evidence, rule: &str, resource: &Resource, graph: &ResourceGraph) -> Proof {
-    let other = evidence.resource.map(|id| graph.resources[id].address.clone());
-    let path = match &other {
-        Some(other) => format!("{}:{}", fingerprint::without_numbers(other), evidence.path),
-        None => evidence.path.clone(),
-    };
     let value = evidence.value.map(|value| redact::evidence(&evidence.path, &value));
-    let fingerprint = fingerprint::fault(rule, &resource.address, &path, value.as_deref());
-    Proof {
+    let mut proof = Proof {
         path: evidence.path,
-        resource: other,
+        resource: evidence.resource.map(|id| graph.resources[id].address.clone()),
         value,
         missing: evidence.missing,
         expected: evidence.expected,
         site: evidence.site,
         origin: evidence.origin,
-        fingerprint,
-    }
+        fingerprint: String::new(),
+    };
+    proof.fingerprint = fingerprint::fault(rule, &resource.address, &proof.fault_path(), proof.value.as_deref());
+    proof
 }

@@ -3,6 +3,7 @@
 //! What is judged is the path given; what may be read is the trust root. Nothing is silently left out: what isn't looked
 //! at is counted, and what can't be read is a diagnostic.
 
+mod code;
 pub mod config;
 mod example;
 mod fingerprint;
@@ -10,6 +11,7 @@ mod judged;
 mod kind;
 pub mod limits;
 mod merge;
+mod moves;
 mod outcome;
 mod outline;
 mod pipeline;

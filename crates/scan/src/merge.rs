@@ -10,6 +10,7 @@ use keyblind_rules::{RuleId, RuleTable};
 use keyblind_syntax::{Site, SourceMap};
 
 use crate::fingerprint;
+use crate::moves::Moves;
 use crate::outcome::{ScanReport, ScanResult, Status, Summary, SuppressedBy, Suppression};
 
 /// A verdict, and the result about it if one is wanted.
@@ -74,7 +75,7 @@ pub(crate) fn merge(mut verdicts: Vec<Counted>, folding: &Folding<'_>, summary: 
     });
     number_fingerprints(&mut results, folding.table);
     if let Some(baseline) = folding.baseline {
-        fold_baseline(&mut results, baseline, folding.today, summary);
+        fold_baseline(&mut results, baseline, folding, summary);
     }
     for result in &results {
         match &result.status {
@@ -113,10 +114,16 @@ fn number_fingerprints(results: &mut [ScanResult], table: &RuleTable) {
     }
 }
 
-fn fold_baseline(results: &mut [ScanResult], baseline: &Baseline, today: Date, summary: &mut Summary) {
-    let mut known = baseline.known(today);
+fn fold_baseline(results: &mut [ScanResult], baseline: &Baseline, folding: &Folding<'_>, summary: &mut Summary) {
+    let mut known = baseline.known(folding.today);
+    let moves = Moves::read(folding.sources);
     for result in results.iter_mut().filter(|result| matches!(result.status, Status::Failed)) {
-        if let Some(entry) = known.take(&faults(result)) {
+        let entry = known.take(&faults(result)).or_else(|| {
+            let rule = &folding.table.meta(RuleId(result.rule as u32)).id;
+            let names = moves.before(&result.root, &result.address).into_iter();
+            names.map(|name| faults_at(result, rule, &name)).find_map(|faults| known.take(&faults))
+        });
+        if let Some(entry) = entry {
             let suppression = Suppression { by: SuppressedBy::Baseline, reason: entry.reason.clone(), until: entry.expires };
             result.status = Status::Suppressed(suppression);
         }
@@ -130,6 +137,14 @@ fn faults(result: &ScanResult) -> Vec<String> {
         return vec![result.fingerprint.split('-').next().unwrap_or_default().to_owned()];
     }
     result.evidence.iter().map(|proof| proof.fingerprint.clone()).collect()
+}
+
+/// The same if the resource had another address.
+fn faults_at(result: &ScanResult, rule: &str, address: &str) -> Vec<String> {
+    if result.evidence.is_empty() {
+        return vec![fingerprint::fault(rule, address, "", None)];
+    }
+    result.evidence.iter().map(|proof| fingerprint::fault(rule, address, &proof.fault_path(), proof.value.as_deref())).collect()
 }
 
 /// The baseline entries that would make all findings of a report known: its failures, and what its baseline silenced.
@@ -158,8 +173,7 @@ pub fn baseline_entries(report: &ScanReport, first_seen: Date) -> Vec<Entry> {
             entries.extend(faults(result).into_iter().map(|fingerprint| entry(String::new(), fingerprint)));
         }
         for proof in &result.evidence {
-            let path = fingerprint::normalised_path(&proof.path);
-            let attribute = proof.resource.as_ref().map_or(path.clone(), |other| format!("{}:{path}", fingerprint::without_numbers(other)));
+            let attribute = fingerprint::normalised_path(&proof.fault_path());
             entries.push(entry(attribute, proof.fingerprint.clone()));
         }
     }

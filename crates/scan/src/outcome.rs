@@ -9,6 +9,7 @@ use keyblind_rule_language::{Confidence, Control, Persona, Severity};
 use keyblind_rules::suppressions::{Date, Form};
 use keyblind_syntax::{Diagnostic, Site, SourceMap};
 
+use crate::fingerprint;
 use crate::place::Places;
 
 /// Everything a report is made of. Equal input gives an equal report, but for the timings.
@@ -178,6 +179,16 @@ pub struct Proof {
     pub origin: Origin,
     /// What this fault is recognised by.
     pub fingerprint: String,
+}
+
+impl Proof {
+    /// Where the fault is, for its fingerprint: the path, behind the other resource if it is found in one.
+    pub(crate) fn fault_path(&self) -> String {
+        match &self.resource {
+            Some(other) => format!("{}:{}", fingerprint::without_numbers(other), self.path),
+            None => self.path.clone(),
+        }
+    }
 }
 
 /// The numbers of a scan.

@@ -15,6 +15,7 @@ use keyblind_rules::{RuleId, RuleTable, Selection};
 use keyblind_syntax::{Diagnostic, FileId, Level, Site, SourceFile, SourceMap};
 use rayon::prelude::*;
 
+use crate::code::Code;
 use crate::judged::{self, Judged};
 use crate::merge;
 use crate::outcome::{RuleCard, ScanReport, Summary, Timings};
@@ -102,7 +103,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let started = Instant::now();
     progress(Progress::Walking);
     let tree = tree_of(&request);
-    let mut input = read::read(&request.targets.paths, &tree, &request.exclude);
+    let mut input = read::read(&request.targets.paths, request.targets.code.as_deref(), &tree, &request.exclude);
     let walk = started.elapsed();
 
     progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() });
@@ -114,7 +115,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let mut diagnostics = std::mem::take(&mut input.diagnostics);
     diagnostics.append(&mut request.diagnostics);
     diagnostics.extend(project.diagnostics().iter().cloned());
-    let mut jobs = root_jobs(&project, &request, &mut diagnostics);
+    let mut jobs = root_jobs(&project, &input.judged, &request, &mut diagnostics);
     let directives = match &request.policy {
         Some(policy) => read_directives(table, policy, &sources, &mut diagnostics),
         None => Suppressions::default(),
@@ -124,11 +125,13 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
 
     let (done, of) = (AtomicUsize::new(0), jobs.len());
     progress(Progress::Judging { done: 0, of });
+    let code = code(&project, &tree, &request);
+    let evaluating = Evaluating { project: &project, tree: &tree, sources: &sources, only: input.only.as_ref(), code: code.as_ref() };
     let judging = judged::Judging { table, selection: &request.selection, directives: &directives, keep: request.keep };
     let judged: Vec<Judged> = jobs
         .into_par_iter()
         .map(|job| {
-            let judged = run(&job, &project, &tree, &judging, &sources, input.only.as_ref());
+            let judged = run(&job, &evaluating, &judging);
             progress(Progress::Judging { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
             judged
         })
@@ -190,13 +193,13 @@ fn tree_of(request: &Request) -> DiskTree {
 }
 
 /// Each root module with each set of values that it is to be judged with.
-fn root_jobs(project: &Project, request: &Request, diagnostics: &mut Vec<Diagnostic>) -> Vec<Job> {
+fn root_jobs(project: &Project, judged: &BTreeSet<String>, request: &Request, diagnostics: &mut Vec<Diagnostic>) -> Vec<Job> {
     let mut sets: BTreeMap<&str, Vec<&InputSet>> = BTreeMap::new();
     for set in &request.input_sets {
         sets.entry(&set.directory).or_default().push(set);
     }
     let mut jobs = Vec::new();
-    for root in project.roots() {
+    for root in project.roots().iter().filter(|root| judged.contains(&*root.directory)) {
         // What the command line says is stronger than what the configuration says.
         let with = |set: &Inputs| Inputs {
             variables: set.variables.iter().chain(&request.inputs.variables).cloned().collect(),
@@ -238,17 +241,41 @@ fn read_directives(table: &RuleTable, policy: &Policy, sources: &SourceMap, diag
     suppressions
 }
 
+/// What the code that plans were made from evaluates to, if it was named.
+fn code(project: &Project, tree: &DiskTree, request: &Request) -> Option<Code> {
+    let root = Root { directory: request.targets.code.as_deref()?.into() };
+    let evaluate = || project.evaluate(&root, &request.inputs, tree).resources;
+    // Without it the findings point into the plan, where they are right as well.
+    catch_unwind(AssertUnwindSafe(evaluate)).ok().map(Code::new)
+}
+
+/// What evaluating goes by.
+struct Evaluating<'a> {
+    project: &'a Project,
+    tree: &'a DiskTree,
+    sources: &'a SourceMap,
+    only: Option<&'a Only>,
+    code: Option<&'a Code>,
+}
+
 /// Evaluates and judges one job. Should the evaluator itself be at fault, that costs this job, and it is said.
-fn run(job: &Job, project: &Project, tree: &DiskTree, judging: &judged::Judging<'_>, sources: &SourceMap, only: Option<&Only>) -> Judged {
+fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) -> Judged {
+    let sources = evaluating.sources;
     let place = match job {
         Job::Root { root, .. } => root.directory.clone(),
         Job::Plan { file } => sources.file(*file).path.clone(),
     };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
-        let evaluation = match job {
-            Job::Root { root, inputs } => project.evaluate(root, inputs, tree),
+        let (evaluation, only) = match job {
+            Job::Root { root, inputs } => (evaluating.project.evaluate(root, inputs, evaluating.tree), evaluating.only),
             Job::Plan { file } => match terraform::plan::read(*file, &sources.file(*file).text) {
-                Ok(evaluation) => evaluation,
+                Ok(mut evaluation) => {
+                    if let Some(code) = evaluating.code {
+                        evaluation.resources.iter_mut().for_each(|resource| code.place(resource));
+                    }
+                    // A plan is asked for as a whole.
+                    (evaluation, None)
+                }
                 Err(diagnostic) => return Judged { diagnostics: vec![diagnostic], ..Judged::default() },
             },
         };

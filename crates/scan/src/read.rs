@@ -20,6 +20,8 @@ use crate::walk;
 pub(crate) struct Input {
     /// Terraform configuration: path and text, sorted by path.
     pub(crate) terraform: Vec<(Arc<str>, Arc<str>)>,
+    /// The directories of the configuration that was asked for; others are only there to look things up.
+    pub(crate) judged: BTreeSet<String>,
     /// Plans: path and text, sorted by path.
     pub(crate) plans: Vec<(Arc<str>, Arc<str>)>,
     /// If files were asked for by name: only what they hold is reported.
@@ -47,7 +49,7 @@ impl Only {
 }
 
 /// Finds and reads everything that the targets hold.
-pub(crate) fn read(targets: &[Target], tree: &DiskTree, exclude: &GlobSet) -> Input {
+pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &DiskTree, exclude: &GlobSet) -> Input {
     let mut input = Input::default();
     let mut found = BTreeSet::new();
     let mut only = Only::default();
@@ -68,9 +70,7 @@ pub(crate) fn read(targets: &[Target], tree: &DiskTree, exclude: &GlobSet) -> In
                 found.insert((path.clone(), kind));
                 // A module is judged as a whole: its other files are read as well.
                 if kind == FileKind::Terraform {
-                    let folder = paths::parent(path);
-                    let beside = tree.list(folder).into_iter().filter_map(|name| paths::join(folder, &name));
-                    found.extend(beside.filter(|path| terraform::is_configuration(path)).map(|path| (path, FileKind::Terraform)));
+                    found.extend(configuration_of(paths::parent(path), tree));
                 }
                 only.files.insert(path.clone());
             }
@@ -80,9 +80,20 @@ pub(crate) fn read(targets: &[Target], tree: &DiskTree, exclude: &GlobSet) -> In
         paths.sort();
         paths.dedup();
     }
+    let configuration = found.iter().filter(|(_, kind)| *kind == FileKind::Terraform);
+    input.judged = configuration.map(|(path, _)| paths::parent(path).to_owned()).collect();
+    if let Some(code) = code {
+        found.extend(configuration_of(code, tree));
+    }
     input.only = (!only.files.is_empty()).then_some(only);
     read_all(found, tree, &mut input);
     input
+}
+
+/// The configuration files of a directory.
+fn configuration_of(folder: &str, tree: &DiskTree) -> Vec<(String, FileKind)> {
+    let files = tree.list(folder).into_iter().filter_map(|name| paths::join(folder, &name));
+    files.filter(|path| terraform::is_configuration(path)).map(|path| (path, FileKind::Terraform)).collect()
 }
 
 /// What reading one file came to.

@@ -12,6 +12,8 @@ pub struct Targets {
     pub root: PathBuf,
     /// What to judge, relative to the root.
     pub paths: Vec<Target>,
+    /// The directory of the code that plans were made from, relative to the root.
+    pub code: Option<String>,
     /// How paths are shown.
     pub places: Places,
 }
@@ -58,11 +60,12 @@ pub enum TargetError {
 
 impl Targets {
     /// Resolves paths. The trust root is `root` if it is given, otherwise the top of the repository, otherwise the directory
-    /// that was asked for. `text` names a file whose text comes from elsewhere.
+    /// that was asked for. `text` names a file whose text comes from elsewhere, `code` the directory that plans were made
+    /// from.
     ///
     /// # Errors
     /// If a path can't be found, or lies outside the trust root.
-    pub fn resolve(paths: &[PathBuf], text: Option<&Path>, root: Option<&Path>) -> Result<Self, TargetError> {
+    pub fn resolve(paths: &[PathBuf], text: Option<&Path>, code: Option<&Path>, root: Option<&Path>) -> Result<Self, TargetError> {
         let unreadable = |path: &Path, reason: String| TargetError::Unreadable { path: path.display().to_string(), reason };
         let canonical = |path: &Path| path.canonicalize().map_err(|error| unreadable(path, tree::describe(&error)));
         let current = canonical(Path::new("."))?;
@@ -75,6 +78,15 @@ impl Targets {
             let name = path.file_name().ok_or_else(|| unreadable(path, "it names no file".to_owned()))?;
             places.push((path.to_owned(), canonical(folder)?.join(name)));
         }
+        // The code lies beneath the trust root as well, but isn't judged for that.
+        let judged = places.len();
+        if let Some(code) = code {
+            let place = canonical(code)?;
+            if !place.is_dir() {
+                return Err(unreadable(code, "it must be a directory".to_owned()));
+            }
+            places.push((code.to_owned(), place));
+        }
         let root = match root {
             Some(root) => {
                 let place = canonical(root)?;
@@ -86,11 +98,16 @@ impl Targets {
             None => trust_root(&places, &current)?,
         };
         let mut found = Vec::new();
-        for (given, place) in &places {
+        let mut code_directory = None;
+        for (index, (given, place)) in places.iter().enumerate() {
             if !place.starts_with(&root) {
                 return Err(TargetError::OutsideRoot { path: given.display().to_string(), root: root.display().to_string() });
             }
             let path = walk::relative(&root, place).map_err(|_| unreadable(given, "its name isn't UTF-8".to_owned()))?;
+            if index == judged {
+                code_directory = Some(path);
+                continue;
+            }
             let target = if text == Some(given.as_path()) {
                 Target::Text(path)
             } else if place.is_dir() {
@@ -106,7 +123,7 @@ impl Targets {
             [Target::Directory(path)] => Some(path.clone()),
             _ => None,
         };
-        Ok(Self { places: Places::new(root.clone(), current, scanned), root, paths: found })
+        Ok(Self { places: Places::new(root.clone(), current, scanned), root, paths: found, code: code_directory })
     }
 
     /// A path that a user gave, relative to the trust root.
@@ -166,37 +183,37 @@ mod tests {
     #[test]
     fn the_trust_root_is_the_top_of_the_repository() {
         let (_directory, root) = repository();
-        let targets = Targets::resolve(&[root.join("repo/envs/prod")], None, None).unwrap();
+        let targets = Targets::resolve(&[root.join("repo/envs/prod")], None, None, None).unwrap();
         assert_eq!(targets.root, root.join("repo"));
         assert_eq!(targets.paths, [Target::Directory("envs/prod".into())]);
         assert_eq!(targets.places.in_report("envs/prod/main.tf"), "main.tf");
-        let targets = Targets::resolve(&[root.join("repo/envs/prod/main.tf")], None, None).unwrap();
+        let targets = Targets::resolve(&[root.join("repo/envs/prod/main.tf")], None, None, None).unwrap();
         assert_eq!(targets.paths, [Target::File("envs/prod/main.tf".into())]);
     }
 
     #[test]
     fn without_a_repository_it_is_what_holds_all_that_was_asked_for() {
         let (_directory, root) = repository();
-        assert_eq!(Targets::resolve(&[root.join("plain/a")], None, None).unwrap().root, root.join("plain/a"));
-        let targets = Targets::resolve(&[root.join("plain/a"), root.join("plain/b")], None, None).unwrap();
+        assert_eq!(Targets::resolve(&[root.join("plain/a")], None, None, None).unwrap().root, root.join("plain/a"));
+        let targets = Targets::resolve(&[root.join("plain/a"), root.join("plain/b")], None, None, None).unwrap();
         assert_eq!(targets.root, root.join("plain"));
     }
 
     #[test]
     fn nothing_outside_the_root_can_be_asked_for() {
         let (_directory, root) = repository();
-        let error = Targets::resolve(&[root.join("plain/a")], None, Some(&root.join("repo"))).unwrap_err();
+        let error = Targets::resolve(&[root.join("plain/a")], None, None, Some(&root.join("repo"))).unwrap_err();
         assert!(matches!(error, TargetError::OutsideRoot { .. }));
-        let error = Targets::resolve(&[root.join("repo"), root.join("other")], None, None).unwrap_err();
+        let error = Targets::resolve(&[root.join("repo"), root.join("other")], None, None, None).unwrap_err();
         assert!(matches!(error, TargetError::DifferentRepositories { .. }));
-        let error = Targets::resolve(&[root.join("nowhere")], None, None).unwrap_err();
+        let error = Targets::resolve(&[root.join("nowhere")], None, None, None).unwrap_err();
         assert!(error.to_string().ends_with("no such file or directory"));
     }
 
     #[test]
     fn a_text_may_stand_for_a_file_that_does_not_exist() {
         let (_directory, root) = repository();
-        let targets = Targets::resolve(&[], Some(&root.join("repo/envs/new.tf")), None).unwrap();
+        let targets = Targets::resolve(&[], Some(&root.join("repo/envs/new.tf")), None, None).unwrap();
         assert_eq!((targets.root, targets.paths), (root.join("repo"), vec![Target::Text("envs/new.tf".into())]));
     }
 }

@@ -112,7 +112,7 @@ pub(super) fn targets(what: &What) -> anyhow::Result<(Targets, Option<Vec<u8>>)>
         }
         (Some(_), false) => return Err(UsageError::new("`--stdin-filename` names standard input: give `-` as the path").into()),
     };
-    let targets = Targets::resolve(&paths, name, what.root.as_deref()).map_err(UsageError::new)?;
+    let targets = Targets::resolve(&paths, name, what.src.as_deref(), what.root.as_deref()).map_err(UsageError::new)?;
     if !reads_input {
         return Ok((targets, None));
     }

@@ -51,6 +51,16 @@ fn moving_renaming_and_reformatting_leave_nothing_new() {
 }
 
 #[test]
+fn a_renamed_resource_stays_known_if_a_moved_block_says_so() {
+    let repository = Repository::new([("main.tf", PUBLIC_BUCKET)]);
+    written(&repository);
+    repository.write("main.tf", PUBLIC_BUCKET.replace("site", "website"));
+    assert_eq!(repository.scan(NEW).code, Some(1));
+    repository.write("moved.tf", "moved {\n  from = aws_s3_bucket.site\n  to   = aws_s3_bucket.website\n}\n");
+    assert_eq!(repository.scan(NEW).code, Some(0));
+}
+
+#[test]
 fn pruning_takes_out_what_is_mended_and_writing_keeps_what_people_wrote() {
     let repository = Repository::new([("main.tf", PUBLIC_BUCKET), ("b.tf", PUBLIC_BUCKET.replace("site", "b").as_str())]);
     let outcome = repository.with_rules(WRITE).with(["--reason", "inherited", "--expires", "never"]).run();

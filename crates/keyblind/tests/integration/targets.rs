@@ -82,3 +82,19 @@ fn the_same_block_reached_from_several_roots_is_reported_once() {
     assert_eq!(crate::support::results(&report), ["bucket-acl-public module.m.aws_s3_bucket.site failed"]);
     assert_eq!(report["summary"]["roots"], 2);
 }
+
+#[test]
+fn findings_of_a_plan_are_shown_in_its_code() {
+    let plan = r#"{"format_version":"1.2","planned_values":{"root_module":{"child_modules":[{"address":"module.m","resources":[{"address":"module.m.aws_s3_bucket.site[1]","mode":"managed","type":"aws_s3_bucket","name":"site","index":1,"values":{"acl":"public-read","versioning":[{"enabled":true}]}}]}]}}}"#;
+    let code = "variable \"acl\" {}\nmodule \"m\" {\n  source = \"./m\"\n  acl    = var.acl\n}\n";
+    let module =
+        "variable \"acl\" {}\nresource \"aws_s3_bucket\" \"site\" {\n  count = var.n\n  acl   = var.acl\n  #checkov:skip=CKV_TEST_21\n}\n";
+    let repository = Repository::new([("tfplan.json", plan), ("code/main.tf", code), ("code/m/main.tf", module)]);
+    let report = repository.report(["tfplan.json", "--src", "code"]);
+    assert_eq!(crate::support::results(&report), ["bucket-acl-public module.m.aws_s3_bucket.site[1] failed"]);
+    let result = &report["results"][0];
+    assert_eq!((&result["file"], &result["line"], &result["column"]), (&"code/m/main.tf".into(), &4.into(), &11.into()));
+    assert_eq!(result["evidence"][0]["value"], "\"public-read\"");
+    assert_eq!(result["evidence"][0]["origin"][1]["message"], "`module.m` passes `acl`");
+    assert_eq!(report["summary"]["roots"], 1, "the code itself isn't judged");
+}
