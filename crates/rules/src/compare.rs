@@ -41,14 +41,23 @@ pub(crate) fn equals_literal(value: &Value, literal: &Literal, fold: bool) -> Tr
             items.iter().zip(wanted).map(|(item, wanted)| equals_literal(item, wanted, fold)).fold(Truth::True, Truth::and)
         }
         (Data::Map(entries) | Data::Object(entries), Literal::Map(wanted)) => {
-            // Attributes that are null aren't there.
-            if entries.iter().filter(|(_, value)| !value.is_null()).count() != wanted.len() {
-                return Truth::False;
-            }
             let entry =
                 |(key, wanted): &(Box<str>, Literal)| entries.get(key).map_or(Truth::False, |value| equals_literal(value, wanted, fold));
-            wanted.iter().map(entry).fold(Truth::True, Truth::and)
+            let is_other = |key: &str| !wanted.iter().any(|(wanted, _)| **wanted == *key);
+            // Attributes that are null aren't there.
+            let others = entries.iter().filter(|(key, _)| is_other(key)).map(|(_, value)| is_null(value));
+            wanted.iter().map(entry).chain(others).fold(Truth::True, Truth::and)
         }
+        _ => Truth::False,
+    }
+}
+
+/// Whether a value is null, which for an attribute is the same as not being there.
+pub(crate) fn is_null(value: &Value) -> Truth {
+    match &value.data {
+        Data::Null => Truth::True,
+        Data::Unknown(unknown) if !unknown.candidates.is_empty() => agree(unknown.candidates.iter().map(is_null)),
+        Data::Unknown(unknown) if unknown.nullable => Truth::Unknown,
         _ => Truth::False,
     }
 }

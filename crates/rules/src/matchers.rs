@@ -1,6 +1,6 @@
 //! The truth of matchers.
 
-use keyblind_resource::{Data, Fragment, Number, Unknown, Value};
+use keyblind_resource::{Data, Fragment, Number, Reason, Unknown, Value};
 use keyblind_rule_language::{Expression, Kind, Literal, Matcher, Missing, Test, TypePattern, glob_matches};
 
 use crate::compare::{self, equals_literal, same_text};
@@ -199,8 +199,8 @@ impl Evaluation<'_> {
             Data::String(text) if fold => text.to_lowercase().contains(&wanted.to_lowercase()).into(),
             Data::String(text) => text.contains(&*wanted).into(),
             Data::Map(entries) | Data::Object(entries) => {
-                let present = |key: &str, value: &Value| !value.is_null() && same_text(key, &wanted, fold);
-                entries.iter().any(|(key, value)| present(key, value)).into()
+                let present = entries.iter().filter(|(key, _)| same_text(key, &wanted, fold)).map(|(_, value)| !compare::is_null(value));
+                present.fold(Truth::False, Truth::or)
             }
             Data::Unknown(unknown) => of_fragments(unknown, |known| fragments::contains(known, &wanted, fold)),
             _ => Truth::False,
@@ -222,11 +222,21 @@ fn is_empty(value: &Value) -> Truth {
         Data::Null => Truth::True,
         Data::String(text) => text.is_empty().into(),
         Data::List(items) | Data::Set(items) | Data::Tuple(items) => items.is_empty().into(),
-        Data::Map(entries) | Data::Object(entries) => entries.iter().all(|(_, value)| value.is_null()).into(),
+        Data::Map(entries) | Data::Object(entries) => {
+            entries.iter().map(|(_, value)| compare::is_null(value)).fold(Truth::True, Truth::and)
+        }
         Data::Bool(_) | Data::Number(_) => Truth::False,
-        // What can't be known before it is applied isn't empty; that it may be null is the caller's concern.
-        Data::Unknown(_) => Truth::False,
+        Data::Unknown(unknown) => is_empty_unknown(unknown),
     }
+}
+
+/// What a provider computes isn't empty, nor is a text with a known part. A variable may well be. That either may be null
+/// is the caller's concern.
+fn is_empty_unknown(unknown: &Unknown) -> Truth {
+    let has_text = compare::fragments_of(unknown).iter().any(|part| matches!(part, Fragment::Literal(text) if !text.is_empty()));
+    let is_computed =
+        unknown.fragments.is_empty() && matches!(unknown.reason, Reason::AfterApply { .. } | Reason::PlanUnknown | Reason::Impure { .. });
+    if has_text || is_computed || unknown.document.is_some() { Truth::False } else { Truth::Unknown }
 }
 
 fn compare_number(value: &Value, bound: &Literal, holds: impl Fn(&Number, &Number) -> bool) -> Truth {
@@ -327,7 +337,10 @@ fn length(value: &Value) -> Length {
         // Unknown elements of a set may turn out to be equal.
         Data::Set(items) if items.len() > 1 && items.iter().any(|item| !item.is_wholly_known()) => Length::Unknown,
         Data::Set(items) => Length::Known(items.len()),
-        Data::Map(entries) | Data::Object(entries) => Length::Known(entries.iter().filter(|(_, value)| !value.is_null()).count()),
+        Data::Map(entries) | Data::Object(entries) => {
+            let count = |wanted: Truth| entries.iter().filter(|(_, value)| compare::is_null(value) == wanted).count();
+            if count(Truth::Unknown) > 0 { Length::Unknown } else { Length::Known(count(Truth::False)) }
+        }
         Data::Unknown(_) => Length::Unknown,
         Data::Null | Data::Bool(_) | Data::Number(_) => Length::None,
     }

@@ -7,10 +7,14 @@ use crate::support::{check, verdict};
 
 #[test]
 fn a_computed_value_exists_and_is_not_empty() {
-    let body = json!({"a": {"$unknown": true}, "n": {"$unknown": "null"}});
+    let body = json!({
+        "a": {"$unknown": true}, "n": {"$unknown": "null"}, "c": {"$unknown": {"of": "x.y.z"}}, "t": {"$unknown": [null, "-end"]},
+    });
     check(&[
         ("{a: {exists: true}}", body.clone(), "true"),
-        ("{a: {empty: true}}", body.clone(), "false"),
+        ("{a: {empty: true}}", body.clone(), "unknown"),
+        ("{c: {empty: true}}", body.clone(), "false"),
+        ("{t: {empty: true}}", body.clone(), "false"),
         ("{a: x}", body.clone(), "unknown"),
         ("{a: {not-equals: x}}", body.clone(), "unknown"),
         ("{n: {exists: true}}", body.clone(), "unknown"),
