@@ -6,6 +6,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use keyblind_dialects::paths;
 use keyblind_dialects::terraform::Inputs;
 use keyblind_rule_language::{Confidence, Persona, Severity};
+use keyblind_rules::suppressions::Date;
 use keyblind_scan::config::{self, Config, ConfigFile, FailOn};
 use keyblind_scan::{Choice, InputSet, Targets};
 
@@ -29,10 +30,22 @@ pub(crate) struct Settings {
     pub(crate) reason_required: bool,
     /// Severities by the name of a rule, with the place that says so.
     pub(crate) severities: Vec<(String, Severity, String)>,
+    pub(crate) ignored: Vec<Ignored>,
     pub(crate) inputs: Inputs,
     pub(crate) input_sets: Vec<InputSet>,
     /// All of the above as people write them.
     pub(crate) shown: Vec<Shown>,
+}
+
+/// What the configuration silences, with the place that says so.
+#[derive(Debug)]
+pub(crate) struct Ignored {
+    pub(crate) rules: Vec<String>,
+    pub(crate) paths: Option<GlobSet>,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) reason: String,
+    pub(crate) until: Option<Date>,
+    pub(crate) place: String,
 }
 
 /// A setting as people write it, and what set it.
@@ -159,6 +172,7 @@ impl Settings {
             bool::to_string,
         );
         let severities = severities(config, &mut collector);
+        let ignored = ignored(config, &mut collector)?;
         let input_sets = input_sets(config, &mut collector)?;
         let inputs = Inputs {
             variables: what.variables.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect(),
@@ -176,6 +190,7 @@ impl Settings {
             blanket,
             reason_required,
             severities,
+            ignored,
             inputs,
             input_sets,
             shown: collector.shown,
@@ -222,24 +237,48 @@ fn rule_folders(what: &What, config: &Config, targets: &Targets, collector: &mut
 }
 
 fn excluded(config: &Config, collector: &mut Collector<'_>) -> anyhow::Result<GlobSet> {
-    let mut set = GlobSetBuilder::new();
     let Some(list) = &config.exclude else {
         collector.shown.push(Shown { key: "exclude", value: quoted(&[]), source: DEFAULT.to_owned() });
-        return Ok(set.build()?);
+        return Ok(GlobSet::empty());
     };
-    let mut names = Vec::new();
-    for pattern in list.get_ref() {
+    let names: Vec<String> = list.get_ref().iter().map(|pattern| pattern.get_ref().clone()).collect();
+    let source = collector.place(list.span());
+    collector.shown.push(Shown { key: "exclude", value: quoted(&names), source });
+    globs(list.get_ref(), collector)
+}
+
+/// Globs over paths relative to the trust root.
+fn globs(patterns: &[toml::Spanned<String>], collector: &Collector<'_>) -> anyhow::Result<GlobSet> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
         let text = pattern.get_ref().trim_end_matches('/');
         let glob = GlobBuilder::new(text).literal_separator(true).build();
         let wrong = |error: globset::Error| {
             UsageError::new(format_args!("{}: `{text}` is no glob: {}", collector.place(pattern.span()), error.kind()))
         };
         set.add(glob.map_err(wrong)?);
-        names.push(text.to_owned());
     }
-    let source = collector.place(list.span());
-    collector.shown.push(Shown { key: "exclude", value: quoted(&names), source });
     Ok(set.build()?)
+}
+
+fn ignored(config: &Config, collector: &mut Collector<'_>) -> anyhow::Result<Vec<Ignored>> {
+    let mut ignored = Vec::new();
+    for entry in &config.ignore {
+        let place = collector.place(entry.rules.span());
+        if entry.rules.get_ref().is_empty() {
+            return Err(UsageError::new(format_args!("{place}: name the rules to ignore")).into());
+        }
+        if entry.reason.get_ref().trim().is_empty() {
+            return Err(UsageError::new(format_args!("{}: say why", collector.place(entry.reason.span()))).into());
+        }
+        let paths = if entry.paths.is_empty() { None } else { Some(globs(&entry.paths, collector)?) };
+        let (rules, reason) = (entry.rules.get_ref().clone(), entry.reason.get_ref().clone());
+        let value = format!("{{ rules = {}, reason = {reason:?} }}", quoted(&rules));
+        collector.shown.push(Shown { key: "ignore", value, source: place.clone() });
+        let until = entry.until.as_ref().map(|day| day.get_ref().0.0);
+        ignored.push(Ignored { rules, paths, addresses: entry.addresses.clone(), reason, until, place });
+    }
+    Ok(ignored)
 }
 
 fn severities(config: &Config, collector: &mut Collector<'_>) -> Vec<(String, Severity, String)> {

@@ -268,7 +268,7 @@ impl<'r> SuppressionView<'r> {
             until: suppression.until.map(|day| day.to_string()),
             place: match suppression.by {
                 SuppressedBy::Directive { site, .. } => Some(Place::of(report, site)),
-                SuppressedBy::Baseline => None,
+                SuppressedBy::Configuration | SuppressedBy::Baseline => None,
             },
         }
     }

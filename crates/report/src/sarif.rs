@@ -456,7 +456,7 @@ impl<'r> SuppressionView<'r> {
     fn of(report: &'r ScanReport, suppression: &'r Suppression) -> Self {
         let (kind, location) = match suppression.by {
             SuppressedBy::Directive { site, .. } => ("inSource", Some(Location::of(report, site))),
-            SuppressedBy::Baseline => ("external", None),
+            SuppressedBy::Configuration | SuppressedBy::Baseline => ("external", None),
         };
         Self { kind, status: "accepted", justification: suppression.reason.as_deref(), location }
     }

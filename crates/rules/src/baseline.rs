@@ -137,9 +137,9 @@ impl Baseline {
     }
 
     /// A baseline of the faults that `found` lists. What this one says about a fault that is still there (its first day,
-    /// its reason, its end) is kept; faults that are gone are left out.
+    /// its reason, its end) is kept; faults that are gone are left out, but for those of rules that were not judged.
     #[must_use]
-    pub fn renewed(&self, found: Vec<Entry>) -> Self {
+    pub fn renewed(&self, found: Vec<Entry>, is_judged: impl Fn(&str) -> bool) -> Self {
         let mut renewed = Self::default();
         for entry in found {
             renewed.insert(entry);
@@ -151,18 +151,22 @@ impl Baseline {
                 entry.expires = known.expires.or(entry.expires);
             }
         }
+        for entry in self.entries().filter(|entry| !is_judged(&entry.rule)) {
+            renewed.insert(entry.clone());
+        }
         renewed
     }
 
-    /// This baseline without the faults that are gone: no count is larger than what `found` has. Nothing is added.
+    /// This baseline without the faults that are gone: no count is larger than what `found` has. Nothing is added, and what
+    /// concerns rules that were not judged stays.
     #[must_use]
-    pub fn pruned(&self, found: &[Entry]) -> Self {
+    pub fn pruned(&self, found: &[Entry], is_judged: impl Fn(&str) -> bool) -> Self {
         let mut there: BTreeMap<&str, u32> = BTreeMap::new();
         for entry in found {
             *there.entry(&entry.fingerprint).or_default() += entry.count;
         }
         let mut pruned = self.clone();
-        for entry in pruned.entries.values_mut() {
+        for entry in pruned.entries.values_mut().filter(|entry| is_judged(&entry.rule)) {
             let left = there.entry(&entry.fingerprint).or_default();
             entry.count = entry.count.min(*left);
             *left -= entry.count;
@@ -211,9 +215,9 @@ impl<'a> Known<'a> {
         first
     }
 
-    /// How many faults of the baseline were not met: they are gone from the code.
-    pub fn gone(&self) -> u64 {
-        self.left.values().map(|(count, _)| u64::from(*count)).sum()
+    /// How many faults of rules that were judged were not met: they are gone from the code.
+    pub fn gone(&self, is_judged: impl Fn(&str) -> bool) -> u64 {
+        self.left.values().filter(|(_, entry)| is_judged(&entry.rule)).map(|(count, _)| u64::from(*count)).sum()
     }
 }
 
@@ -280,7 +284,7 @@ mod tests {
         let mut left = known.known(today());
         assert!(left.take(&["aa".into()]).is_some());
         assert!(left.take(&["aa".into()]).is_none());
-        assert_eq!(left.gone(), 0);
+        assert_eq!(left.gone(|_| true), 0);
     }
 
     #[test]
@@ -289,7 +293,7 @@ mod tests {
         let mut left = known.known(today());
         assert!(left.take(&["aa".into(), "bb".into()]).is_none());
         assert!(left.take(&["aa".into(), "aa".into()]).is_none());
-        assert_eq!(left.gone(), 1);
+        assert_eq!(left.gone(|_| true), 1);
     }
 
     #[test]
@@ -308,7 +312,7 @@ mod tests {
         let known = baseline(&[accepted, entry("gone", 1)]);
         let mut found = entry("aa", 2);
         found.first_seen = Some(today());
-        let renewed = known.renewed(vec![found]);
+        let renewed = known.renewed(vec![found], |_| true);
         let entries: Vec<_> = renewed.entries().collect();
         assert_eq!(entries.len(), 1);
         assert_eq!((entries[0].count, entries[0].reason.as_deref()), (2, Some("being replaced")));
@@ -316,9 +320,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_judged_stays() {
+        let known = baseline(&[entry("aa", 1)]);
+        assert_eq!(known.pruned(&[], |_| false), known);
+        assert_eq!(known.renewed(Vec::new(), |_| false), known);
+        assert_eq!(known.known(today()).gone(|_| false), 0);
+    }
+
+    #[test]
     fn pruning_only_takes_away() {
         let known = baseline(&[entry("aa", 3), entry("gone", 1)]);
-        let pruned = known.pruned(&[entry("aa", 1), entry("new", 1)]);
+        let pruned = known.pruned(&[entry("aa", 1), entry("new", 1)], |_| true);
         assert_eq!(pruned.entries().map(|entry| (entry.fingerprint.as_str(), entry.count)).collect::<Vec<_>>(), [("aa", 1)]);
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use keyblind_rule_language::{Confidence, Persona, Severity};
+use keyblind_rules::suppressions::{Date, DateError};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
@@ -55,9 +56,47 @@ pub struct Config {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<String, schema::Severity>"))]
     pub severity: BTreeMap<Spanned<String>, Spanned<Word<Severity>>>,
+    /// Findings that don't count, for formats without comments and code that can't be changed.
+    #[serde(default)]
+    pub ignore: Vec<IgnoreConfig>,
     /// How Terraform is evaluated.
     #[serde(default)]
     pub terraform: TerraformConfig,
+}
+
+/// Findings that don't count.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct IgnoreConfig {
+    /// Of these rules: ids, aliases, patterns with `*`, or controls such as `cis:5.2`.
+    #[cfg_attr(test, schemars(with = "Vec<String>", length(min = 1)))]
+    pub rules: Spanned<Vec<String>>,
+    /// In these files: globs relative to the trust root. In all, if there is none.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub paths: Vec<Spanned<String>>,
+    /// About these addresses, in which `*` stands for anything. About all, if there is none.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Why.
+    #[cfg_attr(test, schemars(with = "String", length(min = 1)))]
+    pub reason: Spanned<String>,
+    /// The last day on which they don't count (YYYY-MM-DD).
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub until: Option<Spanned<Word<Day>>>,
+}
+
+/// A day in the form YYYY-MM-DD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day(pub Date);
+
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error: DateError| error.to_string())
+    }
 }
 
 /// What may silence a finding.

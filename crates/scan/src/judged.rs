@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use keyblind_resource::{Resource, ResourceGraph};
+use keyblind_rule_language::glob_matches;
 use keyblind_rules::suppressions::{Subject, Suppressions};
-use keyblind_rules::{Evidence, Failure, Judgement, RuleTable, Selection, UnknownCause, Verdict, judge};
-use keyblind_syntax::{Diagnostic, Site};
+use keyblind_rules::{Evidence, Failure, Judgement, RuleId, RuleTable, Selection, UnknownCause, Verdict, judge};
+use keyblind_syntax::{Diagnostic, Site, SourceMap};
 
 use crate::fingerprint;
 use crate::merge::{Counted, Rank};
 use crate::outcome::{Cause, Proof, ScanResult, Status, SuppressedBy, Suppression};
-use crate::pipeline::Keep;
+use crate::pipeline::{Ignore, Keep};
 use crate::redact;
 
 /// What judging goes by.
@@ -18,6 +19,8 @@ pub(crate) struct Judging<'a> {
     pub(crate) table: &'a RuleTable,
     pub(crate) selection: &'a Selection,
     pub(crate) directives: &'a Suppressions,
+    pub(crate) ignores: &'a [Ignore],
+    pub(crate) sources: &'a SourceMap,
     pub(crate) keep: Keep,
 }
 
@@ -75,7 +78,7 @@ impl Judging<'_> {
             Verdict::Unknown(causes) => {
                 let code = causes.first().map_or("unknown", |cause| cause.reason.code());
                 let site = causes.iter().filter(|cause| cause.resource.is_none()).find_map(|cause| cause.site);
-                match self.silenced(&meta.id, resource, &[site.unwrap_or(resource.header)]) {
+                match self.silenced(judgement.rule, resource, &[site.unwrap_or(resource.header)]) {
                     Some(suppression) => {
                         let word = suppression.by.name();
                         (Rank::Suppressed, word, Some(result(Status::Suppressed(suppression), Vec::new(), site, meta.title.to_string())))
@@ -89,7 +92,7 @@ impl Judging<'_> {
             }
             Verdict::Fail(Failure { message, evidence }) => {
                 let site = primary(&evidence).and_then(|evidence| evidence.site);
-                let suppression = self.silenced(&meta.id, resource, &sites(&evidence, resource));
+                let suppression = self.silenced(judgement.rule, resource, &sites(&evidence, resource));
                 let proofs = evidence.into_iter().map(|evidence| proof(evidence, &meta.id, resource, graph)).collect();
                 match suppression {
                     Some(suppression) => {
@@ -102,13 +105,22 @@ impl Judging<'_> {
         Counted { rule: judgement.rule, address: resource.address.clone(), header: resource.header, rank, word, result }
     }
 
-    fn silenced(&self, rule: &str, resource: &Resource, sites: &[Site]) -> Option<Suppression> {
-        if self.directives.is_empty() {
-            return None;
+    fn silenced(&self, rule: RuleId, resource: &Resource, sites: &[Site]) -> Option<Suppression> {
+        let id = &self.table.meta(rule).id;
+        if !self.directives.is_empty()
+            && let Some(silenced) = self.directives.find(Subject { rule: id, resource, sites })
+        {
+            let by = SuppressedBy::Directive { form: silenced.form, site: silenced.site };
+            return Some(Suppression { by, reason: silenced.reason, until: silenced.until });
         }
-        let silenced = self.directives.find(Subject { rule, resource, sites })?;
-        let by = SuppressedBy::Directive { form: silenced.form, site: silenced.site };
-        Some(Suppression { by, reason: silenced.reason, until: silenced.until })
+        let path = &self.sources.file(resource.header.file).path;
+        let ignore = self.ignores.iter().find(|ignore| {
+            let is_about = |pattern: &String| glob_matches(pattern, &resource.address, false);
+            ignore.rules.contains(&rule)
+                && ignore.paths.as_ref().is_none_or(|paths| paths.is_match(&**path))
+                && (ignore.addresses.is_empty() || ignore.addresses.iter().any(is_about))
+        })?;
+        Some(Suppression { by: SuppressedBy::Configuration, reason: Some(ignore.reason.clone()), until: ignore.until })
     }
 }
 

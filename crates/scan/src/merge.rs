@@ -41,6 +41,8 @@ pub(crate) struct Folding<'a> {
     pub(crate) severity: &'a dyn Fn(RuleId) -> Severity,
     pub(crate) baseline: Option<&'a Baseline>,
     pub(crate) today: Date,
+    /// Whether a known fault that isn't met is gone: its rule was judged, and all that the baseline is about was.
+    pub(crate) is_judged: &'a dyn Fn(&str) -> bool,
 }
 
 /// The results, and the rules that they are about.
@@ -128,7 +130,7 @@ fn fold_baseline(results: &mut [ScanResult], baseline: &Baseline, folding: &Fold
             result.status = Status::Suppressed(suppression);
         }
     }
-    summary.baseline_gone = known.gone();
+    summary.baseline_gone = known.gone(folding.is_judged);
 }
 
 /// What the faults of a finding are recognised by.

@@ -146,6 +146,8 @@ pub enum SuppressedBy {
         /// Where it stands.
         site: Site,
     },
+    /// The configuration.
+    Configuration,
     /// The baseline.
     Baseline,
 }
@@ -155,6 +157,7 @@ impl SuppressedBy {
     pub fn name(self) -> &'static str {
         match self {
             Self::Directive { form, .. } => form.keyword(),
+            Self::Configuration => "configuration",
             Self::Baseline => "baseline",
         }
     }

@@ -47,12 +47,31 @@ pub struct Request {
     pub policy: Option<Policy>,
     /// Faults that don't count.
     pub baseline: Option<Baseline>,
+    /// Whether all that the baseline is about is judged, so that what isn't met is gone.
+    pub is_baseline_covered: bool,
+    /// What the configuration silences.
+    pub ignores: Vec<Ignore>,
     /// The day on which the scan takes place.
     pub today: Date,
     /// Which results are kept beside failures and suppressed ones.
     pub keep: Keep,
     /// What went wrong before: unsound rules of a team.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Findings that the configuration silences: for formats that have no comments, and code that can't be changed.
+#[derive(Clone, Debug)]
+pub struct Ignore {
+    /// Of these rules.
+    pub rules: BTreeSet<RuleId>,
+    /// In these files (globs over paths relative to the trust root); in all, if there is none.
+    pub paths: Option<GlobSet>,
+    /// About these addresses (`*` stands for anything); about all, if there is none.
+    pub addresses: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// The last day.
+    pub until: Option<Date>,
 }
 
 /// One set of values for one root module.
@@ -127,7 +146,9 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     progress(Progress::Judging { done: 0, of });
     let code = code(&project, &tree, &request);
     let evaluating = Evaluating { project: &project, tree: &tree, sources: &sources, only: input.only.as_ref(), code: code.as_ref() };
-    let judging = judged::Judging { table, selection: &request.selection, directives: &directives, keep: request.keep };
+    let ignores = if request.policy.is_some() { request.ignores.as_slice() } else { &[] };
+    let judging =
+        judged::Judging { table, selection: &request.selection, directives: &directives, ignores, sources: &sources, keep: request.keep };
     let judged: Vec<Judged> = jobs
         .into_par_iter()
         .map(|job| {
@@ -151,8 +172,15 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         ..Summary::default()
     };
     let severity = |rule: RuleId| request.severities.get(&rule).copied().unwrap_or_else(|| table.meta(rule).severity);
-    let folding =
-        merge::Folding { table, sources: &sources, severity: &severity, baseline: request.baseline.as_ref(), today: request.today };
+    let is_selected = |name: &str| table.find(name).is_none_or(|rule| request.selection.contains(rule));
+    let folding = merge::Folding {
+        table,
+        sources: &sources,
+        severity: &severity,
+        baseline: request.baseline.as_ref(),
+        today: request.today,
+        is_judged: &|name| request.is_baseline_covered && is_selected(name),
+    };
     let merged = merge::merge(verdicts, &folding, &mut summary);
     let rules = merged.rules.iter().map(|&rule| card(table, rule, severity(rule))).collect();
     let diagnostics = settle(diagnostics, &sources, &mut summary);

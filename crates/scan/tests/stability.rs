@@ -44,23 +44,23 @@ fn table() -> &'static RuleTable {
 }
 
 fn read_table() -> RuleTable {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("port-open.yaml"), RULE).unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("port-open.yaml"), RULE).expect("the folder can be written");
     let found = read_folder(folder.path());
     assert_eq!(found.errors, []);
     let rules: Vec<Rule> = found.rules;
     assert_eq!((rules[0].severity, rules[0].confidence, rules[0].persona), (Severity::High, Confidence::High, Persona::Regular));
     assert_eq!(rules[0].docs.controls, Vec::<Control>::new());
-    RuleTable::of(&rules).unwrap()
+    RuleTable::of(&rules).expect("a table")
 }
 
 fn today() -> Date {
-    "2026-11-21".parse().unwrap()
+    "2026-11-21".parse().expect("a day")
 }
 
 fn scanned(table: &RuleTable, folder: &Path, baseline: Option<Baseline>) -> ScanReport {
     let request = Request {
-        targets: Targets::resolve(&[folder.to_owned()], None, None, None).unwrap(),
+        targets: Targets::resolve(&[folder.to_owned()], None, None, None).expect("the folder is there"),
         text: None,
         selection: Selection::all(table),
         severities: Default::default(),
@@ -69,6 +69,8 @@ fn scanned(table: &RuleTable, folder: &Path, baseline: Option<Baseline>) -> Scan
         exclude: GlobSet::empty(),
         policy: None,
         baseline,
+        is_baseline_covered: true,
+        ignores: Vec::new(),
         today: today(),
         keep: Keep::default(),
         diagnostics: Vec::new(),
@@ -124,7 +126,7 @@ impl Style {
         }
         for (number, text) in files.iter().enumerate() {
             let text = if self.carriage_returns { text.replace('\n', "\r\n") } else { text.clone() };
-            std::fs::write(folder.join(format!("f{number}-{}.tf", self.indent)), text).unwrap();
+            std::fs::write(folder.join(format!("f{number}-{}.tf", self.indent)), text).expect("the folder can be written");
         }
     }
 }
@@ -155,13 +157,13 @@ proptest! {
         (groups, style) in groups().prop_flat_map(|groups| { let count = groups.len(); (Just(groups), styles(count)) })
     ) {
         let table = table();
-        let before = tempfile::tempdir().unwrap();
+        let before = tempfile::tempdir().expect("a folder");
         Style::plain(groups.len()).write(&groups, before.path());
         let first = scanned(table, before.path(), None);
         let mut baseline = Baseline::default();
         baseline_entries(&first, today()).into_iter().for_each(|entry| baseline.insert(entry));
-        let read_back = Baseline::parse(&baseline.to_text()).unwrap();
-        let after = tempfile::tempdir().unwrap();
+        let read_back = Baseline::parse(&baseline.to_text()).expect("a baseline");
+        let after = tempfile::tempdir().expect("a folder");
         style.write(&groups, after.path());
         let second = scanned(table, after.path(), Some(read_back.clone()));
         prop_assert_eq!(second.diagnostics.len(), 0);
@@ -173,7 +175,7 @@ proptest! {
         let mut more = groups.clone();
         let group = style.order[0];
         more[group].ports.push((99, true));
-        let third_folder = tempfile::tempdir().unwrap();
+        let third_folder = tempfile::tempdir().expect("a folder");
         style.write(&more, third_folder.path());
         let third = scanned(table, third_folder.path(), Some(read_back));
         prop_assert_eq!(third.summary.verdicts.failed, 1);

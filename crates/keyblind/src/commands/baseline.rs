@@ -1,13 +1,14 @@
 //! `keyblind baseline`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use keyblind_rules::baseline::{Baseline, Entry};
 use keyblind_rules::suppressions::Date;
+use keyblind_rules::{RuleTable, Selection};
 use keyblind_scan::{Keep, ScanReport, baseline_entries, scan};
 
 use super::plural;
-use super::scan::prepare;
+use super::scan::{covers, prepare};
 use crate::arguments::{BaselineCommand, Expiry, Global, What};
 use crate::exit::{Exit, UsageError};
 use crate::{output, terminal};
@@ -24,6 +25,15 @@ struct Compared {
     found: Vec<Entry>,
     report: ScanReport,
     today: Date,
+    table: RuleTable,
+    selection: Selection,
+}
+
+impl Compared {
+    /// Whether a rule was judged. One that there isn't any more has no findings either.
+    fn is_judged(&self, rule: &str) -> bool {
+        self.table.find(rule).is_none_or(|rule| self.selection.contains(rule))
+    }
 }
 
 pub(super) fn run(command: &BaselineCommand, global: Global) -> anyhow::Result<Exit> {
@@ -48,13 +58,23 @@ fn compare(what: &What) -> anyhow::Result<Compared> {
         return Err(UsageError::new("which file? name the baseline with `--baseline FILE`, or in keyblind.toml").into());
     };
     let mut request = prepared.request;
+    if !covers(&request.targets, &path) {
+        let message =
+            "the baseline is about the directory that it lies in, and only a part of that was given: its other entries would be lost";
+        return Err(UsageError::new(format_args!("{message}. Give `{}` as the path", folder(&path).display())).into());
+    }
+    let selection = request.selection.clone();
     let old = request.baseline.take().unwrap_or_default();
     let report = scan(&prepared.table, request, &|_| {});
     let found = baseline_entries(&report, today);
-    Ok(Compared { path, old, found, report, today })
+    Ok(Compared { path, old, found, report, today, table: prepared.table, selection })
 }
 
-fn save(path: &std::path::Path, baseline: &Baseline) -> anyhow::Result<()> {
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn save(path: &Path, baseline: &Baseline) -> anyhow::Result<()> {
     output::save_with(path, |out| out.write_all(baseline.to_text().as_bytes()))
 }
 
@@ -86,7 +106,7 @@ fn write(compared: &Compared, expires: Option<Expiry>, reason: Option<&str>, glo
         Some(Expiry::Never) => None,
     };
     let found = compared.found.iter().cloned().map(|entry| Entry { expires: last, reason: reason.map(str::to_owned), ..entry }).collect();
-    let renewed = compared.old.renewed(found);
+    let renewed = compared.old.renewed(found, |rule| compared.is_judged(rule));
     save(&compared.path, &renewed)?;
     if !global.quiet {
         let count = renewed.entries().count();
@@ -97,7 +117,7 @@ fn write(compared: &Compared, expires: Option<Expiry>, reason: Option<&str>, glo
 
 fn prune(compared: &Compared, global: Global) -> anyhow::Result<Exit> {
     refuse_incomplete(compared)?;
-    let pruned = compared.old.pruned(&compared.found);
+    let pruned = compared.old.pruned(&compared.found, |rule| compared.is_judged(rule));
     let (before, after) = (faults(&compared.old), faults(&pruned));
     if pruned != compared.old {
         save(&compared.path, &pruned)?;
@@ -114,7 +134,7 @@ fn faults(baseline: &Baseline) -> u64 {
 }
 
 fn explain(compared: &Compared) -> anyhow::Result<Exit> {
-    let there = compared.old.pruned(&compared.found);
+    let there = compared.old.pruned(&compared.found, |rule| compared.is_judged(rule));
     let left: std::collections::BTreeMap<&str, u32> = there.entries().map(|entry| (entry.fingerprint.as_str(), entry.count)).collect();
     let soon = compared.today.plus_days(SOON);
     output::print_with(|out| {

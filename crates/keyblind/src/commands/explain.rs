@@ -3,6 +3,7 @@
 use std::io;
 
 use keyblind_report::text;
+use keyblind_rule_language::Persona;
 use keyblind_scan::{Keep, rules_named, scan};
 
 use super::{describe, load_rules, scan::prepare};
@@ -42,7 +43,10 @@ fn rule(arguments: &ExplainArguments, global: Global) -> anyhow::Result<Exit> {
 }
 
 fn finding(arguments: &ExplainArguments, global: Global) -> anyhow::Result<Exit> {
-    let prepared = prepare(&arguments.what, None, Keep { passed: false, unknown: true })?;
+    // A finding that somebody asks about is shown whoever it is meant for.
+    let mut what = arguments.what.clone();
+    what.persona.get_or_insert(Persona::Auditor);
+    let prepared = prepare(&what, None, Keep { passed: false, unknown: true })?;
     let report = scan(&prepared.table, prepared.request, &|_| {});
     let wanted = arguments.name.to_lowercase();
     let found: Vec<_> = report.results.iter().filter(|result| result.fingerprint.starts_with(&wanted)).collect();

@@ -1,6 +1,6 @@
 //! `keyblind scan`
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -8,10 +8,11 @@ use anyhow::Context;
 use keyblind_report::text;
 use keyblind_rule_language::{Persona, Severity};
 use keyblind_rules::baseline::Baseline;
-use keyblind_rules::suppressions::Policy;
+use keyblind_rules::suppressions::{Date, Policy};
 use keyblind_rules::{RuleId, RuleTable};
 use keyblind_scan::config::FailOn;
-use keyblind_scan::{Keep, Request, ScanReport, ScanResult, Status, Targets, choose, rules_named, scan};
+use keyblind_scan::{Ignore, Keep, Request, ScanReport, ScanResult, Status, Target, Targets, choose, rules_named, scan};
+use keyblind_syntax::{Diagnostic, Level};
 
 use super::{load_rules, start_threads, today};
 use crate::arguments::{Global, Include, ScanArguments, What};
@@ -66,7 +67,7 @@ pub(super) fn prepare(what: &What, scan: Option<&ScanArguments>, keep: Keep) -> 
     start_threads();
     let (targets, text) = targets(what)?;
     let settings = Settings::new(what, scan, &targets)?;
-    let (table, diagnostics) = load_rules(&settings.rule_folders, !what.table.no_builtin_rules)?;
+    let (table, mut diagnostics) = load_rules(&settings.rule_folders, !what.table.no_builtin_rules)?;
     let mut severities: HashMap<RuleId, Severity> = HashMap::new();
     for (name, severity, place) in &settings.severities {
         let rules = rules_named(&table, name).map_err(|error| UsageError::new(format_args!("{place}: {error}")))?;
@@ -82,6 +83,8 @@ pub(super) fn prepare(what: &What, scan: Option<&ScanArguments>, keep: Keep) -> 
         reason_required: settings.reason_required,
     });
     let baseline = settings.baseline.as_deref().map(read_baseline).transpose()?;
+    let is_baseline_covered = settings.baseline.as_deref().is_some_and(|path| covers(&targets, path));
+    let ignores = ignores(&settings, &table, today, &mut diagnostics)?;
     let request = Request {
         targets,
         text,
@@ -92,11 +95,48 @@ pub(super) fn prepare(what: &What, scan: Option<&ScanArguments>, keep: Keep) -> 
         exclude: settings.exclude.clone(),
         policy,
         baseline,
+        is_baseline_covered,
+        ignores,
         today,
         keep,
         diagnostics,
     };
     Ok(Prepared { table, settings, request })
+}
+
+/// Whether all that a baseline is about is judged: it is about the directory that it lies in.
+pub(super) fn covers(targets: &Targets, baseline: &Path) -> bool {
+    let folder = baseline.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(folder) = targets.within(folder) else { return false };
+    let beneath = |directory: &String| {
+        directory.is_empty() || folder.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    targets.paths.iter().any(|target| matches!(target, Target::Directory(directory) if beneath(directory)))
+}
+
+/// What the configuration silences today; what it silenced until lately is noted.
+fn ignores(settings: &Settings, table: &RuleTable, today: Date, diagnostics: &mut Vec<Diagnostic>) -> anyhow::Result<Vec<Ignore>> {
+    let mut ignores = Vec::new();
+    for ignored in &settings.ignored {
+        let mut rules = BTreeSet::new();
+        for name in &ignored.rules {
+            rules.extend(rules_named(table, name).map_err(|error| UsageError::new(format_args!("{}: {error}", ignored.place)))?);
+        }
+        if let Some(day) = ignored.until.filter(|day| *day < today) {
+            diagnostics.push(Diagnostic {
+                level: Level::Note,
+                code: "suppression-expired",
+                message: format!("what the configuration ignores ended on {day}: its findings are back"),
+                help: None,
+                site: None,
+                path: Some(ignored.place.clone()),
+            });
+            continue;
+        }
+        let (paths, addresses) = (ignored.paths.clone(), ignored.addresses.clone());
+        ignores.push(Ignore { rules, paths, addresses, reason: ignored.reason.clone(), until: ignored.until });
+    }
+    Ok(ignores)
 }
 
 /// What to judge; `-` is a file whose text is on standard input.

@@ -95,3 +95,19 @@ fn a_baseline_is_not_written_from_half_of_the_input() {
     }
     assert_eq!(repository.read("known.jsonl"), before);
 }
+
+#[test]
+fn a_baseline_loses_nothing_that_was_not_judged() {
+    let repository = Repository::new([("a/main.tf", PUBLIC_BUCKET), ("b/main.tf", "resource \"aws_s3_bucket\" \"b\" {}\n")]);
+    written(&repository);
+    let before = repository.read("known.jsonl");
+    for command in ["write", "prune"] {
+        let outcome = repository.with_rules(["baseline", command, "--baseline", "known.jsonl", "a"]).run();
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.errors.contains("only a part of that was given"), "{}", outcome.errors);
+        let outcome = repository.with_rules(["baseline", command, "--baseline", "known.jsonl", "--rule", "bucket-acl-public"]).run();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert_eq!(repository.read("known.jsonl"), before);
+    }
+    assert_eq!(repository.report(["a", "--baseline", "known.jsonl"])["summary"]["baseline_gone"], 0);
+}

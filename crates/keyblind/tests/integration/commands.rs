@@ -69,3 +69,13 @@ fn help_teaches_by_example_and_scripts_are_printed() {
     let manual = repository.program(["man"]).run();
     assert!(manual.output.contains(".TH keyblind") && manual.output.contains("baseline"), "{}", manual.output);
 }
+
+/// What a program can't call it doesn't import.
+#[cfg(all(target_os = "linux", target_endian = "little", target_pointer_width = "64"))]
+#[test]
+fn the_program_has_no_way_to_open_a_socket() {
+    let imports = keyblind_testkit::imports(std::path::Path::new(env!("CARGO_BIN_EXE_keyblind")));
+    for name in ["socket", "socketpair", "connect", "getaddrinfo", "bind", "listen", "sendto", "sendmsg"] {
+        assert!(!imports.contains(name), "{name}");
+    }
+}

@@ -54,3 +54,20 @@ fn the_same_module_called_twice_and_silenced_once_gives_one_finding() {
         ["bucket-acl-public module.one.aws_s3_bucket.site suppressed", "bucket-acl-public module.two.aws_s3_bucket.site failed"]
     );
 }
+
+#[test]
+fn the_configuration_silences_where_comments_cannot() {
+    let bucket = r#"{"resource":{"aws_s3_bucket":{"site":{"acl":"public-read","versioning":{"enabled":true}}}}}"#;
+    let repository = Repository::new([("json/main.tf.json", bucket), ("main.tf", PUBLIC_BUCKET)]);
+    repository.write(
+        "keyblind.toml",
+        "[[ignore]]\nrules = [\"CKV_TEST_20\"]\npaths = [\"json/**\"]\naddresses = [\"aws_s3_bucket.*\"]\nreason = \"a website\"\n",
+    );
+    assert_eq!(repository.results([]), ["bucket-acl-public aws_s3_bucket.site suppressed", "bucket-acl-public aws_s3_bucket.site failed"]);
+    assert_eq!(repository.report([])["results"][0]["suppression"]["by"], "configuration");
+    assert_eq!(repository.report(["--no-ignores"])["summary"]["suppressed"], 0);
+    repository.write("keyblind.toml", "[[ignore]]\nrules = [\"CKV_TEST_20\"]\nreason = \"a website\"\nuntil = \"2020-01-01\"\n");
+    let outcome = repository.scan([]);
+    assert!(outcome.errors.contains("ended on 2020-01-01"), "{}", outcome.errors);
+    assert_eq!(repository.report([])["summary"]["failed"], 2);
+}

@@ -198,7 +198,7 @@ fn notes(report: &ScanReport, instances: &[&ScanResult]) -> Vec<String> {
             let until = suppression.until.map(|day| format!(", until {day}")).unwrap_or_default();
             let at = match suppression.by {
                 SuppressedBy::Directive { site, .. } => format!(" at {}:{}", place(site.file), report.sources.start(site).line),
-                SuppressedBy::Baseline => String::new(),
+                SuppressedBy::Configuration | SuppressedBy::Baseline => String::new(),
             };
             notes.push(format!("suppressed by {}{at}{until}: {reason}", suppression.by.name()));
         }

@@ -19,6 +19,13 @@ require-reason = true
 [severity]
 s3-bucket-acl-public-read = "critical"
 
+[[ignore]]
+rules = ["CKV_AWS_18"]
+paths = ["legacy/**"]
+addresses = ["module.old.*"]
+reason = "is being taken down"
+until = "2027-01-31"
+
 [[terraform.root]]
 path = "envs/prod"
 var-files = ["prod.tfvars"]
@@ -50,6 +57,8 @@ fn words_that_mean_nothing_are_errors() {
     let error = parse("min-severity = \"hihg\"").unwrap_err();
     assert_eq!(error.position, Some((1, 16)));
     assert!(error.message.contains("`hihg` is no severity"), "{}", error.message);
+    assert!(parse("[[ignore]]\nrules = [\"a\"]\n").unwrap_err().message.contains("missing field `reason`"));
+    assert!(parse("[[ignore]]\nrules = [\"a\"]\nreason = \"x\"\nuntil = \"9999\"").unwrap_err().message.contains("YYYY-MM-DD"));
     assert!(parse("fail-on = \"sometimes\"").unwrap_err().message.contains("none, new"));
     assert!(parse("[[terraform.root]]\npath = \"a\"\nvars = { a = [1] }").unwrap_err().message.contains(".tfvars"));
 }
