@@ -115,7 +115,9 @@ fn is_computed(unknown: &Unknown) -> bool {
         && match unknown.reason {
             Reason::AfterApply { .. } => true,
             // Of what is read, only the names that AWS and others give are certain to be none.
-            Reason::DataSource { .. } => !unknown.references.is_empty() && (attribute("arn") || attribute("id")),
+            Reason::DataSource { .. } | Reason::Undeclared { .. } => {
+                !unknown.references.is_empty() && (attribute("arn") || attribute("id"))
+            }
             _ => false,
         }
 }

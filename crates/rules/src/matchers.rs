@@ -234,9 +234,16 @@ fn is_empty(value: &Value) -> Truth {
 /// is the caller's concern.
 fn is_empty_unknown(unknown: &Unknown) -> Truth {
     let has_text = compare::fragments_of(unknown).iter().any(|part| matches!(part, Fragment::Literal(text) if !text.is_empty()));
-    let is_computed =
-        unknown.fragments.is_empty() && matches!(unknown.reason, Reason::AfterApply { .. } | Reason::PlanUnknown | Reason::Impure { .. });
-    if has_text || is_computed || unknown.document.is_some() { Truth::False } else { Truth::Unknown }
+    let is_attribute = unknown.fragments.is_empty()
+        && match unknown.reason {
+            Reason::AfterApply { .. } | Reason::PlanUnknown | Reason::Impure { .. } => true,
+            // Nobody refers to a file that says nothing.
+            Reason::FileNotReadable { .. } => true,
+            // Of something that isn't declared here it is an attribute all the same.
+            Reason::DataSource { .. } | Reason::Undeclared { .. } => !unknown.references.is_empty(),
+            _ => false,
+        };
+    if has_text || is_attribute || unknown.document.is_some() { Truth::False } else { Truth::Unknown }
 }
 
 fn compare_number(value: &Value, bound: &Literal, holds: impl Fn(&Number, &Number) -> bool) -> Truth {
