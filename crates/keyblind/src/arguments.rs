@@ -121,6 +121,9 @@ pub(crate) struct ScanArguments {
     /// Write a report to a file as well; may be given several times.
     #[arg(long = "output", value_name = "FORMAT=FILE", help_heading = "Output")]
     pub(crate) outputs: Vec<OutputFile>,
+    /// The part of the repository that a SARIF report is about, where several parts are scanned by themselves.
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    pub(crate) category: Option<String>,
     /// Results to report beside findings.
     #[arg(long, value_name = "passed,unknown", value_delimiter = ',', help_heading = "Output")]
     pub(crate) include: Vec<Include>,

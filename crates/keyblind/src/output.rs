@@ -43,17 +43,24 @@ impl std::str::FromStr for OutputFile {
     }
 }
 
+/// How reports are written, whatever their format.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) text: text::Options,
+    pub(crate) category: Option<String>,
+}
+
 /// Writes a report.
-fn write(report: &ScanReport, format: Format, options: &text::Options, out: &mut dyn Write) -> io::Result<()> {
+fn write(report: &ScanReport, format: Format, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     match format {
-        Format::Text => text::write(report, options, out),
+        Format::Text => text::write(report, &options.text, out),
         Format::Json => json::write(report, out),
-        Format::Sarif => sarif::write(report, out),
+        Format::Sarif => sarif::write(report, options.category.as_deref(), out),
     }
 }
 
 /// Writes a report to standard output. That nobody reads on is no error.
-pub(crate) fn print(report: &ScanReport, format: Format, options: &text::Options) -> anyhow::Result<()> {
+pub(crate) fn print(report: &ScanReport, format: Format, options: &Options) -> anyhow::Result<()> {
     print_with(|out| write(report, format, options, out))
 }
 
@@ -71,8 +78,8 @@ pub(crate) fn print_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 }
 
 /// Writes a report to a file: into a new one beside it first, so that nobody ever sees half a report.
-pub(crate) fn save(report: &ScanReport, output: &OutputFile, options: &text::Options) -> anyhow::Result<()> {
-    let plain = text::Options { color: false, ..options.clone() };
+pub(crate) fn save(report: &ScanReport, output: &OutputFile, options: &Options) -> anyhow::Result<()> {
+    let plain = Options { text: text::Options { color: false, ..options.text.clone() }, ..options.clone() };
     save_with(&output.path, |out| write(report, output.format, &plain, out))
 }
 

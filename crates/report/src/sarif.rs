@@ -25,11 +25,12 @@ const MOST_TAGS: usize = 20;
 const ROOT: &str = "%SRCROOT%";
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// Writes the report, one result a line.
+/// Writes the report, one result a line. Services keep one report per `category` and commit: it tells the parts of a
+/// repository apart that are scanned by themselves.
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, category: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     let (chosen, left_out) = chosen(report);
     write!(out, "{{\"$schema\":\"{SCHEMA}\",\"version\":\"2.1.0\",\"runs\":[{{\n\"tool\":{{\"driver\":{{")?;
     write!(
@@ -37,7 +38,10 @@ pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
         "\"name\":\"{TOOL}\",\"version\":\"{VERSION}\",\"semanticVersion\":\"{VERSION}\",\"informationUri\":\"{HOME}\",\"rules\":["
     )?;
     list(out, report.rules.iter().map(RuleView::of))?;
-    out.write_all(b"]}},\n\"automationDetails\":{\"id\":\"keyblind/\"},\n\"columnKind\":\"unicodeCodePoints\",\n")?;
+    out.write_all(b"]}},\n\"automationDetails\":")?;
+    let id = category.map_or_else(|| "keyblind/".to_owned(), |category| format!("keyblind/{}/", category.trim_matches('/')));
+    piece(out, &Automation { id })?;
+    out.write_all(b",\n\"columnKind\":\"unicodeCodePoints\",\n")?;
     write!(
         out,
         "\"originalUriBaseIds\":{{\"{ROOT}\":{{\"description\":{{\"text\":\"The top of the repository.\"}}}}}},\n\"invocations\":["
@@ -72,6 +76,11 @@ fn list<T: Serialize>(out: &mut dyn Write, items: impl Iterator<Item = T>) -> io
 
 fn piece(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(out, value).map_err(io::Error::from)
+}
+
+#[derive(Serialize)]
+struct Automation {
+    id: String,
 }
 
 #[derive(Serialize)]

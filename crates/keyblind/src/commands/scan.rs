@@ -41,13 +41,14 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
     bar.finish();
 
     say_diagnostics(&report, global);
-    let options = text::Options {
+    let text = text::Options {
         color: terminal::use_color(global.color, &io::stdout()),
         width: terminal::width(&io::stdout()),
         show_suppressed: arguments.show_suppressed,
         findings: !arguments.summary,
         summary: !global.quiet || arguments.summary,
     };
+    let options = output::Options { text, category: arguments.category.clone() };
     for file in &arguments.outputs {
         output::save(&report, file, &options)?;
     }

@@ -73,9 +73,10 @@ fn the_sarif_report_is_valid_sarif() {
     let schema = include_str!("../../../report/tests/schemas/sarif-2.1.0.json");
     // One of the standard's own patterns has a bracket that nothing opens.
     let validator = validator(&schema.replace("-[a-zA-Z]{2}]?$", "(-[a-zA-Z]{2})?$"));
-    for report in every_kind_of_report("sarif", &["--include", "passed,unknown"]) {
+    for report in every_kind_of_report("sarif", &["--include", "passed,unknown", "--category", "envs/prod"]) {
         validate(&validator, &report);
         let run = &report["runs"][0];
+        assert_eq!(run["automationDetails"]["id"], "keyblind/envs/prod/");
         assert!(run["tool"]["driver"]["rules"].as_array().is_some_and(|rules| rules.len() <= 25_000));
         for result in run["results"].as_array().unwrap() {
             let rule = &run["tool"]["driver"]["rules"][result["ruleIndex"].as_u64().unwrap() as usize];
@@ -156,4 +157,45 @@ fn hostile_text_does_not_steer_the_terminal() {
     let outcome = repository.scan(["--show-suppressed"]);
     assert_eq!(outcome.code, Some(1));
     assert!(!outcome.output.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{:?}", outcome.output);
+}
+
+/// Every pair of a resource and a rule about its type has one verdict, and all of them are counted.
+#[test]
+fn the_numbers_add_up() {
+    let repository = repository();
+    for arguments in [&[][..], &["--no-ignores"], &["--rule", "bucket-acl-public"]] {
+        let all = repository.report(["--include", "passed,unknown"].into_iter().chain(arguments.iter().copied()));
+        let summary = &all["summary"];
+        let number = |key: &str| summary[key].as_u64().unwrap();
+        let buckets = 5;
+        let rules = if arguments.contains(&"--rule") { 1 } else { 2 };
+        assert_eq!(
+            number("failed") + number("passed") + number("unknown") + number("suppressed") + number("not_applicable"),
+            buckets * rules
+        );
+        for status in ["failed", "passed", "unknown", "suppressed"] {
+            let listed = all["results"].as_array().unwrap().iter().filter(|result| result["status"] == status).count();
+            assert_eq!(listed as u64, number(status), "{status}");
+        }
+        assert_eq!(
+            summary["failed_by_severity"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>(),
+            number("failed")
+        );
+    }
+}
+
+#[test]
+fn of_more_results_than_services_take_the_worst_are_written_and_it_is_said() {
+    let bucket = |index: usize| format!("resource \"aws_s3_bucket\" \"b{index}\" {{\n  acl = \"public-read\"\n}}\n");
+    let text: String = (0..13_000).map(bucket).collect();
+    let repository = Repository::new([("main.tf", text.as_str())]);
+    let outcome = repository.scan(["--format", "sarif"]);
+    let report: Value = serde_json::from_str(&outcome.output).unwrap();
+    let run = &report["runs"][0];
+    let results = run["results"].as_array().unwrap();
+    assert_eq!(results.len(), 25_000);
+    assert_eq!(results.iter().filter(|result| result["ruleId"] == "bucket-acl-public").count(), 13_000, "the severe ones are all there");
+    let notification = &run["invocations"][0]["toolExecutionNotifications"][0];
+    assert_eq!(notification["descriptor"]["id"], "too-many-results");
+    assert!(notification["message"]["text"].as_str().unwrap().starts_with("1000 results are left out"));
 }

@@ -142,6 +142,9 @@ fn label(proof: &Proof, report: &ScanReport) -> String {
         };
     }
     let Some(value) = proof.value.as_deref() else { return expected };
+    if path.contains("|secrets") {
+        return format!("holds a credential: {}", words::clean(value.trim_matches('"')));
+    }
     // What the source shows anyway needs no words.
     let is_literal = proof.site.is_some_and(|site| report.sources.slice(site) == value);
     let value = words::clean(&words::shortened(value, 60));
