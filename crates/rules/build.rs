@@ -15,6 +15,7 @@ fn main() {
     }
     // While one works on a rule the others must stay usable, and a test tells of the broken one; but no program is
     // shipped without one of its rules.
+    assert!(!found.files.is_empty(), "there are no rules in {}", folder.display());
     let broken = found.errors.len();
     assert!(broken == 0 || variable("PROFILE") == "debug", "{broken} faults in {} rule files", found.files.len());
     let bytes = keyblind_rule_language::compile(&found.rules).expect("the rules fit in a table");
