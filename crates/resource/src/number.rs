@@ -25,7 +25,7 @@ const PRECISION: usize = 512;
 /// The longest text that is read as a number; longer ones would only cost time.
 const MAX_TEXT: usize = 4096;
 /// The largest decimal exponent that is read or printed.
-const MAX_EXPONENT: i64 = 4096;
+const MAX_EXPONENT: i64 = 1024;
 
 type Float = FBig<HalfEven, 2>;
 

@@ -26,6 +26,7 @@ use keyblind_syntax::Diagnostic;
 
 use super::project::Project;
 use super::roots::Root;
+use super::types;
 use crate::{Tree, limits};
 
 use instance::ModuleInstance;
@@ -91,6 +92,17 @@ impl Evaluator<'_> {
         let left = self.fuel.get();
         self.fuel.set(left.saturating_sub(units));
         left > units
+    }
+
+    /// The value, or an unknown in its place if it is larger or deeper than what may be built on: values share their parts,
+    /// so that a few lines could make one that nothing can walk.
+    fn bounded(&self, value: Value) -> Value {
+        let origin = value.origin.clone();
+        match types::size_within(&value, types::MAX_NODES) {
+            Some(size) if self.spend(size as u64 / 16) => value,
+            Some(_) => self.out_of("evaluation steps").with_origin(origin),
+            None => self.out_of("size of a value").with_origin(origin),
+        }
     }
 
     fn out_of(&self, limit: &'static str) -> Value {

@@ -47,6 +47,9 @@ pub(crate) trait Host {
     fn spend(&self, units: u64) -> bool;
 }
 
+/// The fuel that a call costs beside the size of its arguments.
+const CALL: u64 = 4;
+
 /// Calls a function.
 ///
 /// Wrong arguments give an unknown with the reason [`Reason::Invalid`], an unknown function one with
@@ -55,9 +58,8 @@ pub(crate) fn call(name: &str, arguments: Vec<Value>, host: &dyn Host) -> Value 
     let Some(function) = find(name) else {
         return Value::unknown(Reason::Unsupported { what: format!("function {name}()").into() });
     };
-    let sizes = arguments.iter().map(|argument| if function.shallow { size(argument) } else { deep_size(argument, 0) });
-    if !host.spend(1 + sizes.sum::<u64>()) {
-        return Value::unknown(out_of_fuel());
+    if let Err(reason) = pay_for(function, &arguments, host) {
+        return Value::unknown(reason);
     }
     if function.by_candidate && arguments.iter().any(candidates::has_candidates) {
         return candidates::call(function, arguments, host);
@@ -148,6 +150,21 @@ fn invalid<T>(message: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::Invalid(message.into()))
 }
 
+/// Spends the fuel that looking at the arguments costs.
+fn pay_for(function: &Function, arguments: &[Value], host: &dyn Host) -> Result<(), Reason> {
+    let mut total = CALL;
+    for argument in arguments {
+        total += match function.shallow {
+            true => size(argument),
+            false => match types::size_within(argument, types::MAX_NODES) {
+                Some(size) => size as u64,
+                None => return Err(Reason::Budget { limit: "size of a value" }),
+            },
+        };
+    }
+    if host.spend(total) { Ok(()) } else { Err(out_of_fuel()) }
+}
+
 fn out_of_fuel() -> Reason {
     Reason::Budget { limit: "evaluation steps" }
 }
@@ -216,17 +233,6 @@ fn size(value: &Value) -> u64 {
         Data::Map(entries) | Data::Object(entries) => entries.len() as u64,
         Data::Null | Data::Bool(_) | Data::Number(_) | Data::Unknown(_) => 0,
     }
-}
-
-/// The fuel that looking at all that is in an argument costs.
-fn deep_size(value: &Value, depth: usize) -> u64 {
-    let inside: u64 = match &value.data {
-        _ if depth > types::MAX_DEPTH => 0,
-        Data::List(items) | Data::Set(items) | Data::Tuple(items) => items.iter().map(|item| deep_size(item, depth + 1)).sum(),
-        Data::Map(entries) | Data::Object(entries) => entries.iter().map(|(_, entry)| deep_size(entry, depth + 1)).sum(),
-        _ => 0,
-    };
-    size(value) + inside
 }
 
 impl<'a> Call<'a> {

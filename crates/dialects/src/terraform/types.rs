@@ -11,6 +11,7 @@ mod convert;
 mod equality;
 mod number_text;
 mod set_order;
+mod size;
 mod text;
 mod unify;
 
@@ -22,11 +23,15 @@ pub(crate) use convert::{apply_defaults, convert};
 pub(crate) use equality::equal;
 pub(crate) use number_text::parse_number;
 pub(crate) use set_order::{exact_key, make_set};
+pub(crate) use size::size_within;
 pub(crate) use text::{composed, is_printable, normalized, to_text};
-pub(crate) use unify::{type_of, unify};
+pub(crate) use unify::{type_of, type_of_within, unify};
 
 /// Values nested deeper than this are not walked: what walks them uses the stack.
 pub(crate) const MAX_DEPTH: usize = 256;
+
+/// Values that hold more values than this, all levels together, are not walked.
+pub(crate) const MAX_NODES: usize = 1 << 20;
 
 /// A type constraint.
 #[derive(Clone, Debug)]

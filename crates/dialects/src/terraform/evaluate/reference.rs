@@ -109,7 +109,7 @@ impl<'p> Evaluator<'p> {
         let Some(local) = instance.module.locals.get(name) else {
             return Value::unknown(Reason::Undeclared { name: format!("local.{name}").into() });
         };
-        let compute = || self.eval(&local.value, Scope::new(instance, local.file));
+        let compute = || self.bounded(self.eval(&local.value, Scope::new(instance, local.file)));
         instance.locals.get_or_compute(name, compute).unwrap_or_else(|()| cycle(format!("local.{name}")))
     }
 
@@ -123,7 +123,7 @@ impl<'p> Evaluator<'p> {
                 return Value::unknown(Reason::Invalid { message: format!("output `{name}` has no value").into() });
             };
             let scope = Scope::new(instance, file);
-            let mut value = self.eval(&attribute.value, scope);
+            let mut value = self.bounded(self.eval(&attribute.value, scope));
             if let Some((file, sensitive)) = output.attribute("sensitive") {
                 value.sensitive |= self.eval(&sensitive.value, scope.in_file(file)).as_bool() == Some(true);
             }

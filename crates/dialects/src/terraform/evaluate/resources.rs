@@ -140,7 +140,7 @@ impl<'p> Evaluator<'p> {
         if mode == "data" {
             self.compute_data(block, &address, &mut body);
         }
-        BodyInstance { address, body }
+        BodyInstance { address, body: self.bounded(body) }
     }
 
     /// Fills in what a data source's result is, where it follows from its arguments.

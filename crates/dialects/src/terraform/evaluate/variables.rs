@@ -22,7 +22,7 @@ impl<'p> Evaluator<'p> {
         let Some(declaration) = instance.module.variables.get(name) else {
             return Value::unknown(Reason::Undeclared { name: format!("var.{name}").into() });
         };
-        let compute = || self.compute_variable(instance, name, declaration);
+        let compute = || self.bounded(self.compute_variable(instance, name, declaration));
         instance.variables.get_or_compute(name, compute).unwrap_or_else(|()| cycle(format!("var.{name}")))
     }
 

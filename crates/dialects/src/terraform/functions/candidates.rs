@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Data, Reason, Unknown, Value};
 
-use super::{Function, Host, call_once, deep_size, out_of_fuel, unknowns};
+use super::{Function, Host, call_once, pay_for, unknowns};
 use crate::limits;
 
 /// Whether the value is one of several.
@@ -26,8 +26,8 @@ pub(super) fn call(function: &Function, arguments: Vec<Value>, host: &dyn Host) 
     let mut refused = None;
     for choice in 0..choices {
         let chosen = choose(&arguments, choice);
-        if !host.spend(chosen.iter().map(|argument| deep_size(argument, 0)).sum()) {
-            return Value::unknown(out_of_fuel());
+        if let Err(reason) = pay_for(function, &chosen, host) {
+            return Value::unknown(reason);
         }
         let result = call_once(function, chosen, host);
         if result.as_unknown().is_some_and(|unknown| matches!(unknown.reason, Reason::Invalid { .. })) {

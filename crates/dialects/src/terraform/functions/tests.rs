@@ -228,6 +228,10 @@ fn bombs_run_out_of_budget() {
         assert_eq!(unknown(&run(name, arguments)).reason.code(), "budget", "{name}");
     }
     assert_eq!(unknown(&run("jsondecode", vec![Value::string("[".repeat(100_000))])).reason.code(), "invalid-expression");
+    let greedy = vec![Value::string("(a?){300}(a?){300}"), Value::string("a".repeat(100_000))];
+    assert_eq!(unknown(&run("regexall", greedy)).reason.code(), "budget", "each byte visits hundreds of states");
+    let quadratic = vec![Value::string("a(.*b)?"), Value::string("a".repeat(200_000))];
+    assert_eq!(unknown(&run("regexall", quadratic)).reason.code(), "budget", "each match looks for b up to the end");
     let poor = TestHost { fuel: Cell::new(10) };
     assert_eq!(unknown(&call("sort", vec![many], &poor)).reason.code(), "budget");
 }

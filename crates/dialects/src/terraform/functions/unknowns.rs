@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use keyblind_resource::{Data, Reason, Unknown, Value};
 
-use super::super::types::MAX_DEPTH;
+use super::super::types::{MAX_DEPTH, MAX_NODES};
 
 /// An unknown that was made from these arguments: their first reason (a fault in one of them goes before all else, as
 /// Terraform would refuse the whole expression), and all references.
@@ -35,6 +35,7 @@ pub(super) fn fault(value: &Value) -> Option<Reason> {
 
 #[derive(Default)]
 struct Gathered {
+    looked_at: usize,
     reason: Option<Reason>,
     fault: Option<Reason>,
     references: Vec<keyblind_resource::Reference>,
@@ -43,9 +44,10 @@ struct Gathered {
 
 impl Gathered {
     fn look_at(&mut self, value: &Value, depth: usize) {
-        if depth > MAX_DEPTH {
+        if depth > MAX_DEPTH || self.looked_at == MAX_NODES {
             return;
         }
+        self.looked_at += 1;
         match &value.data {
             Data::Unknown(unknown) => {
                 if matches!(unknown.reason, Reason::Invalid { .. } | Reason::Undeclared { .. }) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Data, Value};
 
-use super::{MAX_DEPTH, ObjectAttribute, Type};
+use super::{MAX_DEPTH, MAX_NODES, ObjectAttribute, Type};
 
 /// The type that all these values convert to, as Terraform finds it for the branches of a conditional, for `tolist` and the
 /// like. `None` if there is none. Unknown and null values fit every type.
@@ -13,37 +13,63 @@ pub(crate) fn unify(values: &[Value]) -> Option<Type> {
     unify_types(&types)
 }
 
-/// The type of a value. Unknown and null values, and what is nested too deep to look at, are of any type.
+/// The type of a value. Unknown and null values, and what is nested too deep or too large to look at, are of any type.
 pub(crate) fn type_of(value: &Value) -> Type {
-    at_depth(value, 0)
+    type_of_within(value, MAX_NODES)
 }
 
-fn at_depth(value: &Value, depth: usize) -> Type {
-    if depth > MAX_DEPTH {
-        return Type::Any;
-    }
-    let of_all = |values: &mut dyn Iterator<Item = &Value>| {
-        let mut common = Type::Any;
-        for value in values {
-            common = completed(common, at_depth(value, depth + 1));
-            if !common.has_any() {
-                break;
+/// The same, for a closer limit to the elements that are looked at.
+pub(crate) fn type_of_within(value: &Value, nodes: usize) -> Type {
+    Typing { left: nodes }.of(value, 0).0
+}
+
+struct Typing {
+    /// How many more values may be looked at: values share parts, and seen as a tree they can be far larger than in memory.
+    left: usize,
+}
+
+impl Typing {
+    /// The type, and whether it is complete: no `any` in it.
+    fn of(&mut self, value: &Value, depth: usize) -> (Type, bool) {
+        if depth > MAX_DEPTH || self.left == 0 {
+            return (Type::Any, false);
+        }
+        self.left -= 1;
+        match &value.data {
+            Data::Null | Data::Unknown(_) => (Type::Any, false),
+            Data::Bool(_) => (Type::Bool, true),
+            Data::Number(_) => (Type::Number, true),
+            Data::String(_) => (Type::String, true),
+            Data::List(items) => self.of_elements(items.iter(), Type::list, depth),
+            Data::Set(items) => self.of_elements(items.iter(), Type::set, depth),
+            Data::Map(entries) => self.of_elements(entries.iter().map(|(_, value)| value), Type::map, depth),
+            Data::Tuple(items) => {
+                let (types, complete): (Vec<_>, Vec<_>) = items.iter().map(|item| self.of(item, depth + 1)).unzip();
+                (Type::Tuple(types), complete.into_iter().all(|complete| complete))
+            }
+            Data::Object(entries) => {
+                let mut all_complete = true;
+                let attributes = entries.iter().map(|(name, value)| {
+                    let (ty, complete) = self.of(value, depth + 1);
+                    all_complete &= complete;
+                    (name.clone(), ObjectAttribute::required(ty))
+                });
+                (Type::Object(attributes.collect()), all_complete)
             }
         }
-        common
-    };
-    match &value.data {
-        Data::Null | Data::Unknown(_) => Type::Any,
-        Data::Bool(_) => Type::Bool,
-        Data::Number(_) => Type::Number,
-        Data::String(_) => Type::String,
-        Data::List(items) => Type::list(of_all(&mut items.iter())),
-        Data::Set(items) => Type::set(of_all(&mut items.iter())),
-        Data::Map(entries) => Type::map(of_all(&mut entries.iter().map(|(_, value)| value))),
-        Data::Tuple(items) => Type::Tuple(items.iter().map(|item| at_depth(item, depth + 1)).collect()),
-        Data::Object(entries) => Type::Object(
-            entries.iter().map(|(name, value)| (name.clone(), ObjectAttribute::required(at_depth(value, depth + 1)))).collect(),
-        ),
+    }
+
+    /// All elements have the same type: one whose type is complete is enough.
+    fn of_elements<'v>(&mut self, elements: impl Iterator<Item = &'v Value>, collection: fn(Type) -> Type, depth: usize) -> (Type, bool) {
+        let mut common = Type::Any;
+        for element in elements {
+            let (ty, complete) = self.of(element, depth + 1);
+            if complete {
+                return (collection(ty), true);
+            }
+            common = completed(common, ty);
+        }
+        (collection(common), false)
     }
 }
 

@@ -7,7 +7,10 @@ use keyblind_resource::{Data, Mapping, Value};
 
 use super::{make_room, one_of};
 use crate::terraform::functions::{Call, Failure, Outcome, invalid, known_items, known_text, list, map as map_of};
-use crate::terraform::types::{self, Type, kind_of, type_of};
+use crate::terraform::types::{self, Type, kind_of, type_of_within};
+
+/// How much of a map's elements is looked at to find their type.
+const TYPED_NODES: usize = 256;
 
 fn entries<'a>(value: &'a Value, what: &str) -> Result<&'a Arc<Mapping>, Failure> {
     match &value.data {
@@ -43,7 +46,7 @@ pub(super) fn lookup(call: &Call<'_>) -> Outcome {
         _ => return invalid("takes two or three arguments"),
     };
     if let (Some(given), Data::Map(_), false) = (&default, &source.data, entries.is_empty())
-        && let Type::Map(element) = type_of(source)
+        && let Type::Map(element) = type_of_within(source, TYPED_NODES)
     {
         let converted = types::convert(given.clone(), &element);
         default = Some(converted.map_err(|message| Failure::Invalid(format!("the default doesn't fit the map: {message}")))?);
@@ -95,7 +98,7 @@ pub(super) fn merge(call: &Call<'_>) -> Outcome {
         let types: Vec<Type> = given
             .iter()
             .filter(|argument| argument.as_mapping().is_some_and(|m| !m.is_empty()))
-            .map(|argument| type_of(argument))
+            .map(|argument| type_of_within(argument, TYPED_NODES))
             .collect();
         types.windows(2).all(|pair| pair[0] == pair[1])
     };

@@ -14,8 +14,10 @@ use regex::{Captures, Regex, RegexBuilder};
 use crate::terraform::functions::text_builder::TextBuilder;
 use crate::terraform::functions::{Call, Failure, Outcome, invalid, list};
 
-/// The most memory that a compiled pattern may take, in bytes.
-const MAX_COMPILED: usize = 4 << 20;
+/// How much memory a compiled pattern may take, in bytes, by steps: the first step that suffices says what matching costs.
+const COMPILED_SIZES: [usize; 4] = [4 << 10, 32 << 10, 256 << 10, 1 << 20];
+/// Fuel for matching one byte, for every so many bytes of compiled pattern: each byte may visit every state.
+const SIZE_PER_UNIT: usize = 4 << 10;
 /// Repetition counts above this are refused by Go.
 const MAX_REPEAT: u32 = 1000;
 /// Patterns kept compiled, since they are usually applied to many texts.
@@ -26,10 +28,12 @@ type Groups = Vec<Option<Arc<str>>>;
 
 struct Pattern {
     regex: Regex,
+    /// The fuel that matching a byte may cost.
+    cost: u64,
     groups: Groups,
 }
 
-fn compiled(pattern: &str) -> Result<Arc<Pattern>, Failure> {
+fn compiled(call: &Call<'_>, pattern: &str) -> Result<Arc<Pattern>, Failure> {
     thread_local! {
         static RECENT: RefCell<Vec<(String, Arc<Pattern>)>> = const { RefCell::new(Vec::new()) };
     }
@@ -39,9 +43,18 @@ fn compiled(pattern: &str) -> Result<Arc<Pattern>, Failure> {
     }
     let wrong = |message: String| Failure::Invalid(format!("invalid regular expression: {message}"));
     let (translated, groups) = Translator::new(pattern).translate().map_err(wrong)?;
-    let regex = RegexBuilder::new(&translated).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).nest_limit(200).build();
-    let regex = regex.map_err(|error| wrong(error.to_string().lines().last().unwrap_or("").trim_start_matches("error: ").to_owned()))?;
-    let compiled = Arc::new(Pattern { regex, groups });
+    let mut result = Err(regex::Error::CompiledTooBig(0));
+    let mut size = 0;
+    for limit in COMPILED_SIZES {
+        size = limit;
+        call.spend((limit / 16) as u64)?;
+        result = RegexBuilder::new(&translated).size_limit(limit).dfa_size_limit(COMPILED_SIZES[3]).nest_limit(200).build();
+        if !matches!(result, Err(regex::Error::CompiledTooBig(_))) {
+            break;
+        }
+    }
+    let regex = result.map_err(|error| wrong(error.to_string().lines().last().unwrap_or("").trim_start_matches("error: ").to_owned()))?;
+    let compiled = Arc::new(Pattern { regex, cost: (size / SIZE_PER_UNIT) as u64, groups });
     RECENT.with_borrow_mut(|recent| {
         if recent.len() == KEPT {
             recent.remove(0);
@@ -52,6 +65,16 @@ fn compiled(pattern: &str) -> Result<Arc<Pattern>, Failure> {
 }
 
 impl Pattern {
+    /// Spends fuel for one search through a text, before it happens.
+    fn pay_for(&self, call: &Call<'_>, text: &str) -> Result<(), Failure> {
+        call.spend(self.cost.saturating_mul(text.len() as u64))
+    }
+
+    /// Spends fuel for a further search, behind a match: it may run to the end of the text again.
+    fn pay_for_rest(&self, call: &Call<'_>, rest: usize) -> Result<(), Failure> {
+        call.spend(1 + self.groups.len() as u64 + self.cost.saturating_mul(rest as u64 / 256))
+    }
+
     /// Terraform's result is a text without groups, a tuple for unnamed and an object for named ones.
     fn check_groups(&self) -> Result<(), Failure> {
         if self.groups.iter().any(Option::is_some) && self.groups.iter().any(Option::is_none) {
@@ -73,20 +96,22 @@ impl Pattern {
 }
 
 pub(super) fn regex(call: &Call<'_>) -> Outcome {
-    let pattern = compiled(call.text(0)?)?;
+    let (pattern, text) = (compiled(call, call.text(0)?)?, call.text(1)?);
     pattern.check_groups()?;
-    match pattern.regex.captures(call.text(1)?) {
+    pattern.pay_for(call, text)?;
+    match pattern.regex.captures(text) {
         Some(captures) => Ok(pattern.result(&captures)),
         None => invalid("the pattern did not match any part of the given text"),
     }
 }
 
 pub(super) fn regexall(call: &Call<'_>) -> Outcome {
-    let pattern = compiled(call.text(0)?)?;
+    let (pattern, text) = (compiled(call, call.text(0)?)?, call.text(1)?);
     pattern.check_groups()?;
+    pattern.pay_for(call, text)?;
     let mut found = Vec::new();
-    for captures in pattern.regex.captures_iter(call.text(1)?) {
-        call.spend(1 + pattern.groups.len() as u64)?;
+    for captures in pattern.regex.captures_iter(text) {
+        pattern.pay_for_rest(call, text.len() - captures.get_match().end())?;
         found.push(pattern.result(&captures));
     }
     Ok(list(found))
@@ -94,11 +119,13 @@ pub(super) fn regexall(call: &Call<'_>) -> Outcome {
 
 /// `replace` with a `/pattern/`: `$1`, `${1}`, `$name` and `$$` in the replacement stand for groups and the sign.
 pub(super) fn replace_all(call: &Call<'_>, pattern: &str, text: &str, replacement: &str) -> Outcome {
-    let pattern = compiled(pattern)?;
+    let pattern = compiled(call, pattern)?;
+    pattern.pay_for(call, text)?;
     let mut builder = call.text_builder();
     let mut last = 0;
     for captures in pattern.regex.captures_iter(text) {
-        let Some(whole) = captures.get(0) else { continue };
+        let whole = captures.get_match();
+        pattern.pay_for_rest(call, text.len() - whole.end())?;
         builder.push(&text[last..whole.start()])?;
         expand(&pattern, &captures, replacement, &mut builder)?;
         last = whole.end();
