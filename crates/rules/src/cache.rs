@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use keyblind_resource::{Data, ResourceGraph, ResourceId, Value};
+use keyblind_resource::{Data, Origin, ResourceGraph, ResourceId, Value};
 use keyblind_rule_language::{TypePattern, View};
 
 use crate::links::reference_of;
@@ -69,11 +69,13 @@ impl<'g> Cache<'g> {
     /// A view of a value.
     pub(crate) fn view(&self, view: &View, value: &Value) -> Option<Value> {
         let seen = self.view_of_data(view, value)?;
-        // The same data may have come another way; what is within it has no origin of its own, or one far from here.
-        Some(Value { data: seen.data, origin: value.origin.clone(), sensitive: value.sensitive })
+        // The same data may have come another way: what was taken from there is this value's own.
+        let origin = if matches!(seen.origin, Origin::None) { value.origin.clone() } else { seen.origin };
+        Some(Value { data: seen.data, origin, sensitive: value.sensitive })
     }
 
     fn view_of_data(&self, view: &View, value: &Value) -> Option<Value> {
+        let value = &Value { origin: Origin::None, ..value.clone() };
         let Some(key) = allocation(value) else { return views::see(view, value) };
         if let Some(seen) = self.views.borrow().get(&key).and_then(|seen| seen.iter().find(|seen| seen.view == *view)) {
             return seen.result.clone();

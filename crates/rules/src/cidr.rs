@@ -6,6 +6,7 @@ use keyblind_resource::{Data, Fragment, Unknown, Value};
 use keyblind_rule_language::CidrTest;
 
 use crate::compare::agree;
+use crate::computed;
 use crate::truth::Truth;
 
 /// A block: its first address (host bits cleared) and the length of its prefix.
@@ -125,6 +126,9 @@ fn block_matches(test: CidrTest, block: Block) -> bool {
 fn unknown_matches(test: CidrTest, unknown: &Unknown) -> Truth {
     if !unknown.candidates.is_empty() {
         return agree(unknown.candidates.iter().map(|candidate| matches(test, candidate)));
+    }
+    if test == CidrTest::World && computed::is_never_everything(unknown) {
+        return Truth::False;
     }
     // `"${var.address}/32"`: the prefix is known.
     let Some(Fragment::Literal(last)) = unknown.fragments.last() else { return Truth::Unknown };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keyblind_resource::{Data, Fragment, HopKind, Number, Reason, Unknown, Value};
 use keyblind_rule_language::Literal;
 
+use crate::computed::{self, is_bare};
 use crate::fragments;
 use crate::truth::Truth;
 
@@ -92,41 +93,20 @@ fn unknown_equals_literal(unknown: &Unknown, literal: &Literal, fold: bool) -> T
 fn may_equal_text(unknown: &Unknown, text: &str, fold: bool) -> Truth {
     let fragments = fragments_of(unknown);
     let excluded = !fragments.is_empty() && !fragments::may_equal(&fragments, text, fold);
-    // What a provider computes is never the pattern for everything.
-    if excluded || text == "*" && is_computed(unknown) { Truth::False } else { Truth::Unknown }
+    if excluded || computed::is_never(unknown, text) { Truth::False } else { Truth::Unknown }
 }
 
-/// What is known of the text: its parts, or that an ARN begins as ARNs do.
+/// What is known of the text: its parts, or how such an attribute begins.
 pub(crate) fn fragments_of(unknown: &Unknown) -> Cow<'_, [Fragment]> {
-    if is_computed(unknown)
-        && let [reference] = &unknown.references[..]
-        && (&*reference.attribute == "arn" || reference.attribute.ends_with("_arn"))
-    {
-        return Cow::Owned(vec![Fragment::Literal("arn:".into()), Fragment::Unknown]);
+    match computed::shape(unknown) {
+        Some(shape) => Cow::Owned(shape.to_vec()),
+        None => Cow::Borrowed(&unknown.fragments),
     }
-    Cow::Borrowed(&unknown.fragments)
-}
-
-/// Whether it is nothing but an attribute that a provider computes.
-fn is_computed(unknown: &Unknown) -> bool {
-    let attribute =
-        |name: &str| unknown.references.iter().all(|reference| &*reference.attribute == name || reference.attribute.ends_with("_arn"));
-    is_bare(unknown)
-        && match unknown.reason {
-            Reason::AfterApply { .. } => true,
-            // Of what is read, only the names that AWS and others give are certain to be none.
-            Reason::DataSource { .. } | Reason::Undeclared { .. } => {
-                !unknown.references.is_empty() && (attribute("arn") || attribute("id"))
-            }
-            _ => false,
-        }
 }
 
 /// Whether an unknown is certainly a text.
 pub(crate) fn is_text(unknown: &Unknown) -> bool {
-    let names = ["id", "name", "unique_id", "account_id"];
-    let is_name = || unknown.references.len() == 1 && names.contains(&&*unknown.references[0].attribute);
-    !fragments_of(unknown).is_empty() || unknown.document.is_some() || is_computed(unknown) && is_name()
+    !unknown.fragments.is_empty() || unknown.document.is_some() || computed::is_name(unknown)
 }
 
 /// What holds for all of some values, one of which is the real one.
@@ -149,6 +129,7 @@ fn equal_within(a: &Value, b: &Value, fold: bool, depth: usize) -> Truth {
         (_, Data::Unknown(unknown)) if !unknown.candidates.is_empty() => {
             agree(unknown.candidates.iter().map(|candidate| equal_within(a, candidate, fold, depth)))
         }
+        (Data::Unknown(x), Data::Unknown(y)) if computed::name_different_resources(x, y) => Truth::False,
         (Data::Unknown(x), Data::Unknown(y)) => {
             let (x, y) = (fragments_of(x), fragments_of(y));
             let differ = !x.is_empty() && !y.is_empty() && !fragments::may_be_same(&x, &y, fold);
@@ -189,10 +170,6 @@ fn unknown_equals(unknown: &Unknown, known: &Value, fold: bool) -> Truth {
         _ => return if is_text(unknown) { Truth::False } else { Truth::Unknown },
     };
     may_equal_text(unknown, &text, fold)
-}
-
-fn is_bare(unknown: &Unknown) -> bool {
-    unknown.fragments.is_empty() && unknown.candidates.is_empty() && unknown.document.is_none()
 }
 
 /// Whether two unknowns are the same value for sure: one and the same, or the same attribute of the same resource (also

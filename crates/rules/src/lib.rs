@@ -8,6 +8,7 @@ pub mod baseline;
 mod cache;
 mod cidr;
 mod compare;
+mod computed;
 mod conditions;
 mod describe;
 mod evaluation;

@@ -5,7 +5,7 @@ mod image;
 pub(crate) mod secrets;
 mod texts;
 
-use keyblind_resource::{Data, Number, Reason, Unknown, Value};
+use keyblind_resource::{Data, Number, Origin, Reason, Unknown, Value};
 use keyblind_rule_language::View;
 use std::sync::Arc;
 
@@ -55,11 +55,16 @@ pub(crate) fn of_statements(view: &View, statements: &Value) -> Option<Value> {
 /// A list of what is certainly there; if there may be more for a reason, that is left open.
 pub(crate) fn maybe(from: &Value, certain: Vec<Value>, reason: Option<Reason>) -> Value {
     let list = |items: Vec<Value>| Value::tuple(items);
-    let Some(reason) = reason else { return Value { data: list(certain).data, ..from.clone() } };
+    // What is shown of the list as a whole is its first element: that is the guilty one.
+    let origin = match certain.first().map(|first| &first.origin) {
+        None | Some(Origin::None) => from.origin.clone(),
+        Some(origin) => origin.clone(),
+    };
+    let Some(reason) = reason else { return Value { data: list(certain).data, origin, sensitive: from.sensitive } };
     let mut more = certain.clone();
     more.push(Value::new(Data::Unknown(Arc::new(Unknown { nullable: true, ..Unknown::new(reason.clone()) }))));
     let candidates = vec![list(certain), list(more)];
-    Value { data: Data::Unknown(Arc::new(Unknown { candidates, ..Unknown::new(reason) })), ..from.clone() }
+    Value { data: Data::Unknown(Arc::new(Unknown { candidates, ..Unknown::new(reason) })), origin, sensitive: from.sensitive }
 }
 
 /// Of each of the values that it may be; what can't be looked at so isn't there.

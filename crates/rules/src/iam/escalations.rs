@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use keyblind_resource::{Data, Value};
+use keyblind_resource::{Data, Origin, Value};
 use keyblind_rule_language::EscalationKind;
 
 use super::actions::{self, Level};
@@ -176,33 +176,43 @@ struct Found {
 
 impl Found {
     fn add(&mut self, grants: &Grants<'_>, actions: &[&str], how: &str) {
-        let allowed = |action: &&str| grants.allow(&action.to_ascii_lowercase(), !NOT_CONFINABLE.contains(action));
+        let is_confinable = |action: &str| !NOT_CONFINABLE.contains(&action);
+        let allowed = |action: &&str| grants.allow(&action.to_ascii_lowercase(), is_confinable(action));
         match actions.iter().map(allowed).fold(Truth::True, Truth::and) {
-            Truth::True => self.certain.push(way(actions.iter().map(|action| (*action).to_owned()).collect(), false, how)),
+            Truth::True => {
+                let names = actions.iter().map(|action| (*action).to_owned()).collect();
+                let origin = actions.first().map(|first| grants.origin(&first.to_ascii_lowercase(), is_confinable(first)));
+                self.certain.push(way(names, false, how).with_origin(origin.unwrap_or_default()));
+            }
             Truth::Unknown => self.open = true,
             Truth::False => {}
         }
     }
 
     fn add_level(&mut self, grants: &Grants<'_>, level: Option<Level>, how: &str) {
-        let mut named = Vec::new();
+        let (mut named, mut origin, mut more) = (Vec::new(), Origin::None, false);
         let of_level =
             actions::all().iter().filter(|actions| level.is_none_or(|level| actions.level == level) && grants.concern(actions.service));
         'all: for actions in of_level {
             for (folded, name) in actions.each() {
                 match grants.allow(folded, true) {
                     Truth::True if named.len() == MAX_NAMED => {
-                        self.certain.push(way(std::mem::take(&mut named), true, how));
+                        more = true;
                         break 'all;
                     }
-                    Truth::True => named.push(format!("{}:{name}", actions.service)),
+                    Truth::True => {
+                        if named.is_empty() {
+                            origin = grants.origin(folded, true);
+                        }
+                        named.push(format!("{}:{name}", actions.service));
+                    }
                     Truth::Unknown => self.open = true,
                     Truth::False => {}
                 }
             }
         }
         if !named.is_empty() {
-            self.certain.push(way(named, false, how));
+            self.certain.push(way(named, more, how).with_origin(origin));
         }
     }
 }

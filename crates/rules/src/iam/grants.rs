@@ -1,6 +1,6 @@
 //! What an identity policy allows: allowed minus denied, as far as it can be told.
 
-use keyblind_resource::{Data, Fragment, Value};
+use keyblind_resource::{Data, Fragment, Origin, Value};
 use keyblind_rule_language::{Literal, glob_matches};
 
 use crate::compare::{equals_literal, fragments_of};
@@ -17,12 +17,22 @@ pub(crate) struct Grants<'v> {
 }
 
 struct Statement<'v> {
+    origin: &'v Origin,
     actions: Patterns<'v>,
     not_actions: Patterns<'v>,
     /// Whether it applies at all, as it says, without a condition.
     applies: Truth,
     /// Whether it is about all resources.
     everywhere: Truth,
+}
+
+impl Statement<'_> {
+    /// Whether it is about an action, without a condition and, if that can be confined to resources, about all of them.
+    fn covers(&self, action: &str, confinable: bool) -> Truth {
+        let by_exception = if self.not_actions.is_empty() { Truth::False } else { !self.not_actions.cover(action) };
+        let everywhere = if confinable { self.everywhere } else { Truth::True };
+        self.actions.cover(action).or(by_exception).and(everywhere).and(self.applies)
+    }
 }
 
 /// A pattern of action names, in lower case.
@@ -149,10 +159,17 @@ impl<'v> Grants<'v> {
                 let nothing_known = Patterns { known: Vec::new(), partly: Vec::new(), unknown: true };
                 let no_exceptions = Patterns { known: Vec::new(), partly: Vec::new(), unknown: false };
                 let (applies, everywhere) = (Truth::Unknown, Truth::Unknown);
-                grants.allowed.push(Statement { actions: nothing_known, not_actions: no_exceptions, applies, everywhere });
+                grants.allowed.push(Statement {
+                    origin: &statement.origin,
+                    actions: nothing_known,
+                    not_actions: no_exceptions,
+                    applies,
+                    everywhere,
+                });
                 continue;
             }
             let read = |applies: Truth| Statement {
+                origin: &statement.origin,
                 actions: Patterns::of(statement.get("actions")),
                 not_actions: Patterns::of(statement.get("not_actions")),
                 applies: applies.and(unconditional(statement)),
@@ -172,16 +189,18 @@ impl<'v> Grants<'v> {
     /// Whether an action (in lower case) is allowed without being confined. What can't be confined to resources needs
     /// no statement about all of them.
     pub(crate) fn allow(&self, action: &str, confinable: bool) -> Truth {
-        let cover = |statement: &Statement<'_>| {
-            let by_exception = if statement.not_actions.is_empty() { Truth::False } else { !statement.not_actions.cover(action) };
-            let everywhere = if confinable { statement.everywhere } else { Truth::True };
-            statement.actions.cover(action).or(by_exception).and(everywhere).and(statement.applies)
-        };
+        let cover = |statement: &Statement<'_>| statement.covers(action, confinable);
         let allowed = self.allowed.iter().map(cover).fold(Truth::False, Truth::or);
         if allowed == Truth::False {
             return allowed;
         }
         allowed.and(!self.denied.iter().map(cover).fold(Truth::False, Truth::or))
+    }
+
+    /// Where the statement stands that allows an action.
+    pub(crate) fn origin(&self, action: &str, confinable: bool) -> Origin {
+        let statement = self.allowed.iter().find(|statement| statement.covers(action, confinable) == Truth::True);
+        statement.map_or(Origin::None, |statement| statement.origin.clone())
     }
 
     /// Whether any action of a service may be allowed.

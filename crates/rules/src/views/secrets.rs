@@ -136,7 +136,12 @@ fn decoded(text: &str) -> Option<String> {
 fn comes_from_elsewhere(reason: &Reason) -> bool {
     matches!(
         reason,
-        Reason::NoValue { .. } | Reason::AfterApply { .. } | Reason::DataSource { .. } | Reason::Impure { .. } | Reason::PlanUnknown
+        Reason::NoValue { .. }
+            | Reason::Undeclared { .. }
+            | Reason::AfterApply { .. }
+            | Reason::DataSource { .. }
+            | Reason::Impure { .. }
+            | Reason::PlanUnknown
     )
 }
 

@@ -1,8 +1,11 @@
 //! Policy documents.
 
+use keyblind_resource::{Origin, Value};
+use keyblind_rules::Verdict;
+use keyblind_syntax::{FileId, Site, TextRange};
 use serde_json::{Value as Json, json};
 
-use crate::support::check;
+use crate::support::{check, judgements, resource_of, table, value};
 
 fn policy(statement: Json) -> Json {
     json!({"policy": json!({"Version": "2012-10-17", "Statement": statement}).to_string()})
@@ -101,4 +104,20 @@ fn ways_to_misuse_a_policy_have_a_witness() {
     let one = policy(json!([{"Effect": "Allow", "Action": ["ec2:RunInstances"], "Resource": "*"}]));
     check(&[(escalates, both.clone(), "true"), (none, both, "false"), (escalates, one.clone(), "false"), (none, one, "true")]);
     check(&[(none, json!({"policy": {"$unknown": true}}), "unknown")]);
+}
+
+#[test]
+fn the_guilty_statement_is_shown() {
+    let site = |start| Site::new(FileId(0), TextRange::new(start, start + 5));
+    let statement = |start, json: Json| value(&json).with_origin(Origin::Site(site(start)));
+    let statements = Value::tuple(vec![
+        statement(100, json!({"actions": ["ec2:RunInstances"], "resources": ["*"]})),
+        statement(200, json!({"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::b/*"]})),
+        statement(300, json!({"actions": ["iam:CreateAccessKey"], "resources": ["*"]})),
+    ]);
+    let body = Value::object([("statement".into(), statements)]);
+    let table = table("pass: {'@|escalations(privilege-escalation)': {empty: true}}");
+    let (_, found) = judgements(&table, vec![resource_of("test_resource.x", body)]);
+    let Verdict::Fail(failure) = &found[0].verdict else { panic!("a fail") };
+    assert_eq!(failure.evidence[0].site, Some(site(300)));
 }

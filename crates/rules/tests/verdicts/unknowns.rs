@@ -130,7 +130,10 @@ fn the_same_attribute_is_the_same_value() {
     check(&[
         ("{a: {equals-path: b}}", json!({"a": of("role.x.arn"), "b": of("role.x.arn")}), "true"),
         ("{a: {equals-path: b}}", json!({"a": of("role.x.arn"), "b": of("role.x.id")}), "unknown"),
-        ("{a: {equals-path: b}}", json!({"a": of("role.x.arn"), "b": of("role.y.arn")}), "unknown"),
+        ("{a: {equals-path: b}}", json!({"a": of("role.x.arn"), "b": of("role.y.arn")}), "false"),
+        ("{a: {equals-path: b}}", json!({"a": of("role.x.path"), "b": of("role.y.path")}), "unknown"),
+        ("{a: {cidr: world}}", json!({"a": of("aws_vpc.x.cidr_block")}), "false"),
+        ("{a: [allUsers, allAuthenticatedUsers]}", json!({"a": of("google_service_account.x.member")}), "false"),
         ("{a: {equals-path: b}}", json!({"a": {"$unknown": true}, "b": {"$unknown": true}}), "unknown"),
     ]);
 }
