@@ -1,13 +1,27 @@
 //! One module per dialect: source text to evaluated resources. This crate knows no rule.
 
+mod document;
 pub mod limits;
 mod memory;
 pub mod paths;
 pub mod terraform;
 
+pub use document::{evaluate, evaluate_text, group, recognise};
 pub use memory::MemoryTree;
 
 use std::sync::Arc;
+
+use keyblind_resource::Resource;
+use keyblind_syntax::Diagnostic;
+
+/// What documents evaluate to.
+#[derive(Debug, Default)]
+pub struct Evaluation {
+    /// All resources, in the order of declaration.
+    pub resources: Vec<Resource>,
+    /// What is incomplete. Each once.
+    pub diagnostics: Vec<Diagnostic>,
+}
 
 /// What a dialect may read. Paths are relative to the trust root, with `/` between the parts and already normalised;
 /// an implementation never leaves the root, also not through a symbolic link.

@@ -267,7 +267,7 @@ impl<'r> SuppressionView<'r> {
             reason: suppression.reason.as_deref(),
             until: suppression.until.map(|day| day.to_string()),
             place: match suppression.by {
-                SuppressedBy::Directive { site, .. } => Some(Place::of(report, site)),
+                SuppressedBy::Directive { site, .. } | SuppressedBy::Data { site, .. } => Some(Place::of(report, site)),
                 SuppressedBy::Configuration | SuppressedBy::Baseline => None,
             },
         }

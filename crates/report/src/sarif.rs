@@ -464,7 +464,7 @@ fn flow<'r>(report: &'r ScanReport, proof: &Proof) -> Option<CodeFlow<'r>> {
 impl<'r> SuppressionView<'r> {
     fn of(report: &'r ScanReport, suppression: &'r Suppression) -> Self {
         let (kind, location) = match suppression.by {
-            SuppressedBy::Directive { site, .. } => ("inSource", Some(Location::of(report, site))),
+            SuppressedBy::Directive { site, .. } | SuppressedBy::Data { site, .. } => ("inSource", Some(Location::of(report, site))),
             SuppressedBy::Configuration | SuppressedBy::Baseline => ("external", None),
         };
         Self { kind, status: "accepted", justification: suppression.reason.as_deref(), location }

@@ -16,6 +16,6 @@ mod value;
 pub use graph::{Link, ResourceGraph, ResourceId};
 pub use number::{Number, NumberError};
 pub use origin::{Hop, HopKind, Origin};
-pub use resource::{BlockKind, Dialect, Resource};
+pub use resource::{BlockKind, Dialect, Resource, Skip};
 pub use unknown::{Fragment, Reason, Reference, Unknown};
 pub use value::{Data, Mapping, Value};

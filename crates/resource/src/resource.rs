@@ -15,6 +15,14 @@ pub enum Dialect {
     Terraform,
     /// A plan, as `terraform show -json` prints it; judged by Terraform's rules.
     TerraformPlan,
+    /// AWS CloudFormation templates, those of SAM among them.
+    CloudFormation,
+    /// Kubernetes manifests, also as Kustomize makes them.
+    Kubernetes,
+    /// Dockerfiles.
+    Dockerfile,
+    /// Workflows and actions of GitHub Actions.
+    GithubActions,
 }
 
 impl Dialect {
@@ -23,6 +31,10 @@ impl Dialect {
         match self {
             Self::Terraform => "terraform",
             Self::TerraformPlan => "terraform-plan",
+            Self::CloudFormation => "cloudformation",
+            Self::Kubernetes => "kubernetes",
+            Self::Dockerfile => "dockerfile",
+            Self::GithubActions => "github-actions",
         }
     }
 }
@@ -69,11 +81,26 @@ pub struct Resource {
     pub block: Site,
     /// The module calls that lead here, outermost first: the whole `module` blocks.
     pub calls: Arc<[Site]>,
+    /// What its own data says not to look for.
+    pub skips: Vec<Skip>,
+}
+
+/// Rules that a resource's own data (an annotation, a `Metadata` entry) asks to be silent about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// The form it has, as users know it: `checkov.io/skip`, `Metadata.checkov.skip`.
+    pub form: &'static str,
+    /// Ids or aliases of rules, as written.
+    pub ids: Vec<Arc<str>>,
+    /// Why, in the author's words.
+    pub reason: Option<Arc<str>>,
+    /// Where it stands.
+    pub site: Site,
 }
 
 impl Resource {
     /// The name by which users of other scanners know it: the address, in which a data source of configuration doesn't
-    /// say `data.`, and a provider's configuration is `aws.default` or `aws.west`.
+    /// say `data.`, and a provider's configuration is `aws.default` or `aws.west`; in a template, type and logical id.
     pub fn label(&self) -> String {
         match (self.kind, self.dialect) {
             (BlockKind::Data, Dialect::Terraform) => self.address.replacen("data.", "", 1),
@@ -81,6 +108,7 @@ impl Resource {
                 let name = self.address.replacen("provider.", "", 1);
                 if self.name.contains('.') { name } else { format!("{name}.default") }
             }
+            (_, Dialect::CloudFormation) => format!("{}.{}", self.type_key, self.address),
             _ => self.address.to_string(),
         }
     }

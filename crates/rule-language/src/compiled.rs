@@ -16,7 +16,7 @@ use crate::rule::{Confidence, Docs, Language, Persona, Rule, Severity};
 
 const MAGIC: &[u8; 4] = b"KBRT";
 /// Raised with every change of the model, so that a stale table is refused instead of misread.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const PREAMBLE: usize = 12;
 
 /// What is read of every rule at start.

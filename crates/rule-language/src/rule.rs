@@ -147,5 +147,13 @@ words! {
     Language, "language" {
         /// Terraform and OpenTofu, configuration and plan.
         Terraform = "terraform",
+        /// CloudFormation and SAM templates.
+        CloudFormation = "cloudformation",
+        /// Kubernetes manifests.
+        Kubernetes = "kubernetes",
+        /// Dockerfiles.
+        Dockerfile = "dockerfile",
+        /// Workflows and actions of GitHub Actions.
+        GithubActions = "github-actions",
     }
 }

@@ -289,6 +289,7 @@ mod tests {
             header: site,
             block: site,
             calls: Arc::from([]),
+            skips: Vec::new(),
         };
         let graph = ResourceGraph::new(vec![resource]);
         let selection = Selection::all(&table);

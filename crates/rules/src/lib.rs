@@ -28,5 +28,5 @@ mod walk;
 
 pub use judge::{Judge, judge};
 pub use keyblind_rule_language::{Confidence, Control, Examples, Language, Persona, Rule, RuleError, Severity, read_folder, read_texts};
-pub use table::{RuleDocs, RuleId, RuleMeta, RuleTable, Selection, TableError};
+pub use table::{RuleDocs, RuleId, RuleMeta, RuleTable, Selection, TableError, dialect_of};
 pub use verdict::{Evidence, Failure, Judgement, UnknownCause, Verdict};

@@ -241,7 +241,22 @@ fn undecidable(meta: &RuleMeta) -> Vec<(Language, Vec<Decision>)> {
 pub(crate) fn language_of(dialect: Dialect) -> Option<Language> {
     match dialect {
         Dialect::Terraform | Dialect::TerraformPlan => Some(Language::Terraform),
+        Dialect::CloudFormation => Some(Language::CloudFormation),
+        Dialect::Kubernetes => Some(Language::Kubernetes),
+        Dialect::Dockerfile => Some(Language::Dockerfile),
+        Dialect::GithubActions => Some(Language::GithubActions),
         _ => None,
+    }
+}
+
+/// The dialect that a language's examples are in.
+pub fn dialect_of(language: Language) -> Dialect {
+    match language {
+        Language::Terraform => Dialect::Terraform,
+        Language::CloudFormation => Dialect::CloudFormation,
+        Language::Kubernetes => Dialect::Kubernetes,
+        Language::Dockerfile => Dialect::Dockerfile,
+        Language::GithubActions => Dialect::GithubActions,
     }
 }
 

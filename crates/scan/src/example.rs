@@ -1,11 +1,9 @@
 //! Judges a text by itself: the examples of rules.
 
-use keyblind_dialects::MemoryTree;
-use keyblind_dialects::terraform::{Inputs, Project};
+use keyblind_dialects::evaluate_text;
 use keyblind_resource::ResourceGraph;
 use keyblind_rule_language::Language;
-use keyblind_rules::{RuleId, RuleTable, Selection, Verdict, judge};
-use keyblind_syntax::SourceMap;
+use keyblind_rules::{RuleId, RuleTable, Selection, Verdict, dialect_of, judge};
 
 /// What a rule says about a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,15 +21,9 @@ pub struct ExampleVerdicts {
 /// Judges one text by one rule.
 pub fn judge_example(table: &RuleTable, rule: RuleId, language: Language, text: &str) -> ExampleVerdicts {
     let mut verdicts = ExampleVerdicts::default();
-    match language {
-        Language::Terraform => {}
-    }
-    let tree = MemoryTree::new([("main.tf", text)]);
-    let project = Project::parse(vec![("main.tf".into(), text.into())], &tree, &mut SourceMap::default());
-    verdicts.problems.extend(project.diagnostics().iter().map(|diagnostic| diagnostic.message.clone()));
     let selection = Selection::of(table, |id, _| id == rule);
-    for root in project.roots() {
-        let evaluation = project.evaluate(root, &Inputs::default(), &tree);
+    for evaluation in evaluate_text(dialect_of(language), text) {
+        verdicts.problems.extend(evaluation.diagnostics.iter().map(|diagnostic| diagnostic.message.clone()));
         let graph = ResourceGraph::new(evaluation.resources);
         for judgement in judge(table, &selection, &graph) {
             match judgement.verdict {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Resource, ResourceGraph};
 use keyblind_rule_language::glob_matches;
-use keyblind_rules::suppressions::{Subject, Suppressions};
+use keyblind_rules::suppressions::{Policy, Subject, Suppressions};
 use keyblind_rules::{Evidence, Failure, Judgement, RuleId, RuleTable, Selection, UnknownCause, Verdict, judge};
 use keyblind_syntax::{Diagnostic, Site, SourceMap};
 
@@ -20,6 +20,7 @@ pub(crate) struct Judging<'a> {
     pub(crate) selection: &'a Selection,
     pub(crate) directives: &'a Suppressions,
     pub(crate) ignores: &'a [Ignore],
+    pub(crate) policy: Option<&'a Policy>,
     pub(crate) sources: &'a SourceMap,
     pub(crate) keep: Keep,
 }
@@ -113,6 +114,9 @@ impl Judging<'_> {
             let by = SuppressedBy::Directive { form: silenced.form, site: silenced.site };
             return Some(Suppression { by, reason: silenced.reason, until: silenced.until });
         }
+        if let Some(skip) = self.skipped(rule, resource) {
+            return Some(skip);
+        }
         let path = &self.sources.file(resource.header.file).path;
         let ignore = self.ignores.iter().find(|ignore| {
             let is_about = |pattern: &String| glob_matches(pattern, &resource.address, false);
@@ -121,6 +125,17 @@ impl Judging<'_> {
                 && (ignore.addresses.is_empty() || ignore.addresses.iter().any(is_about))
         })?;
         Some(Suppression { by: SuppressedBy::Configuration, reason: Some(ignore.reason.clone()), until: ignore.until })
+    }
+
+    /// What the resource's own data says about the rule, as far as that may silence anything.
+    fn skipped(&self, rule: RuleId, resource: &Resource) -> Option<Suppression> {
+        let policy = self.policy.filter(|policy| policy.foreign)?;
+        let skip = resource.skips.iter().find(|skip| {
+            let has_reason = skip.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
+            skip.ids.iter().any(|id| self.table.find(id) == Some(rule)) && (has_reason || !policy.reason_required)
+        })?;
+        let by = SuppressedBy::Data { form: skip.form, site: skip.site };
+        Some(Suppression { by, reason: skip.reason.as_deref().map(str::to_owned), until: None })
     }
 }
 

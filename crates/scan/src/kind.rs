@@ -9,8 +9,10 @@ pub(crate) enum FileKind {
     Terraform,
     /// Values for Terraform variables: read where a module needs them.
     TerraformVariables,
-    /// JSON that may be a plan: its content tells.
+    /// JSON that may be a plan, a template or a manifest: its content tells.
     Json,
+    /// A text of which the content tells whether it is judged; if it isn't, this is what it counts as.
+    Document(&'static str),
     /// A language that infrastructure is written in and that isn't judged yet, by its name.
     Unjudged(&'static str),
     /// Anything else.
@@ -30,7 +32,7 @@ impl FileKind {
         let lower = name.to_ascii_lowercase();
         let unjudged = |kind| Self::Unjudged(kind);
         match lower.as_str() {
-            "dockerfile" | "containerfile" => return unjudged("dockerfile"),
+            "dockerfile" | "containerfile" => return Self::Document("dockerfile"),
             "chart.yaml" => return unjudged("helm"),
             "serverless.yml" | "serverless.yaml" => return unjudged("serverless"),
             ".gitlab-ci.yml" | ".gitlab-ci.yaml" => return unjudged("gitlab-ci"),
@@ -41,17 +43,21 @@ impl FileKind {
             _ => {}
         }
         if path.contains(".github/workflows/") && (lower.ends_with(".yml") || lower.ends_with(".yaml")) {
-            return unjudged("github-actions");
+            return Self::Document("github-actions");
         }
         if path.contains(".circleci/") && (lower.ends_with(".yml") || lower.ends_with(".yaml")) {
             return unjudged("circleci");
         }
-        if lower.starts_with("dockerfile.") || lower.ends_with(".dockerfile") {
-            return unjudged("dockerfile");
+        if [".", "-", "_"].iter().any(|dot| lower.starts_with(&format!("dockerfile{dot}")))
+            || lower.ends_with("dockerfile")
+            || lower.ends_with("containerfile")
+        {
+            return Self::Document("dockerfile");
         }
         match lower.rsplit_once('.').map(|(_, ending)| ending) {
             Some("json") => Self::Json,
-            Some("yaml" | "yml") => unjudged("yaml"),
+            Some("yaml" | "yml") => Self::Document("yaml"),
+            Some("template" | "cfn" | "cform") => Self::Document("template"),
             Some("bicep") => unjudged("bicep"),
             Some("hcl") => unjudged("hcl"),
             _ => Self::Other,
@@ -82,10 +88,10 @@ mod tests {
             ("main.tofu.json", FileKind::Terraform),
             ("prod.tfvars", FileKind::TerraformVariables),
             ("plan.json", FileKind::Json),
-            (".github/workflows/ci.yml", FileKind::Unjudged("github-actions")),
-            ("app/Dockerfile", FileKind::Unjudged("dockerfile")),
-            ("app/Dockerfile.dev", FileKind::Unjudged("dockerfile")),
-            ("k8s/deploy.yaml", FileKind::Unjudged("yaml")),
+            (".github/workflows/ci.yml", FileKind::Document("github-actions")),
+            ("app/Dockerfile", FileKind::Document("dockerfile")),
+            ("app/Dockerfile.dev", FileKind::Document("dockerfile")),
+            ("k8s/deploy.yaml", FileKind::Document("yaml")),
             ("README.md", FileKind::Other),
         ] {
             assert_eq!(FileKind::of(path), kind, "{path}");

@@ -146,6 +146,13 @@ pub enum SuppressedBy {
         /// Where it stands.
         site: Site,
     },
+    /// The resource's own data.
+    Data {
+        /// Whose form it has.
+        form: &'static str,
+        /// Where it stands.
+        site: Site,
+    },
     /// The configuration.
     Configuration,
     /// The baseline.
@@ -157,6 +164,7 @@ impl SuppressedBy {
     pub fn name(self) -> &'static str {
         match self {
             Self::Directive { form, .. } => form.keyword(),
+            Self::Data { form, .. } => form,
             Self::Configuration => "configuration",
             Self::Baseline => "baseline",
         }

@@ -1,12 +1,45 @@
-//! The outline of an HCL file, for directives: where its comments, blocks, attributes and elements lie.
+//! The outline of a file, for directives: where its comments, blocks, attributes and elements lie.
 
 use keyblind_rules::suppressions::{Outline, Region, RegionKind};
-use keyblind_syntax::TextRange;
 use keyblind_syntax::hcl::ast::{Body, Expr, ExprKind, Item};
 use keyblind_syntax::hcl::{self, Comment};
+use keyblind_syntax::yaml::{self, Node, NodeKind};
+use keyblind_syntax::{SourceFile, TextRange};
+
+/// Outlines a file in the language that its name tells.
+pub(crate) fn of(file: &SourceFile) -> Outline {
+    let ending = file.path.rsplit('.').next().unwrap_or_default();
+    match ending {
+        "tf" | "tofu" | "tfvars" => of_hcl(&file.text),
+        _ => of_yaml(&file.text),
+    }
+}
+
+/// Outlines all documents of a YAML text: what a key of a mapping holds is a block if it is a collection, so that a directive
+/// above a key, or a list's element, reaches all of it. The parser bounds how deep it is.
+fn of_yaml(text: &str) -> Outline {
+    let stream = yaml::parse(text);
+    Outline { comments: stream.comments, regions: stream.documents.iter().map(yaml_region).collect() }
+}
+
+fn yaml_region(node: &Node) -> Region {
+    yaml_region_of(node.place(), node)
+}
+
+fn yaml_region_of(range: TextRange, node: &Node) -> Region {
+    let children = match &node.kind {
+        // What an alias brings stands elsewhere.
+        _ if node.alias.is_some() => Vec::new(),
+        NodeKind::Mapping(entries) => entries.iter().map(|entry| yaml_region_of(entry.range(), &entry.value)).collect(),
+        NodeKind::Sequence(items) => items.iter().map(yaml_region).collect(),
+        _ => Vec::new(),
+    };
+    let kind = if children.is_empty() { RegionKind::Attribute } else { RegionKind::Block };
+    Region { range, kind, children }
+}
 
 /// Outlines a text in native syntax. The parser bounds how deep it is.
-pub(crate) fn of_hcl(text: &str) -> Outline {
+fn of_hcl(text: &str) -> Outline {
     let file = hcl::parse(text);
     Outline { comments: file.comments.iter().map(|Comment { range }| *range).collect(), regions: of_body(&file.body) }
 }

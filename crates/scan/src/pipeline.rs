@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use globset::GlobSet;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
-use keyblind_resource::ResourceGraph;
+use keyblind_dialects::{self as dialects, Evaluation};
+use keyblind_resource::{Dialect, ResourceGraph};
 use keyblind_rule_language::Severity;
 use keyblind_rules::baseline::Baseline;
 use keyblind_rules::suppressions::{Date, Policy, Suppressions, may_hold_directives};
@@ -115,6 +117,7 @@ pub enum Progress {
 enum Job {
     Root { root: Root, inputs: Inputs },
     Plan { file: FileId },
+    Documents { dialect: Dialect, place: Arc<str>, files: Vec<FileId> },
 }
 
 /// Scans. What can't be read or evaluated is in the report's diagnostics; the rest is judged all the same.
@@ -125,7 +128,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let mut input = read::read(&request.targets.paths, request.targets.code.as_deref(), &tree, &request.exclude);
     let walk = started.elapsed();
 
-    progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() });
+    progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() + input.documents.len() });
     let mut sources = SourceMap::default();
     let mut project = Project::parse(std::mem::take(&mut input.terraform), &tree, &mut sources);
     let named = request.input_sets.iter().flat_map(|set| &set.inputs.var_files).chain(&request.inputs.var_files);
@@ -135,6 +138,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     diagnostics.append(&mut request.diagnostics);
     diagnostics.extend(project.diagnostics().iter().cloned());
     let mut jobs = root_jobs(&project, &input.judged, &request, &mut diagnostics);
+    jobs.extend(document_jobs(&mut input, &mut sources));
     let directives = match &request.policy {
         Some(policy) => read_directives(table, policy, &sources, &mut diagnostics),
         None => Suppressions::default(),
@@ -147,8 +151,15 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let code = code(&project, &tree, &request);
     let evaluating = Evaluating { project: &project, tree: &tree, sources: &sources, only: input.only.as_ref(), code: code.as_ref() };
     let ignores = if request.policy.is_some() { request.ignores.as_slice() } else { &[] };
-    let judging =
-        judged::Judging { table, selection: &request.selection, directives: &directives, ignores, sources: &sources, keep: request.keep };
+    let judging = judged::Judging {
+        table,
+        selection: &request.selection,
+        directives: &directives,
+        ignores,
+        policy: request.policy.as_ref(),
+        sources: &sources,
+        keep: request.keep,
+    };
     let judged: Vec<Judged> = jobs
         .into_par_iter()
         .map(|job| {
@@ -258,10 +269,20 @@ fn plan_jobs(input: &mut Input, sources: &mut SourceMap) -> Vec<Job> {
     plans.into_iter().map(|(path, text)| Job::Plan { file: sources.add(SourceFile::new(path, text)) }).collect()
 }
 
+/// Each group of documents that belong together.
+fn document_jobs(input: &mut Input, sources: &mut SourceMap) -> Vec<Job> {
+    let mut groups: BTreeMap<(Dialect, Arc<str>), Vec<FileId>> = BTreeMap::new();
+    for (dialect, path, text) in std::mem::take(&mut input.documents) {
+        let group = dialects::group(dialect, &path).into();
+        groups.entry((dialect, group)).or_default().push(sources.add(SourceFile::new(path, text)));
+    }
+    groups.into_iter().map(|((dialect, place), files)| Job::Documents { dialect, place, files }).collect()
+}
+
 fn read_directives(table: &RuleTable, policy: &Policy, sources: &SourceMap, diagnostics: &mut Vec<Diagnostic>) -> Suppressions {
     let candidates: Vec<(FileId, &SourceFile)> =
         sources.iter().filter(|(_, file)| !file.path.ends_with(".json") && may_hold_directives(&file.text)).collect();
-    let outlined: Vec<_> = candidates.into_par_iter().map(|(id, file)| (id, file, outline::of_hcl(&file.text))).collect();
+    let outlined: Vec<_> = candidates.into_par_iter().map(|(id, file)| (id, file, outline::of(file))).collect();
     let mut suppressions = Suppressions::default();
     for (id, file, outline) in outlined {
         diagnostics.extend(suppressions.collect(id, file, &outline, &TableNames(table), policy));
@@ -292,17 +313,25 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
     let place = match job {
         Job::Root { root, .. } => root.directory.clone(),
         Job::Plan { file } => sources.file(*file).path.clone(),
+        Job::Documents { place, .. } => place.clone(),
     };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let (evaluation, only) = match job {
-            Job::Root { root, inputs } => (evaluating.project.evaluate(root, inputs, evaluating.tree), evaluating.only),
+            Job::Root { root, inputs } => {
+                let evaluation = evaluating.project.evaluate(root, inputs, evaluating.tree);
+                (Evaluation { resources: evaluation.resources, diagnostics: evaluation.diagnostics }, evaluating.only)
+            }
+            Job::Documents { dialect, files, .. } => {
+                let files: Vec<_> = files.iter().map(|&file| (file, sources.file(file))).collect();
+                (dialects::evaluate(*dialect, &files, evaluating.tree), evaluating.only)
+            }
             Job::Plan { file } => match terraform::plan::read(*file, &sources.file(*file).text) {
                 Ok(mut evaluation) => {
                     if let Some(code) = evaluating.code {
                         evaluation.resources.iter_mut().for_each(|resource| code.place(resource));
                     }
                     // A plan is asked for as a whole.
-                    (evaluation, None)
+                    (Evaluation { resources: evaluation.resources, diagnostics: evaluation.diagnostics }, None)
                 }
                 Err(diagnostic) => return Judged { diagnostics: vec![diagnostic], ..Judged::default() },
             },

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use globset::GlobSet;
-use keyblind_dialects::{Tree, paths, terraform};
+use keyblind_dialects::{Tree, paths, recognise, terraform};
+use keyblind_resource::Dialect;
 use keyblind_syntax::Diagnostic;
 use rayon::prelude::*;
 
@@ -24,6 +25,8 @@ pub(crate) struct Input {
     pub(crate) judged: BTreeSet<String>,
     /// Plans: path and text, sorted by path.
     pub(crate) plans: Vec<(Arc<str>, Arc<str>)>,
+    /// Everything else that is judged, in the dialect that its content tells: dialect, path and text, sorted by path.
+    pub(crate) documents: Vec<(Dialect, Arc<str>, Arc<str>)>,
     /// If files were asked for by name: only what they hold is reported.
     pub(crate) only: Option<Only>,
     /// What became of the files.
@@ -100,7 +103,9 @@ fn configuration_of(folder: &str, tree: &DiskTree) -> Vec<(String, FileKind)> {
 enum Read {
     Terraform(Arc<str>),
     Plan(Arc<str>),
-    OtherJson,
+    Document(Dialect, Arc<str>),
+    /// Nothing that is judged; counted under this word.
+    Unjudged(&'static str),
     Failed(Diagnostic),
 }
 
@@ -108,7 +113,7 @@ fn read_all(found: BTreeSet<(String, FileKind)>, tree: &DiskTree, input: &mut In
     let mut wanted = Vec::new();
     for (path, kind) in found {
         match kind {
-            FileKind::Terraform | FileKind::Json => wanted.push((path, kind)),
+            FileKind::Terraform | FileKind::Json | FileKind::Document(_) => wanted.push((path, kind)),
             // Modules read the values that they need.
             FileKind::TerraformVariables => {}
             FileKind::Unjudged(kind) => *input.files.unjudged.entry(kind).or_default() += 1,
@@ -118,7 +123,11 @@ fn read_all(found: BTreeSet<(String, FileKind)>, tree: &DiskTree, input: &mut In
     let read: Vec<(String, Read)> = wanted
         .into_par_iter()
         .map(|(path, kind)| {
-            let read = if kind == FileKind::Terraform { read_terraform(&path, tree) } else { read_json(&path, tree) };
+            let read = match kind {
+                FileKind::Terraform => read_terraform(&path, tree),
+                FileKind::Document(otherwise) => read_document(&path, tree, otherwise),
+                _ => read_json(&path, tree),
+            };
             (path, read)
         })
         .collect();
@@ -126,14 +135,15 @@ fn read_all(found: BTreeSet<(String, FileKind)>, tree: &DiskTree, input: &mut In
         match read {
             Read::Terraform(text) => input.terraform.push((path.into(), text)),
             Read::Plan(text) => input.plans.push((path.into(), text)),
-            Read::OtherJson => *input.files.unjudged.entry("json").or_default() += 1,
+            Read::Document(dialect, text) => input.documents.push((dialect, path.into(), text)),
+            Read::Unjudged(kind) => *input.files.unjudged.entry(kind).or_default() += 1,
             Read::Failed(diagnostic) => {
                 input.files.unread += 1;
                 input.diagnostics.push(diagnostic);
             }
         }
     }
-    input.files.read = (input.terraform.len() + input.plans.len()) as u64;
+    input.files.read = (input.terraform.len() + input.plans.len() + input.documents.len()) as u64;
 }
 
 fn read_terraform(path: &str, tree: &DiskTree) -> Read {
@@ -143,21 +153,41 @@ fn read_terraform(path: &str, tree: &DiskTree) -> Read {
     }
 }
 
-/// Reads as much of a JSON file as it takes to tell that it's no plan.
+fn read_document(path: &str, tree: &DiskTree, otherwise: &'static str) -> Read {
+    match tree.read(path).and_then(|bytes| text_of(&bytes)) {
+        Ok(text) => recognise(path, &text).map_or(Read::Unjudged(otherwise), |dialect| Read::Document(dialect, text)),
+        Err(reason) => Read::Failed(Diagnostic::unread("unreadable-file", path, reason)),
+    }
+}
+
+/// Names of which JSON that is judged has one near its beginning: a plan's members in the order in which they come or sorted
+/// by a person's tools, a template's, a manifest's.
+const TELLING: &[&str] = &[
+    "\"format_version\"",
+    "\"planned_values\"",
+    "\"applyable\"",
+    "\"configuration\"",
+    "\"AWSTemplateFormatVersion\"",
+    "\"Resources\"",
+    "\"Parameters\"",
+    "\"apiVersion\"",
+    "\"kind\"",
+];
+
+/// Reads as much of a JSON file as it takes to tell that it's nothing that is judged.
 fn read_json(path: &str, tree: &DiskTree) -> Read {
     let failed = |reason: String| Read::Failed(Diagnostic::unread("unreadable-file", path, reason));
     let head = match tree.read_head(path, limits::PLAN_HEAD) {
         Ok(head) => head,
         Err(reason) => return failed(reason),
     };
-    // A plan's members come in this order, or sorted by a person's tools.
     let head = String::from_utf8_lossy(&head);
-    if !["\"format_version\"", "\"planned_values\"", "\"applyable\"", "\"configuration\""].iter().any(|name| head.contains(name)) {
-        return Read::OtherJson;
+    if !TELLING.iter().any(|name| head.contains(name)) {
+        return Read::Unjudged("json");
     }
     match tree.read_limited(path, limits::LARGEST_PLAN).and_then(|bytes| text_of(&bytes)) {
         Ok(text) if terraform::plan::is_plan(&text) => Read::Plan(text),
-        Ok(_) => Read::OtherJson,
+        Ok(text) => recognise(path, &text).map_or(Read::Unjudged("json"), |dialect| Read::Document(dialect, text)),
         Err(reason) => failed(reason),
     }
 }

@@ -9,6 +9,7 @@ pub mod json;
 pub mod limits;
 mod shared_text;
 pub mod source;
+pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Level};
 pub use source::{FileId, LineColumn, Site, SourceFile, SourceMap, TextRange};

@@ -19,3 +19,18 @@ pub const HCL_ERRORS: usize = 100;
 
 /// How deep JSON arrays and objects may stand inside each other.
 pub const JSON_NESTING: usize = 128;
+
+/// Longest YAML text that is parsed, in bytes. Bundles of custom resource definitions reach some megabytes.
+pub const YAML_BYTES: usize = 32 << 20;
+
+/// How many nodes one YAML text may have, those that aliases repeat counted each time. It bounds alias bombs.
+pub const YAML_NODES: usize = 2_000_000;
+
+/// How deep YAML collections may stand inside each other, so that whoever walks a tree, or drops it, may recurse.
+pub const YAML_NESTING: usize = 128;
+
+/// How many comments may follow each other before the parser knows what comes behind them.
+pub const YAML_COMMENTS: usize = 100_000;
+
+/// How many broken documents of one YAML text are told before the rest of it is given up.
+pub const YAML_ERRORS: usize = 20;

@@ -135,6 +135,7 @@ impl<'n> Plan<'n> {
             header,
             block: site,
             calls: Arc::new([]),
+            skips: Vec::new(),
         });
     }
 
@@ -223,6 +224,7 @@ impl<'n> Plan<'n> {
                 header: Site::new(self.file, provider.key_range),
                 block: site,
                 calls: Arc::new([]),
+                skips: Vec::new(),
             });
         }
     }

@@ -3,16 +3,31 @@
 use super::Reader;
 use crate::condition::Condition;
 use crate::decision::{Case, Decision, Outcome, Ruling};
+use crate::pattern::TypePattern;
+use crate::rule::Language;
 use crate::yaml::{Node, NodeKind};
 
 /// The keys of a decision.
 pub(crate) const DECISION_KEYS: &[&str] = &["resources", "when", "fail", "pass", "decide", "otherwise", "message"];
+/// What `workloads` stands for in decisions about Kubernetes: all kinds that hold a pod.
+const WORKLOADS: &[&str] = &[
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "DeploymentConfig",
+    "Job",
+    "Pod",
+    "PodTemplate",
+    "ReplicaSet",
+    "ReplicationController",
+    "StatefulSet",
+];
 const CASE_KEYS: &[&str] = &["pass", "fail", "unknown", "not-applicable", "message"];
 
 impl Reader {
     /// One decision or a list of them.
-    pub(super) fn decisions(&mut self, node: &Node) -> Vec<Decision> {
-        match &node.kind {
+    pub(super) fn decisions(&mut self, node: &Node, language: Language) -> Vec<Decision> {
+        let mut decisions: Vec<Decision> = match &node.kind {
             NodeKind::List(items) => {
                 if items.is_empty() {
                     self.error(&node.at, "the list of decisions is empty");
@@ -20,7 +35,15 @@ impl Reader {
                 items.iter().filter_map(|item| self.decision(item)).collect()
             }
             _ => self.decision(node).into_iter().collect(),
+        };
+        if language == Language::Kubernetes {
+            for decision in &mut decisions {
+                if let Some(at) = decision.resources.iter().position(|pattern| &*pattern.0 == "workloads") {
+                    decision.resources.splice(at..=at, WORKLOADS.iter().map(|kind| TypePattern((*kind).into())));
+                }
+            }
         }
+        decisions
     }
 
     fn decision(&mut self, node: &Node) -> Option<Decision> {

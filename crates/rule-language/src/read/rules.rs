@@ -50,7 +50,7 @@ pub(crate) fn read_rule(reader: &mut Reader, node: &Node, stem: &str) -> Option<
             // Both were used up when the family was filled in.
             "family" | "with" => {}
             key => match key.parse::<Language>() {
-                Ok(language) => decisions.push((language, reader.decisions(value))),
+                Ok(language) => decisions.push((language, reader.decisions(value, language))),
                 Err(_) => {
                     let known: Vec<_> = RULE_KEYS.iter().copied().chain(Language::ALL.iter().map(|language| language.name())).collect();
                     reader.unknown_key(entry, "key of a rule", &known);

@@ -93,6 +93,7 @@ impl Scanned {
             header: self.site(head),
             block: self.block(head),
             calls: calls.iter().map(|head| self.block(head)).collect(),
+            skips: Vec::new(),
         };
         let sites: Vec<Site> = if parts.is_empty() { vec![resource.header] } else { parts.iter().map(|part| self.site(part)).collect() };
         self.suppressions.find(Subject { rule, resource: &resource, sites: &sites })

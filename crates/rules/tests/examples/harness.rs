@@ -1,12 +1,9 @@
 //! Runs the examples of rules: every bad text must give at least one fail, every good one at least one pass and no fail.
 
-use std::sync::Arc;
-
-use keyblind_dialects::MemoryTree;
-use keyblind_dialects::terraform::{Inputs, Project};
+use keyblind_dialects::evaluate_text;
 use keyblind_resource::ResourceGraph;
-use keyblind_rules::{Judgement, Language, RuleId, RuleTable, Selection, Verdict, judge};
-use keyblind_syntax::SourceMap;
+use keyblind_rules::{Judgement, Language, RuleId, RuleTable, Selection, Verdict, dialect_of, judge};
+use keyblind_syntax::SourceFile;
 
 /// What is wrong with a rule's examples, one line a fault.
 pub(crate) fn faults(table: &RuleTable, rule: RuleId) -> Vec<String> {
@@ -27,17 +24,14 @@ pub(crate) fn faults(table: &RuleTable, rule: RuleId) -> Vec<String> {
 }
 
 fn judged(table: &RuleTable, rule: RuleId, language: Language, text: &str) -> Result<(ResourceGraph, Vec<Judgement>), String> {
-    let Language::Terraform = language;
-    let tree = MemoryTree::new([("main.tf", text)]);
-    let mut sources = SourceMap::default();
-    let project = Project::parse(vec![("main.tf".into(), Arc::from(text))], &tree, &mut sources);
-    if let Some(diagnostic) = project.diagnostics().first() {
-        let line = diagnostic.site.map_or(0, |site| sources.start(site).line);
-        return Err(format!("line {line}: {}", diagnostic.message));
-    }
+    let source = SourceFile::new("example", text);
     let mut resources = Vec::new();
-    for root in project.roots() {
-        resources.extend(project.evaluate(root, &Inputs::default(), &tree).resources);
+    for evaluation in evaluate_text(dialect_of(language), text) {
+        if let Some(diagnostic) = evaluation.diagnostics.first() {
+            let line = diagnostic.site.map_or(0, |site| source.line_column(site.range.start).line);
+            return Err(format!("line {line}: {}", diagnostic.message));
+        }
+        resources.extend(evaluation.resources);
     }
     let graph = ResourceGraph::new(resources);
     let only = Selection::of(table, |id, _| id == rule);

@@ -80,6 +80,7 @@ pub(crate) fn resource_of(address: &str, body: Value) -> Resource {
         header: Site::new(FileId(0), TextRange::new(0, 10)),
         block,
         calls: Arc::from([]),
+        skips: Vec::new(),
     }
 }
 

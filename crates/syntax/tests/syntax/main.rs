@@ -12,3 +12,4 @@ mod show;
 mod structure;
 mod templates;
 mod walk;
+mod yaml;

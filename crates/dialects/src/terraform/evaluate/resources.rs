@@ -353,5 +353,6 @@ fn resource(
         header: declaration.header(),
         block: declaration.site(),
         calls: calls.clone(),
+        skips: Vec::new(),
     }
 }
