@@ -7,13 +7,12 @@ use keyblind_resource::Dialect;
 use keyblind_syntax::{FileId, SourceFile, SourceMap};
 
 use crate::terraform::{Inputs, Project};
-use crate::{Evaluation, MemoryTree, Tree, paths};
+use crate::{Evaluation, MemoryTree, Tree, kubernetes, paths};
 
 /// The dialect that a text is in, by its content; its path counts only where the language itself goes by it (a Dockerfile's
 /// name, a workflow's folder). `None`: it is none that is judged.
 pub fn recognise(path: &str, text: &str) -> Option<Dialect> {
-    let _ = (path, text);
-    None
+    (kubernetes::content(path, text) == kubernetes::Content::Manifests).then_some(Dialect::Kubernetes)
 }
 
 /// What is evaluated together: texts of equal groups. Manifests of one directory are applied together; any other text stands
@@ -27,8 +26,11 @@ pub fn group(dialect: Dialect, path: &str) -> &str {
 
 /// Evaluates the texts of one group, all in one dialect. What can't be read is in the diagnostics.
 pub fn evaluate(dialect: Dialect, files: &[(FileId, &SourceFile)], tree: &dyn Tree) -> Evaluation {
-    let _ = (dialect, files, tree);
-    Evaluation::default()
+    let _ = tree;
+    match dialect {
+        Dialect::Kubernetes => kubernetes::evaluate(files),
+        _ => Evaluation::default(),
+    }
 }
 
 /// Evaluates a text that stands for itself, such as a rule's example: once for each root module. What Terraform's evaluation
@@ -48,7 +50,7 @@ pub fn evaluate_text(dialect: Dialect, text: &str) -> Vec<Evaluation> {
         return vec![evaluate(dialect, &[(file, sources.file(file))], &tree)];
     }
     let project = Project::parse(vec![(path.into(), Arc::from(text))], &tree, &mut sources);
-    let problems = Evaluation { resources: Vec::new(), diagnostics: project.diagnostics().to_vec() };
-    let evaluate = |root| Evaluation { resources: project.evaluate(root, &Inputs::default(), &tree).resources, diagnostics: Vec::new() };
+    let problems = Evaluation { diagnostics: project.diagnostics().to_vec(), ..Evaluation::default() };
+    let evaluate = |root| Evaluation { resources: project.evaluate(root, &Inputs::default(), &tree).resources, ..Evaluation::default() };
     std::iter::once(problems).chain(project.roots().iter().map(evaluate)).collect()
 }

@@ -1,6 +1,9 @@
 //! One module per dialect: source text to evaluated resources. This crate knows no rule.
 
 mod document;
+pub mod kubernetes;
+#[allow(dead_code, unused_imports, reason = "the scan is wired to it next")]
+mod kustomize;
 pub mod limits;
 mod memory;
 pub mod paths;
@@ -11,7 +14,7 @@ pub use memory::MemoryTree;
 
 use std::sync::Arc;
 
-use keyblind_resource::Resource;
+use keyblind_resource::{Link, Resource, ResourceGraph};
 use keyblind_syntax::Diagnostic;
 
 /// What documents evaluate to.
@@ -19,8 +22,17 @@ use keyblind_syntax::Diagnostic;
 pub struct Evaluation {
     /// All resources, in the order of declaration.
     pub resources: Vec<Resource>,
+    /// What links them beside the references in their values: names and selectors.
+    pub links: Vec<Link>,
     /// What is incomplete. Each once.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Evaluation {
+    /// The resources with everything that links them.
+    pub fn graph(&mut self) -> ResourceGraph {
+        ResourceGraph::with_links(std::mem::take(&mut self.resources), std::mem::take(&mut self.links))
+    }
 }
 
 /// What a dialect may read. Paths are relative to the trust root, with `/` between the parts and already normalised;

@@ -20,3 +20,17 @@ pub const CANDIDATES: usize = 8;
 pub const TEXT_BYTES: usize = 8 << 20;
 /// The largest file that functions such as `file` read, in bytes.
 pub const FILE_BYTES: usize = 8 << 20;
+/// Objects that are tried when names and selectors of manifests are looked up.
+pub const LINK_STEPS: usize = 5_000_000;
+/// Values that patches and copies of one kustomization may put into objects.
+pub const KUSTOMIZE_NODES: usize = 20_000_000;
+/// Kustomizations that one root may build, each as often as it is used.
+pub const KUSTOMIZATIONS_PER_ROOT: usize = 10_000;
+/// Bases nested within each other.
+pub const KUSTOMIZE_DEPTH: usize = 64;
+/// How deep patches may nest the values of an object.
+pub const VALUE_DEPTH: usize = 256;
+/// The largest file that a generator puts into an object, in bytes.
+pub const GENERATED_BYTES: usize = 1 << 20;
+/// Files that kustomizations may name outside of what is scanned.
+pub const KUSTOMIZE_FILES: usize = 20_000;

@@ -42,6 +42,9 @@ fn kind(kind: &HopKind) -> &'static str {
         HopKind::Iterator(_) => "iterator",
         HopKind::Function(_) => "function",
         HopKind::Parameter(_) => "parameter",
+        HopKind::Alias => "alias",
+        HopKind::Patch(_) => "patch",
+        HopKind::Kustomization(_) => "kustomization",
     }
 }
 
@@ -59,5 +62,8 @@ fn words(kind: &HopKind) -> String {
         HopKind::Iterator(name) => format!("`{name}` stands for an element"),
         HopKind::Function(name) => format!("`{name}()` makes it"),
         HopKind::Parameter(name) => format!("parameter `{name}` is used"),
+        HopKind::Alias => "an alias stands for it".to_owned(),
+        HopKind::Patch(path) => format!("the patch `{path}` sets it"),
+        HopKind::Kustomization(field) => format!("`{field}` of the kustomization sets it"),
     }
 }

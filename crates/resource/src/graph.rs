@@ -10,7 +10,7 @@ use crate::value::{Data, Value};
 /// An index into [`ResourceGraph::resources`].
 pub type ResourceId = usize;
 
-/// One resource's value was made from another's.
+/// One resource's value was made from another's, or it names or selects it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The resource whose body holds the reference.
@@ -35,8 +35,13 @@ pub struct ResourceGraph {
 }
 
 impl ResourceGraph {
-    /// Finds all links between the resources.
+    /// Finds the links that the resources' values tell.
     pub fn new(resources: Vec<Resource>) -> Self {
+        Self::with_links(resources, Vec::new())
+    }
+
+    /// The same, with links that a dialect found in another way (a label selector, a name). They must lie among the resources.
+    pub fn with_links(resources: Vec<Resource>, known: Vec<Link>) -> Self {
         let mut by_address: HashMap<&str, ResourceId> = HashMap::new();
         let mut by_block: HashMap<String, Vec<ResourceId>> = HashMap::new();
         for (id, resource) in resources.iter().enumerate() {
@@ -48,7 +53,8 @@ impl ResourceGraph {
             }
             by_block.entry(declared).or_default().push(id);
         }
-        let mut links = Vec::new();
+        let mut links = known;
+        links.retain(|link| link.from < resources.len() && link.to < resources.len());
         for (from, resource) in resources.iter().enumerate() {
             let mut found = Vec::new();
             collect_references(&resource.body, &mut String::new(), &mut found);

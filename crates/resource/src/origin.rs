@@ -69,6 +69,12 @@ pub enum HopKind {
     Function(Arc<str>),
     /// A parameter of a template (CloudFormation `Ref`).
     Parameter(Arc<str>),
+    /// An alias of YAML (`*name`).
+    Alias,
+    /// A patch that a kustomization applies: the file that it stands in.
+    Patch(Arc<str>),
+    /// A field of a kustomization, such as `images`.
+    Kustomization(Arc<str>),
 }
 
 impl Origin {

@@ -227,6 +227,18 @@ impl Mapping {
         }
     }
 
+    /// The value of a name, to change it; null if there was none.
+    pub fn entry(&mut self, key: &str) -> &mut Value {
+        let index = match self.entries.binary_search_by(|(name, _)| (**name).cmp(key)) {
+            Ok(index) => index,
+            Err(index) => {
+                self.entries.insert(index, (key.into(), Value::null()));
+                index
+            }
+        };
+        &mut self.entries[index].1
+    }
+
     /// Takes a name out.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let index = self.entries.binary_search_by(|(name, _)| (**name).cmp(key)).ok()?;

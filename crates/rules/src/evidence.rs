@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use keyblind_resource::{Data, Fragment, Origin, Reason, ResourceGraph, ResourceId, Value};
+use keyblind_resource::{Data, Dialect, Fragment, Origin, Reason, ResourceGraph, ResourceId, Value};
 use keyblind_syntax::Site;
 
 use crate::verdict::{Evidence, UnknownCause};
@@ -69,8 +69,13 @@ fn parts<'t>(found: Found<'t>) -> (&'t Trail<'t>, String, bool) {
 
 fn site(graph: &ResourceGraph, resource: ResourceId, trail: &Trail<'_>) -> Site {
     let resource = &graph.resources[resource];
+    let within = match resource.dialect {
+        // An object is what its file and the patches of kustomizations say: each of them is its own place.
+        Dialect::Kubernetes => trail.origin().used_at(),
+        _ => trail.site_within(resource.block),
+    };
     // The body's own origin is the whole block; the head is what a reader wants to see then.
-    trail.site_within(resource.block).filter(|site| *site != resource.block).unwrap_or(resource.header)
+    within.filter(|site| *site != resource.block).unwrap_or(resource.header)
 }
 
 fn first_unknown(value: &Value, depth: usize) -> Option<Reason> {

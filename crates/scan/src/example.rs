@@ -1,7 +1,6 @@
 //! Judges a text by itself: the examples of rules.
 
 use keyblind_dialects::evaluate_text;
-use keyblind_resource::ResourceGraph;
 use keyblind_rule_language::Language;
 use keyblind_rules::{RuleId, RuleTable, Selection, Verdict, dialect_of, judge};
 
@@ -22,9 +21,9 @@ pub struct ExampleVerdicts {
 pub fn judge_example(table: &RuleTable, rule: RuleId, language: Language, text: &str) -> ExampleVerdicts {
     let mut verdicts = ExampleVerdicts::default();
     let selection = Selection::of(table, |id, _| id == rule);
-    for evaluation in evaluate_text(dialect_of(language), text) {
+    for mut evaluation in evaluate_text(dialect_of(language), text) {
         verdicts.problems.extend(evaluation.diagnostics.iter().map(|diagnostic| diagnostic.message.clone()));
-        let graph = ResourceGraph::new(evaluation.resources);
+        let graph = evaluation.graph();
         for judgement in judge(table, &selection, &graph) {
             match judgement.verdict {
                 Verdict::Fail(_) => verdicts.failed += 1,

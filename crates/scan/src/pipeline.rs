@@ -9,7 +9,7 @@ use std::time::Instant;
 use globset::GlobSet;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
 use keyblind_dialects::{self as dialects, Evaluation};
-use keyblind_resource::{Dialect, ResourceGraph};
+use keyblind_resource::Dialect;
 use keyblind_rule_language::Severity;
 use keyblind_rules::baseline::Baseline;
 use keyblind_rules::suppressions::{Date, Policy, Suppressions, may_hold_directives};
@@ -316,10 +316,10 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
         Job::Documents { place, .. } => place.clone(),
     };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
-        let (evaluation, only) = match job {
+        let (mut evaluation, only) = match job {
             Job::Root { root, inputs } => {
                 let evaluation = evaluating.project.evaluate(root, inputs, evaluating.tree);
-                (Evaluation { resources: evaluation.resources, diagnostics: evaluation.diagnostics }, evaluating.only)
+                (Evaluation { resources: evaluation.resources, links: Vec::new(), diagnostics: evaluation.diagnostics }, evaluating.only)
             }
             Job::Documents { dialect, files, .. } => {
                 let files: Vec<_> = files.iter().map(|&file| (file, sources.file(file))).collect();
@@ -331,12 +331,12 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
                         evaluation.resources.iter_mut().for_each(|resource| code.place(resource));
                     }
                     // A plan is asked for as a whole.
-                    (Evaluation { resources: evaluation.resources, diagnostics: evaluation.diagnostics }, None)
+                    (Evaluation { resources: evaluation.resources, links: Vec::new(), diagnostics: evaluation.diagnostics }, None)
                 }
                 Err(diagnostic) => return Judged { diagnostics: vec![diagnostic], ..Judged::default() },
             },
         };
-        let graph = ResourceGraph::new(evaluation.resources);
+        let graph = evaluation.graph();
         let wanted = |site: Site| only.is_none_or(|only| only.includes(&sources.file(site.file).path));
         let mut judged = judging.judge(&graph, &place, &wanted);
         judged.diagnostics.extend(evaluation.diagnostics);

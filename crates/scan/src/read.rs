@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use globset::GlobSet;
-use keyblind_dialects::{Tree, paths, recognise, terraform};
+use keyblind_dialects::{Tree, kubernetes, paths, recognise, terraform};
 use keyblind_resource::Dialect;
 use keyblind_syntax::Diagnostic;
 use rayon::prelude::*;
@@ -155,7 +155,11 @@ fn read_terraform(path: &str, tree: &DiskTree) -> Read {
 
 fn read_document(path: &str, tree: &DiskTree, otherwise: &'static str) -> Read {
     match tree.read(path).and_then(|bytes| text_of(&bytes)) {
-        Ok(text) => recognise(path, &text).map_or(Read::Unjudged(otherwise), |dialect| Read::Document(dialect, text)),
+        Ok(text) => match recognise(path, &text) {
+            Some(dialect) => Read::Document(dialect, text),
+            None if kubernetes::content(path, &text) == kubernetes::Content::Template => Read::Unjudged("helm"),
+            None => Read::Unjudged(otherwise),
+        },
         Err(reason) => Read::Failed(Diagnostic::unread("unreadable-file", path, reason)),
     }
 }

@@ -25,15 +25,16 @@ pub(crate) fn faults(table: &RuleTable, rule: RuleId) -> Vec<String> {
 
 fn judged(table: &RuleTable, rule: RuleId, language: Language, text: &str) -> Result<(ResourceGraph, Vec<Judgement>), String> {
     let source = SourceFile::new("example", text);
-    let mut resources = Vec::new();
-    for evaluation in evaluate_text(dialect_of(language), text) {
+    let mut graph = ResourceGraph::default();
+    for mut evaluation in evaluate_text(dialect_of(language), text) {
         if let Some(diagnostic) = evaluation.diagnostics.first() {
             let line = diagnostic.site.map_or(0, |site| source.line_column(site.range.start).line);
             return Err(format!("line {line}: {}", diagnostic.message));
         }
-        resources.extend(evaluation.resources);
+        if !evaluation.resources.is_empty() {
+            graph = evaluation.graph();
+        }
     }
-    let graph = ResourceGraph::new(resources);
     let only = Selection::of(table, |id, _| id == rule);
     let judgements = judge(table, &only, &graph);
     Ok((graph, judgements))

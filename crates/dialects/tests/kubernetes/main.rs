@@ -1,0 +1,4 @@
+//! Manifests and kustomizations, evaluated.
+
+mod manifests;
+mod support;
