@@ -7,11 +7,14 @@ use keyblind_resource::Dialect;
 use keyblind_syntax::{FileId, SourceFile, SourceMap};
 
 use crate::terraform::{Inputs, Project};
-use crate::{Evaluation, MemoryTree, Tree, kubernetes, paths};
+use crate::{Evaluation, MemoryTree, Tree, dockerfile, kubernetes, paths};
 
 /// The dialect that a text is in, by its content; its path counts only where the language itself goes by it (a Dockerfile's
 /// name, a workflow's folder). `None`: it is none that is judged.
 pub fn recognise(path: &str, text: &str) -> Option<Dialect> {
+    if dockerfile::recognises(path, text) {
+        return Some(Dialect::Dockerfile);
+    }
     (kubernetes::content(path, text) == kubernetes::Content::Manifests).then_some(Dialect::Kubernetes)
 }
 
@@ -27,8 +30,9 @@ pub fn group(dialect: Dialect, path: &str) -> &str {
 /// Evaluates the texts of one group, all in one dialect. What can't be read is in the diagnostics.
 pub fn evaluate(dialect: Dialect, files: &[(FileId, &SourceFile)], tree: &dyn Tree) -> Evaluation {
     let _ = tree;
-    match dialect {
-        Dialect::Kubernetes => kubernetes::evaluate(files),
+    match (dialect, files) {
+        (Dialect::Dockerfile, [(file, source)]) => dockerfile::evaluate(*file, &source.text),
+        (Dialect::Kubernetes, _) => kubernetes::evaluate(files),
         _ => Evaluation::default(),
     }
 }

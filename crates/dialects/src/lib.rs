@@ -1,5 +1,6 @@
 //! One module per dialect: source text to evaluated resources. This crate knows no rule.
 
+pub mod dockerfile;
 mod document;
 pub mod kubernetes;
 #[allow(dead_code, unused_imports, reason = "the scan is wired to it next")]
@@ -7,6 +8,7 @@ mod kustomize;
 pub mod limits;
 mod memory;
 pub mod paths;
+mod script;
 pub mod terraform;
 
 pub use document::{evaluate, evaluate_text, group, recognise};

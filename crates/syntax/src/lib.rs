@@ -4,10 +4,12 @@
 //! printed back. This crate doesn't know what a resource is.
 
 pub mod diagnostic;
+pub mod dockerfile;
 pub mod hcl;
 pub mod json;
 pub mod limits;
 mod shared_text;
+pub mod shell;
 pub mod source;
 pub mod yaml;
 

@@ -34,3 +34,12 @@ pub const YAML_COMMENTS: usize = 100_000;
 
 /// How many broken documents of one YAML text are told before the rest of it is given up.
 pub const YAML_ERRORS: usize = 20;
+
+/// How deep `$(…)` may stand inside each other in a shell script. What lies deeper is read as text.
+pub const SHELL_NESTING: u32 = 32;
+
+/// Longest Dockerfile that is parsed, in bytes.
+pub const DOCKERFILE_BYTES: usize = 2 << 20;
+
+/// How many errors of one Dockerfile are told.
+pub const DOCKERFILE_ERRORS: usize = 100;
