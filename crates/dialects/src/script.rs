@@ -23,9 +23,8 @@ pub(crate) fn commands(text: &str, locate: &dyn Fn(TextRange) -> Site) -> Value 
         let members = pipelines.get(&command.pipeline).map_or(&[][..], Vec::as_slice);
         let (before, from) = members.split_at(members.partition_point(|&member| member < index));
         // A long pipeline is none that a person wrote.
-        let neighbours = |members: &[usize]| -> Vec<Value> {
-            members.iter().take(32).filter_map(|&member| names[member]).map(Value::string).collect()
-        };
+        let neighbours =
+            |members: &[usize]| -> Vec<Value> { members.iter().take(32).filter_map(|&member| names[member]).map(Value::string).collect() };
         object(command, text, locate, neighbours(before), neighbours(from.get(1..).unwrap_or_default()))
     });
     Value::tuple(items.collect())

@@ -1,5 +1,6 @@
 //! The outline of a file, for directives: where its comments, blocks, attributes and elements lie.
 
+use keyblind_dialects::dockerfile;
 use keyblind_rules::suppressions::{Outline, Region, RegionKind};
 use keyblind_syntax::hcl::ast::{Body, Expr, ExprKind, Item};
 use keyblind_syntax::hcl::{self, Comment};
@@ -8,11 +9,23 @@ use keyblind_syntax::{SourceFile, TextRange};
 
 /// Outlines a file in the language that its name tells.
 pub(crate) fn of(file: &SourceFile) -> Outline {
+    if dockerfile::recognises(&file.path, &file.text) {
+        return of_dockerfile(&file.text);
+    }
     let ending = file.path.rsplit('.').next().unwrap_or_default();
     match ending {
         "tf" | "tofu" | "tfvars" => of_hcl(&file.text),
         _ => of_yaml(&file.text),
     }
+}
+
+/// Outlines a Dockerfile: the file is a block, in which each instruction is one.
+fn of_dockerfile(text: &str) -> Outline {
+    let parsed = keyblind_syntax::dockerfile::parse(text);
+    let region = |range| Region { range, kind: RegionKind::Block, children: Vec::new() };
+    let children = parsed.instructions.iter().map(|instruction| region(instruction.range)).collect();
+    let whole = Region { range: TextRange::new(0, text.len() as u32), kind: RegionKind::Block, children };
+    Outline { comments: parsed.comments, regions: vec![whole] }
 }
 
 /// Outlines all documents of a YAML text: what a key of a mapping holds is a block if it is a collection, so that a directive

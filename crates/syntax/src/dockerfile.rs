@@ -213,10 +213,9 @@ pub fn parse(text: &str) -> Dockerfile {
             match &*value {
                 "`" => dockerfile.escape = Escape::Backquote,
                 "\\" => {}
-                _ => dockerfile.errors.push(DockerfileError {
-                    range,
-                    message: "the escape character must be a backslash or a backquote".to_owned(),
-                }),
+                _ => dockerfile
+                    .errors
+                    .push(DockerfileError { range, message: "the escape character must be a backslash or a backquote".to_owned() }),
             }
         }
         dockerfile.directives.push(ParserDirective { name: name.into(), value: value.into(), range });
@@ -311,16 +310,12 @@ fn flags(line: &LogicalLine, mut at: usize, escape: Escape) -> (Vec<Flag>, usize
 }
 
 /// Reads the lines of the here-documents that the arguments announce.
-fn heredocs(
-    arguments: &LogicalLine,
-    escape: Escape,
-    lines: &mut lines::Lines<'_>,
-    errors: &mut Vec<DockerfileError>,
-) -> Vec<Heredoc> {
+fn heredocs(arguments: &LogicalLine, escape: Escape, lines: &mut lines::Lines<'_>, errors: &mut Vec<DockerfileError>) -> Vec<Heredoc> {
     if !arguments.text.contains("<<") {
         return Vec::new();
     }
-    let announced: Vec<_> = words(arguments, escape).into_iter().filter_map(|word| Some((words::heredoc(&word.text)?, word.range))).collect();
+    let announced: Vec<_> =
+        words(arguments, escape).into_iter().filter_map(|word| Some((words::heredoc(&word.text)?, word.range))).collect();
     announced
         .into_iter()
         .map(|((name, is_quoted, strips_tabs), range)| {

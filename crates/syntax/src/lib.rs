@@ -5,6 +5,7 @@
 
 pub mod diagnostic;
 pub mod dockerfile;
+pub mod github_expression;
 pub mod hcl;
 pub mod json;
 pub mod limits;

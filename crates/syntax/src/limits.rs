@@ -43,3 +43,6 @@ pub const DOCKERFILE_BYTES: usize = 2 << 20;
 
 /// How many errors of one Dockerfile are told.
 pub const DOCKERFILE_ERRORS: usize = 100;
+
+/// How deep an expression of GitHub Actions may be nested, operators in a row counted; GitHub itself takes 50 levels.
+pub const GITHUB_EXPRESSION_NESTING: u32 = 100;

@@ -257,7 +257,8 @@ impl<'a> Reader<'a> {
                 commands.push(script::commands(script, &locate));
             }
         }
-        let all: Vec<Value> = commands.iter().filter_map(Value::as_items).flatten().filter(|command| !is_empty_command(command)).cloned().collect();
+        let all: Vec<Value> =
+            commands.iter().filter_map(Value::as_items).flatten().filter(|command| !is_empty_command(command)).cloned().collect();
         if instruction.keyword == Keyword::Run {
             let written = format!("{text}\n{content}");
             entries.push(("refreshes_packages".into(), Value::bool(refreshes_packages(&written))));
@@ -345,7 +346,8 @@ fn exec_commands(words: &[Word], file: FileId) -> Value {
         line.push_str("' ");
         places.push((start as u32, word.range));
     }
-    let place = |at: u32| places[..places.partition_point(|(start, _)| *start <= at)].last().map_or(TextRange::default(), |(_, range)| *range);
+    let place =
+        |at: u32| places[..places.partition_point(|(start, _)| *start <= at)].last().map_or(TextRange::default(), |(_, range)| *range);
     script::commands(&line, &|range| Site::new(file, place(range.start).cover(place(range.end.saturating_sub(1).max(range.start)))))
 }
 

@@ -68,7 +68,9 @@ pub(super) fn expand(written: &str, site: Site, escape: Escape, variables: &Vari
     let Parts { fragments, reason, origins } = expansion.parts;
     let data = match (reason, &fragments[..]) {
         (None, []) => Data::String("".into()),
-        (None, _) => Data::String(fragments.iter().map(|fragment| if let Fragment::Literal(text) = fragment { text } else { "" }).collect::<String>().into()),
+        (None, _) => Data::String(
+            fragments.iter().map(|fragment| if let Fragment::Literal(text) = fragment { text } else { "" }).collect::<String>().into(),
+        ),
         (Some(reason), _) => Data::Unknown(Arc::new(Unknown { fragments, ..Unknown::new(reason) })),
     };
     let value = Value::at(data, site);
@@ -160,10 +162,11 @@ impl Expansion<'_> {
         let is_unknown = value.as_ref().is_none_or(Value::is_unknown);
         let is_empty = value.as_ref().and_then(Value::as_str) == Some("");
         // Without a colon an empty value counts as one.
-        let (operator, word, is_set) = match operation.strip_prefix(':').map_or((operation, !is_unknown), |rest| (rest, !is_unknown && !is_empty)) {
-            ("", _) => return self.variable(name),
-            (operation, is_set) => (operation.as_bytes()[0], operation.get(1..).unwrap_or_default(), is_set),
-        };
+        let (operator, word, is_set) =
+            match operation.strip_prefix(':').map_or((operation, !is_unknown), |rest| (rest, !is_unknown && !is_empty)) {
+                ("", _) => return self.variable(name),
+                (operation, is_set) => (operation.as_bytes()[0], operation.get(1..).unwrap_or_default(), is_set),
+            };
         match operator {
             _ if depth >= DEEPEST => self.unknown(Reason::Budget { limit: "substitution depth" }),
             b'-' | b'?' if is_set => self.variable(name),
@@ -191,7 +194,8 @@ impl Expansion<'_> {
             Some((Data::Unknown(unknown), origin)) => {
                 self.parts.origins.push((name.into(), origin.clone()));
                 let reason = unknown.reason.clone();
-                let known: usize = unknown.fragments.iter().map(|fragment| if let Fragment::Literal(text) = fragment { text.len() } else { 1 }).sum();
+                let known: usize =
+                    unknown.fragments.iter().map(|fragment| if let Fragment::Literal(text) = fragment { text.len() } else { 1 }).sum();
                 if unknown.fragments.is_empty() || !self.spend(known) {
                     self.unknown(reason);
                 } else {

@@ -146,7 +146,7 @@ fn faults(table: &RuleTable, rule: RuleId) -> Vec<String> {
             faults.extend(verdicts.problems.iter().map(|problem| format!("{place} can't be read: {problem}")));
             if verdicts.failed > 0 {
                 faults.push(format!("{place} fails"));
-            } else if verdicts.passed == 0 {
+            } else if verdicts.passed == 0 && table.can_pass(rule) {
                 let why = verdicts.unknown.first().map_or_else(String::new, |reason| format!(" (unknown: {reason})"));
                 faults.push(format!("{place} doesn't pass{why}"));
             }

@@ -200,7 +200,9 @@ fn notes(report: &ScanReport, instances: &[&ScanResult]) -> Vec<String> {
             let reason = suppression.reason.as_deref().unwrap_or("no reason given");
             let until = suppression.until.map(|day| format!(", until {day}")).unwrap_or_default();
             let at = match suppression.by {
-                SuppressedBy::Directive { site, .. } | SuppressedBy::Data { site, .. } => format!(" at {}:{}", place(site.file), report.sources.start(site).line),
+                SuppressedBy::Directive { site, .. } | SuppressedBy::Data { site, .. } => {
+                    format!(" at {}:{}", place(site.file), report.sources.start(site).line)
+                }
                 SuppressedBy::Configuration | SuppressedBy::Baseline => String::new(),
             };
             notes.push(format!("suppressed by {}{at}{until}: {reason}", suppression.by.name()));

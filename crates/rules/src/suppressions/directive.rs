@@ -37,6 +37,8 @@ pub enum Form {
     Zizmor,
     /// `tflint-ignore: …`
     Tflint,
+    /// `hadolint ignore=…`
+    Hadolint,
 }
 
 impl Form {
@@ -54,6 +56,7 @@ impl Form {
             Self::Semgrep => "nosemgrep",
             Self::Zizmor => "zizmor: ignore",
             Self::Tflint => "tflint-ignore",
+            Self::Hadolint => "hadolint",
         }
     }
 }
@@ -145,6 +148,7 @@ const KEYWORDS: &[(&str, Form)] = &[
     ("nosemgrep", Form::Semgrep),
     ("zizmor:", Form::Zizmor),
     ("tflint-ignore", Form::Tflint),
+    ("hadolint ", Form::Hadolint),
 ];
 
 /// Reads all directives of one comment. `range` is the comment's place in `text`, markers included.
@@ -275,6 +279,14 @@ fn parse_body(form: Form, body: &str, range: TextRange, first_line: bool) -> Opt
             let (list, reason) = body.trim_start().strip_prefix("ignore[")?.split_once(']')?;
             let (ids, _) = id_list(list);
             (!ids.is_empty()).then(|| Ok(plain(Targets::Ids(ids), Reach::Next, reason)))
+        }
+        Form::Hadolint => {
+            let (reach, list) = match body.trim_start().strip_prefix("global") {
+                Some(rest) => (Reach::File, rest.trim_start()),
+                None => (Reach::Next, body.trim_start()),
+            };
+            let (ids, reason) = id_list(list.strip_prefix("ignore")?.trim_start().strip_prefix('=')?);
+            (!ids.is_empty()).then(|| Ok(plain(Targets::Ids(ids), reach, reason.trim_start().trim_start_matches('#'))))
         }
         Form::Tflint => {
             let (reach, list) = match body.strip_prefix("-file:") {

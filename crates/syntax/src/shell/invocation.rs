@@ -100,10 +100,10 @@ impl<'a> Invocation<'a> {
         let name = self.name?;
         let of_word = |word: &Word| {
             let written = text.get(word.range.as_usize()).unwrap_or_default();
-            let inner = TextRange::new((word.range.start + 1).min(word.range.end), word.range.end.saturating_sub(1).max(word.range.start));
             // Quotes around a text without escapes: what is inside stands there as it is.
-            let is_verbatim = inner.start <= inner.end && written.len() == word.text.len() + 2 && written.get(1..written.len() - 1) == Some(&*word.text);
-            let range = if is_verbatim { inner } else { word.range };
+            let is_verbatim =
+                written.len() == word.text.len() + 2 && written.get(1..written.len() - 1).is_some_and(|inner| inner == word.text);
+            let range = if is_verbatim { TextRange::new(word.range.start + 1, word.range.end - 1) } else { word.range };
             InnerScript { text: word.text.clone(), range, is_verbatim }
         };
         if name == "eval" {
@@ -115,7 +115,8 @@ impl<'a> Invocation<'a> {
         }
         // `-c` may stand in a cluster: `-lc`, `-euxo pipefail -c`.
         let is_command_option = |word: &Word| {
-            word.text == "--command" || word.text.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.ends_with('c'))
+            word.text == "--command"
+                || word.text.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.ends_with('c'))
         };
         if let Some(at) = self.arguments.iter().position(is_command_option) {
             return self.arguments.get(at + 1).map(of_word);
@@ -145,9 +146,7 @@ fn program(text: &str) -> &str {
 fn is_assignment(text: &str) -> bool {
     let Some((name, _)) = text.split_once('=') else { return false };
     let name = name.strip_suffix('+').unwrap_or(name);
-    !name.is_empty()
-        && !name.as_bytes()[0].is_ascii_digit()
-        && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+    !name.is_empty() && !name.as_bytes()[0].is_ascii_digit() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
 }
 
 /// What stands behind the options of a program.

@@ -1,0 +1,8 @@
+//! Any text as a shell script: nothing panics, and every range lies in the text.
+#![no_main]
+
+#[allow(dead_code, reason = "the tests' checks, of which each target uses some")]
+#[path = "../../crates/syntax/tests/syntax/invariants.rs"]
+mod invariants;
+
+libfuzzer_sys::fuzz_target!(|text: &str| invariants::check_shell(text));
