@@ -7,25 +7,28 @@ pub(crate) mod kinds;
 pub(crate) mod links;
 pub(crate) mod object;
 mod pods;
+mod project;
 pub(crate) mod references;
 mod selectors;
 mod skips;
 mod templates;
 pub(crate) mod values;
 
+pub use project::{Above, Project, Root, kustomization_in};
+
 use std::sync::Arc;
 
 use keyblind_resource::{BlockKind, Data, Dialect, Resource, Value};
 use keyblind_syntax::{Diagnostic, FileId, Site, SourceFile, TextRange, json, yaml};
 
-use crate::Evaluation;
+use crate::{Evaluation, kustomize};
 use object::Object;
 use values::Reader;
 
 /// What a file is to this dialect, by its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// One manifest or several.
+    /// Manifests, or a kustomization.
     Manifests,
     /// A template from which something else makes manifests (Helm).
     Template,
@@ -36,6 +39,10 @@ pub enum Content {
 /// Tells by its text what a file is. A text that can't be read counts as manifests if it has the looks of some, so that
 /// what is wrong with it is said.
 pub fn content(path: &str, text: &str) -> Content {
+    if kustomize::has_name(path) {
+        // It needn't say what it is.
+        return Content::Manifests;
+    }
     let is_said = |word: &str| text.contains(word);
     if !is_said("apiVersion") || !is_said("kind") {
         return Content::Other;
@@ -71,12 +78,13 @@ fn is_object(has_text: impl Fn(&str) -> bool) -> bool {
     has_text("apiVersion") && has_text("kind")
 }
 
-/// Evaluates manifests that belong together. Kustomizations among them are left out.
+/// Evaluates manifests that belong together. What is meant for Kustomize itself is left out.
 pub fn evaluate(files: &[(FileId, &SourceFile)]) -> Evaluation {
     let (mut objects, mut diagnostics) = (Vec::new(), Vec::new());
     for (id, file) in files {
         read(*id, file, &mut objects, &mut diagnostics);
     }
+    objects.retain(|object| kinds::group(object.api_version()) != "kustomize.config.k8s.io");
     evaluation(objects, diagnostics)
 }
 

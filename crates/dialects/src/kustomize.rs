@@ -20,8 +20,8 @@ use keyblind_syntax::{FileId, Site};
 
 use crate::kubernetes::object::Object;
 
-pub(crate) use build::build;
-pub(crate) use read::{Files, file_in, has_name, is_kustomization};
+pub(crate) use build::{Library, build};
+pub(crate) use read::{Files, file_in, has_name, kustomization};
 
 /// A kustomization as it was read, with everything that it names beside other kustomizations.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(crate) struct Kustomization {
 /// What an entry of `resources` or `components` names.
 #[derive(Debug)]
 pub(crate) enum Named {
-    File { path: Arc<str>, id: FileId, site: Site },
+    File { path: Arc<str>, id: FileId },
     Directory { path: Arc<str>, site: Site },
 }
 

@@ -3,7 +3,6 @@
 pub mod dockerfile;
 mod document;
 pub mod kubernetes;
-#[allow(dead_code, unused_imports, reason = "the scan is wired to it next")]
 mod kustomize;
 pub mod limits;
 mod memory;

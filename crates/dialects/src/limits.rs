@@ -32,8 +32,8 @@ pub const KUSTOMIZE_DEPTH: usize = 64;
 pub const VALUE_DEPTH: usize = 256;
 /// The largest file that a generator puts into an object, in bytes.
 pub const GENERATED_BYTES: usize = 1 << 20;
-/// Files that kustomizations may name outside of what is scanned.
-pub const KUSTOMIZE_FILES: usize = 20_000;
+/// Kustomizations of a scan together.
+pub const KUSTOMIZATIONS: usize = 50_000;
 /// What substitution of build arguments and variables may make in one Dockerfile, in bytes.
 pub const DOCKERFILE_SUBSTITUTED_BYTES: usize = 8 << 20;
 /// How many stages of a Dockerfile, each built upon the next, share their variables.

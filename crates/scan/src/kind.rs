@@ -33,6 +33,7 @@ impl FileKind {
         let unjudged = |kind| Self::Unjudged(kind);
         match lower.as_str() {
             "dockerfile" | "containerfile" => return Self::Document("dockerfile"),
+            "kustomization" => return Self::Document("kustomize"),
             "chart.yaml" => return unjudged("helm"),
             "serverless.yml" | "serverless.yaml" => return unjudged("serverless"),
             ".gitlab-ci.yml" | ".gitlab-ci.yaml" => return unjudged("gitlab-ci"),

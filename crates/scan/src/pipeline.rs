@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use globset::GlobSet;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
-use keyblind_dialects::{self as dialects, Evaluation};
+use keyblind_dialects::{self as dialects, Evaluation, kubernetes};
 use keyblind_resource::Dialect;
 use keyblind_rule_language::Severity;
 use keyblind_rules::baseline::Baseline;
@@ -86,20 +86,12 @@ pub struct InputSet {
 }
 
 /// Which results are kept beside failures and suppressed ones. All are counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Keep {
     /// Passes.
     pub passed: bool,
     /// Unknown ones.
     pub unknown: bool,
-}
-
-impl Keep {
-    /// What either keeps.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self { passed: self.passed || other.passed, unknown: self.unknown || other.unknown }
-    }
 }
 
 /// How far a scan is.
@@ -126,6 +118,7 @@ enum Job {
     Root { root: Root, inputs: Inputs },
     Plan { file: FileId },
     Documents { dialect: Dialect, place: Arc<str>, files: Vec<FileId> },
+    Kubernetes { root: kubernetes::Root },
 }
 
 /// Scans. What can't be read or evaluated is in the report's diagnostics; the rest is judged all the same.
@@ -146,6 +139,9 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     diagnostics.append(&mut request.diagnostics);
     diagnostics.extend(project.diagnostics().iter().cloned());
     let mut jobs = root_jobs(&project, &input.judged, &request, &mut diagnostics);
+    let kubernetes = kubernetes::Project::parse(take_manifests(&mut input), &input.above, &tree, &mut sources);
+    diagnostics.extend(kubernetes.diagnostics().iter().cloned());
+    jobs.extend(kubernetes.roots().iter().map(|root| Job::Kubernetes { root: root.clone() }));
     jobs.extend(document_jobs(&mut input, &mut sources));
     let directives = match &request.policy {
         Some(policy) => read_directives(table, policy, &sources, &mut diagnostics),
@@ -157,7 +153,14 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let (done, of) = (AtomicUsize::new(0), jobs.len());
     progress(Progress::Judging { done: 0, of });
     let code = code(&project, &tree, &request);
-    let evaluating = Evaluating { project: &project, tree: &tree, sources: &sources, only: input.only.as_ref(), code: code.as_ref() };
+    let evaluating = Evaluating {
+        project: &project,
+        kubernetes: &kubernetes,
+        tree: &tree,
+        sources: &sources,
+        only: input.only.as_ref(),
+        code: code.as_ref(),
+    };
     let ignores = if request.policy.is_some() { request.ignores.as_slice() } else { &[] };
     let judging = judged::Judging {
         table,
@@ -277,6 +280,14 @@ fn plan_jobs(input: &mut Input, sources: &mut SourceMap) -> Vec<Job> {
     plans.into_iter().map(|(path, text)| Job::Plan { file: sources.add(SourceFile::new(path, text)) }).collect()
 }
 
+/// The manifests and kustomizations among the documents: they are evaluated with those that they name.
+fn take_manifests(input: &mut Input) -> Vec<(Arc<str>, Arc<str>)> {
+    let documents = std::mem::take(&mut input.documents);
+    let (manifests, others) = documents.into_iter().partition::<Vec<_>, _>(|(dialect, ..)| *dialect == Dialect::Kubernetes);
+    input.documents = others;
+    manifests.into_iter().map(|(_, path, text)| (path, text)).collect()
+}
+
 /// Each group of documents that belong together.
 fn document_jobs(input: &mut Input, sources: &mut SourceMap) -> Vec<Job> {
     let mut groups: BTreeMap<(Dialect, Arc<str>), Vec<FileId>> = BTreeMap::new();
@@ -309,6 +320,7 @@ fn code(project: &Project, tree: &DiskTree, request: &Request) -> Option<Code> {
 /// What evaluating goes by.
 struct Evaluating<'a> {
     project: &'a Project,
+    kubernetes: &'a kubernetes::Project,
     tree: &'a DiskTree,
     sources: &'a SourceMap,
     only: Option<&'a Only>,
@@ -322,6 +334,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
         Job::Root { root, .. } => root.directory.clone(),
         Job::Plan { file } => sources.file(*file).path.clone(),
         Job::Documents { place, .. } => place.clone(),
+        Job::Kubernetes { root } => root.directory().clone(),
     };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let (mut evaluation, only) = match job {
@@ -333,6 +346,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
                 let files: Vec<_> = files.iter().map(|&file| (file, sources.file(file))).collect();
                 (dialects::evaluate(*dialect, &files, evaluating.tree), evaluating.only)
             }
+            Job::Kubernetes { root } => (evaluating.kubernetes.evaluate(root, sources), evaluating.only),
             Job::Plan { file } => match terraform::plan::read(*file, &sources.file(*file).text) {
                 Ok(mut evaluation) => {
                     if let Some(code) = evaluating.code {

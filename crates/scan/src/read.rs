@@ -27,6 +27,8 @@ pub(crate) struct Input {
     pub(crate) plans: Vec<(Arc<str>, Arc<str>)>,
     /// Everything else that is judged, in the dialect that its content tells: dialect, path and text, sorted by path.
     pub(crate) documents: Vec<(Dialect, Arc<str>, Arc<str>)>,
+    /// Kustomizations above what was asked for.
+    pub(crate) above: kubernetes::Above,
     /// If files were asked for by name: only what they hold is reported.
     pub(crate) only: Option<Only>,
     /// What became of the files.
@@ -56,6 +58,7 @@ pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &DiskTree, excl
     let mut input = Input::default();
     let mut found = BTreeSet::new();
     let mut only = Only::default();
+    input.above = above(targets, tree);
     for target in targets {
         match target {
             Target::Directory(directory) => {
@@ -91,6 +94,27 @@ pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &DiskTree, excl
     input.only = (!only.files.is_empty()).then_some(only);
     read_all(found, tree, &mut input);
     input
+}
+
+/// The kustomizations of the directories that lead to the targets.
+fn above(targets: &[Target], tree: &DiskTree) -> kubernetes::Above {
+    let mut directories = BTreeSet::new();
+    for target in targets {
+        let mut directory = match target {
+            Target::Directory(directory) => directory.as_str(),
+            Target::File(path) => paths::parent(path),
+            Target::Text(_) => continue,
+        };
+        if matches!(target, Target::File(_)) {
+            directories.insert(directory.to_owned());
+        }
+        while !directory.is_empty() {
+            directory = paths::parent(directory);
+            directories.insert(directory.to_owned());
+        }
+    }
+    let files = directories.iter().filter_map(|directory| kubernetes::kustomization_in(directory, tree)).collect();
+    kubernetes::Above { files, is_judged: targets.iter().any(|target| matches!(target, Target::File(_))) }
 }
 
 /// The configuration files of a directory.

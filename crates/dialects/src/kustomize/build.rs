@@ -166,6 +166,11 @@ impl<'l> Build<'l> {
             if let Named::Directory { path, site } = named
                 && let Some(component) = self.enter(path, *site)
             {
+                if !component.is_component {
+                    let message = format!("`{path}` is no component, so it belongs under `resources`");
+                    self.diagnostics.push(Diagnostic::incomplete("kustomize-not-a-component", *site, message));
+                    continue;
+                }
                 let before = items.len();
                 self.gather(component, items);
                 for item in items.iter_mut().skip(before) {

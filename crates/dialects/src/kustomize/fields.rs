@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use keyblind_resource::{Data, HopKind, Number, Origin, Value};
+use keyblind_resource::{Data, HopKind, Number, Value};
 use regex::Regex;
 
 use super::build::Item;
@@ -259,11 +259,6 @@ pub(super) fn list<'v>(kustomization: &'v Value, field: &str) -> &'v [Value] {
 /// A field that says something: not null, and no empty text.
 pub(super) fn said<'v>(kustomization: &'v Value, field: &str) -> Option<&'v Value> {
     kustomization.get(field).filter(|value| !value.is_null() && value.as_str() != Some(""))
-}
-
-/// Where a value stands, as an origin.
-pub(super) fn origin_of(value: &Value) -> Origin {
-    value.origin.clone()
 }
 
 #[cfg(test)]

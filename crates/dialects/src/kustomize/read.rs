@@ -94,6 +94,12 @@ pub(crate) fn kustomization(id: FileId, files: &mut Files<'_>) -> Option<Kustomi
             read_elsewhere.extend(named.and_then(|named| paths::join(&directory, named)));
         }
     }
+    for field in ["configMapGenerator", "secretGenerator"] {
+        for generator in list(&body, field) {
+            let named = ["files", "envs"].into_iter().flat_map(|key| listed(generator, key)).filter_map(text);
+            read_elsewhere.extend(named.filter_map(|named| paths::join(&directory, named.rsplit('=').next().unwrap_or_default())));
+        }
+    }
     let replacements = list(&body, "replacements").iter().flat_map(|entry| reader.replacements(entry)).collect();
     let is_component = body.get("kind").and_then(Value::as_str) == Some("Component");
     reader.say_what_is_not_evaluated(&body);
@@ -137,7 +143,7 @@ impl KustomizationReader<'_, '_, '_> {
             return Some(Named::Directory { path: path.into(), site });
         }
         match self.files.file(&path) {
-            Ok(id) if !is_component => Some(Named::File { path: path.into(), id, site }),
+            Ok(id) if !is_component => Some(Named::File { path: path.into(), id }),
             Ok(_) => {
                 self.incomplete("kustomize-not-a-component", entry, format!("`{name}` is a file, and a component is a directory"), None);
                 None

@@ -1,4 +1,5 @@
 //! Manifests and kustomizations, evaluated.
 
+mod kustomizations;
 mod manifests;
 mod support;

@@ -3,7 +3,6 @@
 mod baselines;
 mod commands;
 mod endings;
-mod formats;
 mod reports;
 mod secrets;
 mod settings;

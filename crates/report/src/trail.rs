@@ -4,22 +4,21 @@ use keyblind_resource::{HopKind, Origin};
 use keyblind_syntax::Site;
 
 /// Most steps that a report shows: a chain is as long as its evaluation budget if somebody wants it to be.
-pub const MOST_STEPS: usize = 32;
+pub(crate) const MOST_STEPS: usize = 32;
 
 /// One step of a value's way, from its use inwards.
-#[derive(Clone, Debug)]
-pub struct Step {
+pub(crate) struct Step {
     /// A stable word for what carried the value.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What happened, as a part of a sentence.
-    pub words: String,
+    pub(crate) words: String,
     /// Where.
-    pub site: Site,
+    pub(crate) site: Site,
 }
 
 /// The steps from the use inwards; the last one is where the value was written. Empty for a value that was written where it
 /// is used.
-pub fn steps(origin: &Origin) -> Vec<Step> {
+pub(crate) fn steps(origin: &Origin) -> Vec<Step> {
     let mut steps: Vec<Step> =
         origin.hops().take(MOST_STEPS).map(|hop| Step { kind: kind(&hop.kind), words: words(&hop.kind), site: hop.site }).collect();
     if let (false, Some(site)) = (steps.is_empty(), origin.written_at())
