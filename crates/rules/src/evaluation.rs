@@ -54,6 +54,11 @@ impl<'e> Evaluation<'e> {
         Self { fuel: FUEL * 8, notes: Some(Vec::new()), ..Self::new(graph, cache, judged) }
     }
 
+    /// An evaluation that asks many things of one resource.
+    pub(crate) fn generous(graph: &'e ResourceGraph, cache: &'e Cache<'e>, judged: ResourceId) -> Self {
+        Self { fuel: FUEL * 8, ..Self::new(graph, cache, judged) }
+    }
+
     /// Takes fuel; `false` if there isn't enough.
     pub(crate) fn burn(&mut self, amount: usize) -> bool {
         match u32::try_from(amount).ok().and_then(|amount| self.fuel.checked_sub(amount)) {

@@ -11,6 +11,7 @@ use keyblind_rule_language::{Decision, Language, Outcome, Ruling};
 use crate::cache::Cache;
 use crate::evaluation::{Evaluation, Note, Scope};
 use crate::evidence;
+use crate::inversion::{Inversion, Remedy, Suggestions};
 use crate::table::{RuleId, RuleTable, Selection, language_of};
 use crate::truth::Truth;
 use crate::verdict::{Evidence, Failure, Judgement, UnknownCause, Verdict};
@@ -84,6 +85,18 @@ impl<'a> Judge<'a> {
         let interests = self.interests(id);
         let interest = interests.iter().find(|interest| interest.rule == rule)?;
         Some(self.verdict(interest, id))
+    }
+
+    /// What would have to be different for a rule to pass a resource that it fails, the likeliest first.
+    pub fn remedies(&self, id: ResourceId, rule: RuleId, suggestions: &dyn Suggestions) -> Vec<Remedy> {
+        let interests = self.interests(id);
+        let Some(interest) = interests.iter().find(|interest| interest.rule == rule) else { return Vec::new() };
+        let trail = Trail::root(&self.graph.resources[id].body);
+        let scope = Scope { trail: &trail, resource: id, key: None, outer: None };
+        let evaluation = Evaluation::generous(self.graph, &self.cache, id);
+        // A fault in following a rule backwards costs its fix and nothing else.
+        let follow = || Inversion::new(evaluation, suggestions).remedies(&interest.decisions, &scope);
+        catch_unwind(AssertUnwindSafe(follow)).unwrap_or_default()
     }
 
     fn interests(&self, id: ResourceId) -> Rc<[Interest<'a>]> {

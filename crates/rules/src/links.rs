@@ -15,10 +15,19 @@ const MAX_DEPTH: usize = 32;
 
 impl Evaluation<'_> {
     pub(crate) fn linked(&mut self, linked: &Linked, scope: &Scope<'_>) -> Truth {
+        let connected = self.connected(linked, scope);
+        if self.is_exhausted() {
+            return self.exhausted();
+        }
+        self.others(connected.into_iter(), linked.condition.as_ref(), scope, || format!("a connected {}", describe::types(&linked.to)))
+    }
+
+    /// The connected resources, whatever is asked of them, with how sure it is that each is connected.
+    pub(crate) fn connected(&mut self, linked: &Linked, scope: &Scope<'_>) -> Vec<(ResourceId, Truth)> {
         let mut connected: Vec<(ResourceId, Truth)> =
             referring(self.graph, linked, scope.resource).into_iter().map(|id| (id, Truth::True)).collect();
         if !self.burn(connected.len()) {
-            return self.exhausted();
+            return Vec::new();
         }
         if !linked.matching.is_empty() {
             self.matching(linked, scope, &mut connected);
@@ -26,7 +35,7 @@ impl Evaluation<'_> {
         // In the order of declaration, each once, as sure as it may be.
         connected.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
         connected.dedup_by_key(|(id, _)| *id);
-        self.others(connected.into_iter(), linked.condition.as_ref(), scope, || format!("a connected {}", describe::types(&linked.to)))
+        connected
     }
 
     /// Adds the resources whose attributes equal ours.

@@ -21,6 +21,7 @@ pub mod redact;
 mod selection;
 mod target;
 mod tree;
+mod trial;
 mod walk;
 
 pub use example::{ExampleVerdicts, judge_example};
@@ -29,4 +30,5 @@ pub use outcome::{Cause, Files, Proof, RuleCard, ScanReport, ScanResult, Status,
 pub use pipeline::{Ignore, InputSet, Keep, Progress, Request, card, scan};
 pub use place::Places;
 pub use selection::{Choice, UnknownRule, choose, rules_named};
+pub use trial::{Changed, Trial, Trials};
 pub use target::{Target, TargetError, Targets};

@@ -112,6 +112,24 @@ impl Project {
         &self.roots
     }
 
+    /// The directories whose files a root module is made of: its own and those of all modules that it calls, directly or
+    /// not.
+    pub fn directories_of(&self, root: &Root) -> BTreeSet<Arc<str>> {
+        let mut found: BTreeSet<Arc<str>> = self.installed.get(&root.directory).into_iter().flat_map(BTreeMap::values).cloned().collect();
+        found.insert(root.directory.clone());
+        let mut open: Vec<Arc<str>> = found.iter().cloned().collect();
+        while let Some(directory) = open.pop() {
+            let Some(module) = self.modules.get(&directory) else { continue };
+            for called in module.calls.values().filter_map(|call| Self::local_source(module, call.source.as_ref()?)) {
+                let called: Arc<str> = called.into();
+                if found.insert(called.clone()) {
+                    open.push(called);
+                }
+            }
+        }
+        found
+    }
+
     /// The comments of a file, in order.
     pub fn comments(&self, file: FileId) -> &[Comment] {
         self.comments.get(&file).map_or(&[], Vec::as_slice)

@@ -1,0 +1,175 @@
+//! The proof of a fix: a list of checks, all of which it passed.
+//!
+//! The checks know the text before, the text after, what the fix is for and what it says that it changes; how it was made
+//! is no matter to them.
+
+mod layout;
+mod verdicts;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keyblind_rules::{RuleId, RuleTable};
+use keyblind_scan::Trial;
+use serde::{Deserialize, Serialize};
+
+use crate::edit::FileEdit;
+
+/// What a fix is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The rule's id.
+    pub rule: String,
+    /// The directory of the root module.
+    pub root: String,
+    /// The resource.
+    pub address: String,
+}
+
+/// Something that a fix says it changes; whatever else is different afterwards speaks against it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stated {
+    /// The file that declares it.
+    pub file: String,
+    /// Its type key; `module` for a call.
+    pub type_key: String,
+    /// Its name.
+    pub name: String,
+    /// The attribute or blocks of it; empty for a resource that is added.
+    pub path: String,
+}
+
+/// One check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The edits fit the text, and nothing outside of them is different.
+    EditsFit,
+    /// Nothing can't be read that could be read before.
+    Parses,
+    /// The rule passes the resource.
+    FaultGone,
+    /// No rule fails anything that it didn't fail before, nor for more reasons.
+    NoNewFinding,
+    /// No verdict is unknown that wasn't.
+    UnknownsNotGrown,
+    /// Every resource is still there.
+    ResourcesKept,
+    /// No other value is different than the fix says.
+    ValuesKept,
+    /// No other declaration is different than the fix says.
+    DeclarationsKept,
+    /// No comment came, and none went but with what it stood in.
+    CommentsKept,
+    /// The formatter has nothing to say where it had nothing to say before.
+    Formatted,
+    /// To fix it again changes nothing.
+    Idempotent,
+}
+
+impl Check {
+    /// All of them, in the order in which they are made.
+    pub const ALL: &[Self] = &[
+        Self::EditsFit,
+        Self::Parses,
+        Self::DeclarationsKept,
+        Self::CommentsKept,
+        Self::Formatted,
+        Self::ResourcesKept,
+        Self::ValuesKept,
+        Self::FaultGone,
+        Self::NoNewFinding,
+        Self::UnknownsNotGrown,
+        Self::Idempotent,
+    ];
+}
+
+/// The checks that a fix passed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// What it is for.
+    pub claim: Claim,
+    /// What it says that it changes.
+    pub stated: Vec<Stated>,
+    /// What was checked.
+    pub checks: Vec<Check>,
+    /// The root modules that were evaluated again.
+    pub roots: Vec<String>,
+}
+
+/// Why a change isn't proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disproof {
+    /// The first check that failed.
+    pub check: Check,
+    /// What it found.
+    pub detail: String,
+}
+
+impl Disproof {
+    fn new(check: Check, detail: impl Into<String>) -> Self {
+        Self { check, detail: detail.into() }
+    }
+}
+
+/// One root module before and after.
+pub struct Pair<'p> {
+    /// Its directory.
+    pub root: &'p str,
+    /// Before.
+    pub before: &'p Trial,
+    /// After.
+    pub after: &'p Trial,
+}
+
+/// The texts of the files that are different.
+pub struct Texts<'p> {
+    /// Before, by path.
+    pub before: &'p BTreeMap<String, Arc<str>>,
+    /// After, by path.
+    pub after: &'p BTreeMap<String, Arc<str>>,
+    /// The edits that lead from one to the other.
+    pub edits: &'p [FileEdit],
+}
+
+/// Makes every check that looks at text alone: cheap, and made before anything is evaluated.
+///
+/// # Errors
+/// The first that fails.
+pub fn check_texts(texts: &Texts<'_>, stated: &[Stated]) -> Result<(), Disproof> {
+    for (path, after) in texts.after {
+        let misfit = |detail: String| Disproof::new(Check::EditsFit, detail);
+        let before = texts.before.get(path).ok_or_else(|| misfit(format!("`{path}` wasn't there before")))?;
+        let edit = texts.edits.iter().find(|edit| edit.path == *path).ok_or_else(|| misfit(format!("`{path}` has no edits")))?;
+        let made = edit.apply(before).map_err(|error| misfit(error.to_string()))?;
+        if made != **after {
+            return Err(misfit(format!("`{path}` is different beyond its edits")));
+        }
+        layout::check(path, before, after, stated)?;
+    }
+    if let Some(edit) = texts.edits.iter().find(|edit| !texts.after.contains_key(&edit.path)) {
+        return Err(Disproof::new(Check::EditsFit, format!("`{}` has edits, but no text", edit.path)));
+    }
+    Ok(())
+}
+
+/// Makes the other checks.
+///
+/// # Errors
+/// The first that fails.
+pub fn check_verdicts(table: &RuleTable, rule: RuleId, claim: &Claim, stated: &[Stated], pairs: &[Pair<'_>]) -> Result<Proof, Disproof> {
+    for pair in pairs {
+        verdicts::check_resources(pair, stated)?;
+        verdicts::check_values(pair, stated)?;
+    }
+    verdicts::check_fault(table, rule, claim, pairs)?;
+    for pair in pairs {
+        verdicts::check_findings(table, pair)?;
+    }
+    for pair in pairs.iter().filter(|pair| pair.root == claim.root) {
+        verdicts::check_idempotent(table, rule, claim, pair)?;
+    }
+    let mut roots: Vec<String> = pairs.iter().map(|pair| pair.root.to_owned()).collect();
+    roots.dedup();
+    Ok(Proof { claim: claim.clone(), stated: stated.to_vec(), checks: Check::ALL.to_vec(), roots })
+}

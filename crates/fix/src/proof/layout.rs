@@ -1,0 +1,165 @@
+//! Checks on the text alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyblind_syntax::hcl::ast::{Block, File, Item};
+use keyblind_syntax::hcl;
+
+use super::{Check, Disproof, Stated};
+use crate::terraform::{is_formatted, unformatted_lines};
+
+/// Checks one file.
+pub(super) fn check(path: &str, before: &str, after: &str, stated: &[Stated]) -> Result<(), Disproof> {
+    let (old, new) = (hcl::parse(before), hcl::parse(after));
+    if new.errors.len() > old.errors.len() {
+        let message = new.errors.first().map(|error| error.message.clone()).unwrap_or_default();
+        return Err(Disproof::new(Check::Parses, format!("`{path}`: {message}")));
+    }
+    check_declarations(path, (before, &old), (after, &new), stated)?;
+    check_comments(path, (before, &old), (after, &new), stated)?;
+    check_format(path, before, after)
+}
+
+/// The declarations of a file by what they declare: the kind and labels of a block, or the name of an attribute at the top.
+fn declarations(file: &File) -> BTreeMap<(String, usize), &Item> {
+    let mut found: BTreeMap<(String, usize), &Item> = BTreeMap::new();
+    for item in &file.body.items {
+        let name = match item {
+            Item::Attribute(attribute) => format!("={}", attribute.name.text),
+            Item::Block(block) => {
+                block.labels.iter().fold(block.kind.text.to_string(), |name, label| format!("{name}.{}", label.text))
+            }
+        };
+        // Several may have one name: `locals`, providers with aliases.
+        let number = (0..).find(|number| !found.contains_key(&(name.clone(), *number))).unwrap_or_default();
+        found.insert((name, number), item);
+    }
+    found
+}
+
+fn text_of<'t>(text: &'t str, item: &Item) -> &'t str {
+    let range = match item {
+        Item::Attribute(attribute) => attribute.range,
+        Item::Block(block) => block.range,
+    };
+    &text[range.as_usize()]
+}
+
+/// Without white space, whose changes are the formatter's business.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|character| !character.is_whitespace()).collect()
+}
+
+fn check_declarations(path: &str, (before, old): (&str, &File), (after, new): (&str, &File), stated: &[Stated]) -> Result<(), Disproof> {
+    let (old, new) = (declarations(old), declarations(new));
+    let wrong = |name: &str, what: &str| Err(Disproof::new(Check::DeclarationsKept, format!("`{path}`: `{name}` {what}")));
+    for ((name, number), item) in &old {
+        let Some(other) = new.get(&(name.clone(), *number)) else { return wrong(name, "is gone") };
+        if squeezed(text_of(before, item)) == squeezed(text_of(after, other)) {
+            continue;
+        }
+        match (item, other) {
+            // A file of values: what may be different decides the evaluation.
+            (Item::Attribute(_), Item::Attribute(_)) if path.ends_with(".tfvars") => {}
+            (Item::Block(a), Item::Block(b)) => check_block(path, name, (before, a), (after, b), stated)?,
+            _ => return wrong(name, "is different"),
+        }
+    }
+    for (name, number) in new.keys().filter(|key| !old.contains_key(*key)) {
+        let is_stated = *number == 0
+            && stated.iter().any(|stated| {
+                stated.path.is_empty() && stated.file == path && *name == format!("resource.{}.{}", stated.type_key, stated.name)
+            });
+        if !is_stated {
+            return wrong(name, "is new");
+        }
+    }
+    Ok(())
+}
+
+/// Within a declaration that a fix changes, only what it says may be different.
+fn check_block(path: &str, name: &str, (before, old): (&str, &Block), (after, new): (&str, &Block), stated: &[Stated]) -> Result<(), Disproof> {
+    let changed = changed_items((before, old), (after, new));
+    let labels: Vec<&str> = old.labels.iter().map(|label| &*label.text).collect();
+    let allowed: Box<dyn Fn(&str) -> bool> = match (&*old.kind.text, &labels[..]) {
+        ("resource" | "data", [type_name, own]) => {
+            let type_key = if &*old.kind.text == "data" { format!("data.{type_name}") } else { (*type_name).to_owned() };
+            let own = (*own).to_owned();
+            Box::new(move |item: &str| {
+                stated.iter().any(|stated| stated.file == path && stated.type_key == type_key && stated.name == own && stated.path == item)
+            })
+        }
+        ("module", [own]) => {
+            let own = (*own).to_owned();
+            Box::new(move |item: &str| {
+                !matches!(item, "source" | "version" | "providers")
+                    && stated.iter().any(|stated| {
+                        stated.file == path && stated.type_key == "module" && stated.name == own && stated.path == item
+                    })
+            })
+        }
+        // Of these no resource may change that the fix doesn't say, which the evaluation shows.
+        ("variable", _) => Box::new(|item: &str| item == "default"),
+        ("locals", _) => Box::new(|_: &str| true),
+        _ => Box::new(|_: &str| false),
+    };
+    match changed.iter().find(|item| !allowed(item)) {
+        Some(item) => Err(Disproof::new(Check::DeclarationsKept, format!("`{path}`: `{item}` of `{name}` is different"))),
+        None => Ok(()),
+    }
+}
+
+/// The names of the items of a block that are different. For a `dynamic` block that is the name of what it makes.
+fn changed_items((before, old): (&str, &Block), (after, new): (&str, &Block)) -> BTreeSet<String> {
+    let grouped = |text: &str, block: &Block| {
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for item in &block.body.items {
+            let name = match item {
+                Item::Attribute(attribute) => attribute.name.text.to_string(),
+                Item::Block(inner) if &*inner.kind.text == "dynamic" => {
+                    inner.labels.first().map_or_else(|| "dynamic".to_owned(), |label| label.text.to_string())
+                }
+                Item::Block(inner) => inner.kind.text.to_string(),
+            };
+            found.entry(name).or_default().push(squeezed(text_of(text, item)));
+        }
+        found
+    };
+    let (old, new) = (grouped(before, old), grouped(after, new));
+    old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
+}
+
+/// The comments of a file with how often each stands there.
+fn comments(text: &str, file: &File) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for comment in &file.comments {
+        *found.entry(text[comment.range.as_usize()].trim_end().to_owned()).or_default() += 1;
+    }
+    found
+}
+
+fn check_comments(path: &str, (before, old): (&str, &File), (after, new): (&str, &File), stated: &[Stated]) -> Result<(), Disproof> {
+    let (old, new) = (comments(before, old), comments(after, new));
+    for (comment, count) in &new {
+        if old.get(comment).is_none_or(|known| known < count) {
+            return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: the comment `{comment}` is new")));
+        }
+    }
+    // What stands in a block that goes, goes with it; a directive never does by the way.
+    let lost: usize = old.iter().map(|(comment, count)| count - new.get(comment).copied().unwrap_or_default()).sum();
+    let loses_lines = after.lines().count() < before.lines().count();
+    if lost > 0 && (!loses_lines || stated.is_empty()) {
+        return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: {lost} comments are gone")));
+    }
+    Ok(())
+}
+
+fn check_format(path: &str, before: &str, after: &str) -> Result<(), Disproof> {
+    if !is_formatted(before) {
+        return Ok(());
+    }
+    match unformatted_lines(after).first() {
+        Some(line) => Err(Disproof::new(Check::Formatted, format!("`{path}` line {} isn't in its column", line + 1))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,504 @@
+//! Terraform: where a wish lands in the text, and how it is written there.
+
+mod companion;
+mod insert;
+mod layout;
+mod locate;
+mod render;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use keyblind_resource::{BlockKind, HopKind, Origin, Resource, ResourceId, Value};
+use keyblind_rules::{Change, Remedy, Subject};
+use keyblind_scan::Trial;
+use keyblind_syntax::hcl::ast::{Block, Expr, ExprKind, File};
+use keyblind_syntax::{FileId, Site, TextRange, hcl};
+
+use crate::examples::{Examples, is_literal};
+use crate::hindrance::Hindrance;
+use crate::proof::Stated;
+use crate::wishes::Wishes;
+
+pub(crate) use layout::{is_formatted, unformatted_lines};
+
+/// Where a value that was carried is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Where it is written.
+    Written,
+    /// Where it is handed to the module that the resource is in.
+    Handed,
+    /// In the resource itself.
+    Used,
+}
+
+impl Level {
+    /// In the order of preference.
+    pub(crate) const ALL: &[Self] = &[Self::Written, Self::Handed, Self::Used];
+}
+
+/// Changed texts that a remedy comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Draft {
+    /// The new texts by path.
+    pub(crate) texts: BTreeMap<String, String>,
+    /// What may be different afterwards.
+    pub(crate) stated: Vec<Stated>,
+}
+
+/// Writes a remedy into the texts of a trial.
+pub(crate) fn draft(trial: &Trial, judged: ResourceId, remedy: &Remedy, level: Level, examples: &Examples) -> Result<Draft, Hindrance> {
+    let mut drafting = Drafting { trial, examples, level, judged, files: BTreeMap::new(), splices: BTreeMap::new(), stated: Vec::new() };
+    let companions = drafting.companions(remedy)?;
+    let mut subjects: Vec<ResourceId> = Vec::new();
+    for wish in &remedy.wishes {
+        if let Subject::Resource(id) = wish.subject
+            && !subjects.contains(&id)
+        {
+            subjects.push(id);
+        }
+    }
+    for id in subjects {
+        let resource = &trial.graph.resources[id];
+        let wishes = Wishes::of(remedy, Subject::Resource(id));
+        drafting.resource(resource, &wishes, &companions)?;
+    }
+    drafting.finish()
+}
+
+/// A remedy on its way into the text.
+pub(crate) struct Drafting<'t> {
+    trial: &'t Trial,
+    examples: &'t Examples,
+    level: Level,
+    judged: ResourceId,
+    files: BTreeMap<FileId, Rc<File>>,
+    splices: BTreeMap<FileId, Vec<(TextRange, String)>>,
+    stated: Vec<Stated>,
+}
+
+/// Where one is in the text.
+struct Spot<'a> {
+    file: FileId,
+    /// The resource's type, and the names on the way, for what the examples know.
+    type_key: &'a str,
+    path: String,
+}
+
+impl Spot<'_> {
+    fn inner(&self, name: &str) -> Self {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Spot { file: self.file, type_key: self.type_key, path }
+    }
+}
+
+impl<'t> Drafting<'t> {
+    fn text(&self, file: FileId) -> &'t str {
+        &self.trial.sources.file(file).text
+    }
+
+    fn path(&self, file: FileId) -> &'t str {
+        &self.trial.sources.file(file).path
+    }
+
+    /// The tree of a file that may be edited.
+    fn tree(&mut self, file: FileId) -> Result<Rc<File>, Hindrance> {
+        if let Some(tree) = self.files.get(&file) {
+            return Ok(tree.clone());
+        }
+        let path = self.path(file);
+        if path.ends_with(".json") {
+            return Err(Hindrance::UneditedSyntax);
+        }
+        if path.split('/').any(|part| part == ".terraform") {
+            return Err(Hindrance::ForeignCode);
+        }
+        let tree = Rc::new(hcl::parse(self.text(file)));
+        self.files.insert(file, tree.clone());
+        Ok(tree)
+    }
+
+    fn splice(&mut self, file: FileId, range: TextRange, text: impl Into<String>) {
+        let ending = if self.text(file).contains("\r\n") { "\r\n" } else { "\n" };
+        let text = text.into();
+        let text = if ending == "\n" { text } else { text.replace("\r\n", "\n").replace('\n', ending) };
+        self.splices.entry(file).or_default().push((range, text));
+    }
+
+    fn state(&mut self, resource: &Resource, path: &str) {
+        let stated = Stated {
+            file: self.path(resource.header.file).to_owned(),
+            type_key: resource.type_key.to_string(),
+            name: resource.name.to_string(),
+            path: path.to_owned(),
+        };
+        if !self.stated.contains(&stated) {
+            self.stated.push(stated);
+        }
+    }
+
+    fn resource(&mut self, resource: &'t Resource, wishes: &Wishes, companions: &[String]) -> Result<(), Hindrance> {
+        let file = resource.header.file;
+        let tree = self.tree(file)?;
+        let block = locate::block(&tree.body, resource.header.range).ok_or(Hindrance::NotProven)?;
+        for name in wishes.names.keys() {
+            self.state(resource, name);
+        }
+        let spot = Spot { file, type_key: &resource.type_key, path: String::new() };
+        self.body(&spot, block, wishes, &resource.body, resource, companions)
+    }
+
+    /// Changes what lies in a block.
+    fn body(
+        &mut self,
+        spot: &Spot<'_>,
+        block: &Block,
+        wishes: &Wishes,
+        value: &Value,
+        resource: &'t Resource,
+        companions: &[String],
+    ) -> Result<(), Hindrance> {
+        let mut additions = Vec::new();
+        for (name, wish) in &wishes.names {
+            let inner = spot.inner(name);
+            let there = value.get(name).filter(|value| !value.is_null());
+            if let Some(attribute) = block.body.attribute(name) {
+                let owner = locate::Owner::Attribute(attribute);
+                let null = Value::null();
+                self.expression(&inner, owner, &attribute.value, wish, there.unwrap_or(&null), resource, companions)?;
+            } else if let Some(there) = there {
+                self.carried_or_blocks(&inner, block, name, wish, there, resource, companions, &mut additions)?;
+            } else if !wish.is_removal() {
+                additions.push((name.to_string(), wish.clone()));
+            }
+        }
+        if additions.is_empty() {
+            return Ok(());
+        }
+        let rendered = additions
+            .iter()
+            .map(|(name, wish)| self.render_item(&spot.inner(name), name, wish, resource, companions))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.insert_items(spot.file, block, rendered);
+        Ok(())
+    }
+
+    /// A value that isn't written as an attribute of this block: its blocks, or what an override file says.
+    #[allow(clippy::too_many_arguments, reason = "the place, the wish and what both are about")]
+    fn carried_or_blocks(
+        &mut self,
+        spot: &Spot<'_>,
+        block: &Block,
+        name: &Arc<str>,
+        wish: &Wishes,
+        there: &Value,
+        resource: &'t Resource,
+        companions: &[String],
+        additions: &mut Vec<(String, Wishes)>,
+    ) -> Result<(), Hindrance> {
+        let Some(items) = there.as_items() else { return Err(Hindrance::ValueElsewhere) };
+        let sites: Vec<Option<Site>> = items.iter().map(|item| item.origin.used_at()).collect();
+        if wish.is_removal() {
+            return self.remove_blocks(&sites, &Vec::from_iter(0..items.len()));
+        }
+        let removed: Vec<usize> = wish.indices.iter().filter(|(_, inner)| inner.is_removal()).map(|(index, _)| *index).collect();
+        if !removed.is_empty() {
+            self.remove_blocks(&sites, &removed)?;
+        }
+        // Without a number the only block is meant.
+        let unnumbered = (!wish.names.is_empty()).then_some((&0, wish));
+        for (index, inner) in wish.indices.iter().filter(|(_, inner)| !inner.is_removal()).chain(unnumbered) {
+            match (items.get(*index), sites.get(*index).copied().flatten()) {
+                (Some(item), Some(site)) => {
+                    let tree = self.tree(site.file)?;
+                    let nested = locate::block(&tree.body, site.range).ok_or(Hindrance::ValueElsewhere)?;
+                    let at = Spot { file: site.file, type_key: spot.type_key, path: spot.path.clone() };
+                    self.body(&at, nested, inner, item, resource, companions)?;
+                }
+                (Some(_), None) => return Err(Hindrance::ValueElsewhere),
+                (None, _) => {
+                    let dynamic = block.body.blocks().any(|other| {
+                        &*other.kind.text == "dynamic" && other.labels.first().is_some_and(|label| label.text == *name)
+                    });
+                    if dynamic {
+                        return Err(Hindrance::NeedsDecision);
+                    }
+                    additions.push((name.to_string(), inner.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes blocks out, whole lines of them. One that a `dynamic` block makes can't go without the others.
+    fn remove_blocks(&mut self, sites: &[Option<Site>], indices: &[usize]) -> Result<(), Hindrance> {
+        for &index in indices {
+            let site = sites.get(index).copied().flatten().ok_or(Hindrance::ValueElsewhere)?;
+            let tree = self.tree(site.file)?;
+            let block = locate::block(&tree.body, site.range).ok_or(Hindrance::ValueElsewhere)?;
+            let range = if &*block.kind.text == "content" {
+                let others = sites.iter().enumerate().filter(|(other, of)| **of == Some(site) && !indices.contains(other));
+                if others.count() > 0 {
+                    return Err(Hindrance::NeedsDecision);
+                }
+                locate::dynamic_around(&tree.body, block.range).ok_or(Hindrance::ValueElsewhere)?.range
+            } else {
+                block.range
+            };
+            let range = layout::whole_lines(self.text(site.file), range, true);
+            if !self.splices.get(&site.file).is_some_and(|splices| splices.iter().any(|(known, _)| *known == range)) {
+                self.splice(site.file, range, "");
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes a value, or what lies in it.
+    #[allow(clippy::too_many_arguments, reason = "the place, the wish and what both are about")]
+    fn expression(
+        &mut self,
+        spot: &Spot<'_>,
+        owner: locate::Owner<'_>,
+        expr: &Expr,
+        wish: &Wishes,
+        value: &Value,
+        resource: &'t Resource,
+        companions: &[String],
+    ) -> Result<(), Hindrance> {
+        match &wish.change {
+            Some(Change::Remove) => return self.remove(spot, owner, expr, value),
+            Some(change) => {
+                let wanted = self.render_change(spot, change, resource, companions)?;
+                return self.replace(spot.file, expr, &wanted, value, resource);
+            }
+            None => {}
+        }
+        match &expr.kind {
+            ExprKind::Paren(inner) => self.expression(spot, owner, inner, wish, value, resource, companions),
+            ExprKind::Object(entries) if wish.indices.is_empty() => {
+                let mut additions = Vec::new();
+                for (name, inner) in &wish.names {
+                    let entry = entries.iter().find(|entry| matches!(&entry.key.kind, ExprKind::String(key) if key == name));
+                    let null = Value::null();
+                    match entry {
+                        Some(entry) => {
+                            let there = value.get(name).unwrap_or(&null);
+                            self.expression(&spot.inner(name), locate::Owner::Entry(entry), &entry.value, inner, there, resource, companions)?;
+                        }
+                        None if inner.is_removal() => {}
+                        None => additions.push((name.to_string(), self.render_expression(&spot.inner(name), inner, resource, companions)?)),
+                    }
+                }
+                self.insert_entries(spot.file, expr, entries, additions);
+                Ok(())
+            }
+            ExprKind::Tuple(items) if wish.names.is_empty() => {
+                let values = value.as_items().unwrap_or_default();
+                let removed: Vec<usize> = wish.indices.iter().filter(|(_, inner)| inner.is_removal()).map(|(index, _)| *index).collect();
+                // The elements of a set stand in another order than in the text.
+                let of_index = |index: usize| -> Option<usize> {
+                    let site = values.get(index)?.origin.used_at()?;
+                    items.iter().position(|item| item.range.contains(site.range) || site.range.contains(item.range))
+                };
+                if !removed.is_empty() {
+                    let places: Option<Vec<usize>> = removed.iter().map(|&index| of_index(index)).collect();
+                    self.remove_elements(spot.file, expr, items, &places.ok_or(Hindrance::ValueElsewhere)?);
+                }
+                let mut additions = Vec::new();
+                for (index, inner) in wish.indices.iter().filter(|(_, inner)| !inner.is_removal()) {
+                    match (values.get(*index), of_index(*index)) {
+                        (Some(there), Some(place)) => {
+                            let item = &items[place];
+                            self.expression(spot, locate::Owner::Element, item, inner, there, resource, companions)?;
+                        }
+                        (Some(_), None) => return Err(Hindrance::ValueElsewhere),
+                        (None, _) => additions.push(self.render_expression(spot, inner, resource, companions)?),
+                    }
+                }
+                self.append_elements(spot.file, expr, items, additions);
+                Ok(())
+            }
+            _ => self.carried(spot, expr, wish, value, resource, companions),
+        }
+    }
+
+    /// Changes something within a value that was written elsewhere.
+    fn carried(
+        &mut self,
+        spot: &Spot<'_>,
+        expr: &Expr,
+        wish: &Wishes,
+        value: &Value,
+        resource: &'t Resource,
+        companions: &[String],
+    ) -> Result<(), Hindrance> {
+        // A value within a list or object knows best where it was written.
+        let element = wish.indices.keys().find_map(|index| value.as_items()?.get(*index));
+        let site = element.and_then(|element| element.origin.written_at()).or_else(|| value.origin.written_at());
+        let Some(site) = site.filter(|site| !(site.file == spot.file && expr.range == site.range)) else {
+            return Err(Hindrance::NeedsDecision);
+        };
+        if self.level == Level::Used {
+            return Err(Hindrance::NeedsDecision);
+        }
+        let tree = self.tree(site.file)?;
+        let container = locate::container(&tree.body, site.range).ok_or(Hindrance::ValueElsewhere)?;
+        if !matches!(container.kind, ExprKind::Tuple(_) | ExprKind::Object(_)) {
+            return Err(Hindrance::NeedsDecision);
+        }
+        self.state_hops(&value.origin, resource);
+        let at = Spot { file: site.file, type_key: spot.type_key, path: spot.path.clone() };
+        self.expression(&at, locate::Owner::Element, container, wish, value, resource, companions)
+    }
+
+    /// Puts another value in the place of one.
+    fn replace(&mut self, file: FileId, expr: &Expr, wanted: &str, value: &Value, resource: &'t Resource) -> Result<(), Hindrance> {
+        let here = Site::new(file, expr.range);
+        if value.origin.hops().any(|hop| matches!(hop.kind, HopKind::Given(_))) {
+            return Err(Hindrance::ValueElsewhere);
+        }
+        let is_carried = !is_literal(&expr.kind) && value.origin.hops().next().is_some();
+        if !is_carried || self.level == Level::Used {
+            let range = self.within_condition(file, expr, value).unwrap_or(expr.range);
+            let wanted = self.in_kind(file, range, wanted);
+            self.splice(file, range, wanted);
+            return Ok(());
+        }
+        let site = match self.level {
+            Level::Written => self.written_site(&value.origin),
+            _ => return self.hand_over(value, wanted, resource),
+        };
+        let site = site.filter(|site| *site != here).ok_or(Hindrance::ValueElsewhere)?;
+        let tree = self.tree(site.file)?;
+        let written = locate::expression(&tree.body, site.range).ok_or(Hindrance::ValueElsewhere)?;
+        if !is_literal(&written.kind) {
+            return Err(Hindrance::ValueElsewhere);
+        }
+        self.state_hops(&value.origin, resource);
+        let wanted = self.in_kind(site.file, site.range, wanted);
+        self.splice(site.file, site.range, wanted);
+        Ok(())
+    }
+
+    /// A text that stands for a truth or number stays a text.
+    fn in_kind(&self, file: FileId, range: TextRange, wanted: &str) -> String {
+        let old = self.text(file).get(range.as_usize()).unwrap_or_default();
+        let is_quoted = |text: &str| text.starts_with('"') && text.ends_with('"') && text.len() > 1;
+        let is_scalar = matches!(wanted, "true" | "false") || wanted.parse::<i64>().is_ok();
+        if is_quoted(old) && is_scalar { format!("\"{wanted}\"") } else { wanted.to_owned() }
+    }
+
+    /// Of `condition ? a : b` the branch that is taken, if it is written out.
+    fn within_condition(&mut self, file: FileId, expr: &Expr, value: &Value) -> Option<TextRange> {
+        let ExprKind::Conditional { then, otherwise, .. } = &expr.kind else { return None };
+        let site = value.origin.written_at().filter(|site| site.file == file)?;
+        [then, otherwise].into_iter().find(|branch| branch.range == site.range && is_literal(&branch.kind)).map(|branch| branch.range)
+    }
+
+    fn written_site(&self, origin: &Origin) -> Option<Site> {
+        origin.written_at()
+    }
+
+    /// Gives the module that a resource is in another value for the variable that carries one.
+    fn hand_over(&mut self, value: &Value, wanted: &str, resource: &'t Resource) -> Result<(), Hindrance> {
+        let mut passed = 0_usize;
+        let mut last_argument = None;
+        for hop in value.origin.hops() {
+            match &hop.kind {
+                HopKind::ModuleInput { module, input } => {
+                    passed += 1;
+                    last_argument = Some((hop.site, module.clone(), input.clone()));
+                }
+                HopKind::Default(name) => {
+                    let depth = resource.calls.len().checked_sub(passed + 1).ok_or(Hindrance::ValueElsewhere)?;
+                    let site = resource.calls[depth];
+                    let tree = self.tree(site.file)?;
+                    let call = locate::block_at(&tree.body, site.range).ok_or(Hindrance::ValueElsewhere)?;
+                    let label = call.labels.first().map(|label| label.text.to_string()).unwrap_or_default();
+                    self.stated.push(Stated {
+                        file: self.path(site.file).to_owned(),
+                        type_key: "module".to_owned(),
+                        name: label,
+                        path: name.to_string(),
+                    });
+                    self.insert_items(site.file, call, vec![insert::Rendered::attribute(name, wanted)]);
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        let (site, module, input) = last_argument.ok_or(Hindrance::ValueElsewhere)?;
+        let tree = self.tree(site.file)?;
+        locate::expression(&tree.body, site.range).ok_or(Hindrance::ValueElsewhere)?;
+        self.stated.push(Stated {
+            file: self.path(site.file).to_owned(),
+            type_key: "module".to_owned(),
+            name: module.trim_start_matches("module.").to_owned(),
+            path: input.to_string(),
+        });
+        let wanted = self.in_kind(site.file, site.range, wanted);
+        self.splice(site.file, site.range, wanted);
+        Ok(())
+    }
+
+    /// The arguments of the calls that a value came through change with it.
+    fn state_hops(&mut self, origin: &Origin, resource: &Resource) {
+        for hop in origin.hops() {
+            if let HopKind::ModuleInput { module, input } = &hop.kind {
+                let stated = Stated {
+                    file: self.path(hop.site.file).to_owned(),
+                    type_key: "module".to_owned(),
+                    name: module.trim_start_matches("module.").to_owned(),
+                    path: input.to_string(),
+                };
+                if !self.stated.contains(&stated) {
+                    self.stated.push(stated);
+                }
+            }
+        }
+        debug_assert!(resource.kind != BlockKind::UnreadModule || resource.calls.is_empty() || !self.stated.is_empty());
+    }
+
+    /// Takes a value out.
+    fn remove(&mut self, spot: &Spot<'_>, owner: locate::Owner<'_>, expr: &Expr, value: &Value) -> Result<(), Hindrance> {
+        let range = match owner {
+            locate::Owner::Attribute(attribute) => attribute.range,
+            locate::Owner::Entry(entry) => entry.range,
+            locate::Owner::Element => return Err(Hindrance::ValueElsewhere),
+        };
+        let _ = (expr, value);
+        let text = self.text(spot.file);
+        let range = layout::whole_lines(text, range, matches!(owner, locate::Owner::Attribute(_)));
+        self.splice(spot.file, range, "");
+        Ok(())
+    }
+
+    /// Applies what was collected.
+    fn finish(self) -> Result<Draft, Hindrance> {
+        let mut texts = BTreeMap::new();
+        for (file, mut splices) in self.splices {
+            let old = &*self.trial.sources.file(file).text;
+            splices.sort_by_key(|(range, _)| (range.start, range.end));
+            let mut new = String::with_capacity(old.len() + 256);
+            let mut done = 0;
+            for (range, text) in &splices {
+                let range = range.as_usize();
+                // Two wishes about the same bytes contradict each other.
+                new.push_str(old.get(done..range.start).ok_or(Hindrance::NeedsDecision)?);
+                new.push_str(text);
+                done = range.end;
+            }
+            new.push_str(old.get(done..).ok_or(Hindrance::NeedsDecision)?);
+            if new != old {
+                let new = layout::tidy(old, new);
+                texts.insert(self.trial.sources.file(file).path.to_string(), new);
+            }
+        }
+        if texts.is_empty() {
+            return Err(Hindrance::NotProven);
+        }
+        Ok(Draft { texts, stated: self.stated })
+    }
+}

@@ -1,0 +1,6 @@
+//! Fixes as their users get them.
+
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
+mod examples;
+mod support;

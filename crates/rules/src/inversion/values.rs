@@ -1,0 +1,150 @@
+//! Values that make a matcher come out as wanted.
+
+use keyblind_resource::Value;
+use keyblind_rule_language::{Literal, Matcher, Test};
+
+use super::{Change, Inversion, Key, Remedy, Wanted, one_of};
+use crate::compare::value_of;
+use crate::evaluation::Scope;
+use crate::truth::Truth;
+
+/// The most values of a list that are tried.
+const MOST_LITERALS: usize = 6;
+
+impl Inversion<'_, '_> {
+    /// The ways to make a matcher hold (or not) for the value at a path.
+    pub(super) fn matcher(
+        &mut self,
+        matcher: &Matcher,
+        path: Option<Vec<Key>>,
+        value: Option<&Value>,
+        scope: &Scope<'_>,
+        wanted: bool,
+    ) -> Vec<Remedy> {
+        if self.evaluation.matches(matcher, value, scope) == Truth::from(wanted) {
+            return vec![Remedy::default()];
+        }
+        let Some(path) = path else { return Vec::new() };
+        let subject = self.subject;
+        let mut ways = Vec::new();
+        if let Some(items) = value.and_then(Value::as_items) {
+            ways.extend(self.fewer_elements(matcher, &path, items, scope, wanted));
+            ways.extend(self.more_elements(matcher, &path, items, scope, wanted));
+        }
+        let suggested = self.suggestions.values(&self.type_key, &path);
+        let mut literals = Vec::new();
+        if let Some(default) = matcher.default.as_ref().filter(|default| **default != Literal::Null) {
+            literals.push(default.clone());
+        }
+        for test in &matcher.tests {
+            literals_for(test, wanted, &mut literals);
+        }
+        literals.retain(|literal| *literal != Literal::Null);
+        literals.dedup();
+        let mut fitting: Vec<Literal> = Vec::new();
+        for literal in literals {
+            let holds = self.evaluation.matches(matcher, Some(&value_of(&literal)), scope) == Truth::from(wanted);
+            if holds && !fitting.contains(&literal) {
+                fitting.push(literal);
+            }
+        }
+        // Of several good values the one that the examples show is the one that is meant.
+        fitting.sort_by_key(|literal| !suggested.iter().any(|(value, _)| *value == value_of(literal)));
+        let states_one = !fitting.is_empty();
+        ways.extend(fitting.into_iter().map(|literal| Remedy::wish(subject, path.clone(), Change::Set(Wanted::Literal(literal)))));
+        if !states_one {
+            for (value, number) in suggested {
+                if self.evaluation.matches(matcher, Some(&value), scope) == Truth::from(wanted) {
+                    ways.push(Remedy::wish(subject, path.clone(), Change::Set(Wanted::Suggested(number))));
+                }
+            }
+        }
+        if value.is_some() && self.evaluation.matches(matcher, None, scope) == Truth::from(wanted) {
+            ways.push(Remedy::wish(subject, path, Change::Remove));
+        }
+        one_of(vec![ways])
+    }
+
+    /// Without the elements that speak against it.
+    fn fewer_elements(&mut self, matcher: &Matcher, path: &[Key], items: &[Value], scope: &Scope<'_>, wanted: bool) -> Option<Remedy> {
+        let (mut kept, mut remedy) = (Vec::new(), Remedy::default());
+        for (index, item) in items.iter().enumerate() {
+            let alone = Value::tuple(vec![item.clone()]);
+            if self.evaluation.matches(matcher, Some(&alone), scope) == Truth::from(wanted) {
+                kept.push(item.clone());
+            } else {
+                let mut element = path.to_vec();
+                element.push(Key::Index(index));
+                remedy = remedy.and(&Remedy::wish(self.subject, element, Change::Remove))?;
+            }
+        }
+        let holds = !kept.is_empty() && self.evaluation.matches(matcher, Some(&Value::tuple(kept)), scope) == Truth::from(wanted);
+        (holds && !remedy.wishes.is_empty()).then_some(remedy)
+    }
+
+    /// With the elements that are missing.
+    fn more_elements(&mut self, matcher: &Matcher, path: &[Key], items: &[Value], scope: &Scope<'_>, wanted: bool) -> Option<Remedy> {
+        let mut missing: Vec<&Literal> = Vec::new();
+        for test in matcher.tests.iter().filter(|_| wanted) {
+            match test {
+                Test::Contains(literal) => missing.push(literal),
+                Test::ContainsAll(literals) => missing.extend(literals),
+                Test::ContainsAny(literals) => missing.extend(literals.first()),
+                _ => {}
+            }
+        }
+        missing.retain(|literal| !items.contains(&value_of(literal)));
+        let (mut all, mut remedy) = (items.to_vec(), Remedy::default());
+        for literal in missing {
+            let mut element = path.to_vec();
+            element.push(Key::Index(all.len()));
+            all.push(value_of(literal));
+            remedy = remedy.and(&Remedy::wish(self.subject, element, Change::Set(Wanted::Literal(literal.clone()))))?;
+        }
+        let holds = self.evaluation.matches(matcher, Some(&Value::tuple(all)), scope) == Truth::from(wanted);
+        (holds && !remedy.wishes.is_empty()).then_some(remedy)
+    }
+}
+
+/// Values that a test holds for (or doesn't); each is tried before it is proposed.
+fn literals_for(test: &Test, wanted: bool, found: &mut Vec<Literal>) {
+    match (test, wanted) {
+        (Test::Equals(literal), true) | (Test::NotEquals(literal), false) => found.push(literal.clone()),
+        (Test::Equals(literal), false) | (Test::NotEquals(literal), true) => found.extend(opposite(literal)),
+        (Test::In(literals), true) | (Test::NotIn(literals), false) => found.extend(literals.iter().take(MOST_LITERALS).cloned()),
+        (Test::In(literals), false) | (Test::NotIn(literals), true) => found.extend(literals.iter().filter_map(opposite)),
+        (Test::AtLeast(bound) | Test::AtMost(bound), true) | (Test::LessThan(bound) | Test::GreaterThan(bound), false) => {
+            found.push(bound.clone());
+        }
+        (Test::GreaterThan(Literal::Int(bound)), true) | (Test::AtMost(Literal::Int(bound)), false) => {
+            found.extend(bound.checked_add(1).map(Literal::Int));
+        }
+        (Test::LessThan(Literal::Int(bound)), true) | (Test::AtLeast(Literal::Int(bound)), false) => {
+            found.extend(bound.checked_sub(1).map(Literal::Int));
+        }
+        (Test::Contains(literal), true) => found.push(Literal::List(vec![literal.clone()])),
+        (Test::ContainsAny(literals), true) => found.extend(literals.first().map(|literal| Literal::List(vec![literal.clone()]))),
+        (Test::ContainsAll(literals), true) => found.push(Literal::List(literals.clone())),
+        (Test::All(matchers) | Test::Any(matchers), _) => {
+            for test in matchers.iter().flat_map(|matcher| &matcher.tests) {
+                literals_for(test, wanted, found);
+            }
+        }
+        (Test::Not(matcher), _) => {
+            for test in &matcher.tests {
+                literals_for(test, !wanted, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// There are two booleans, so that "not this one" is the other. Of anything else there is no telling.
+fn opposite(literal: &Literal) -> Option<Literal> {
+    match literal {
+        Literal::Bool(value) => Some(Literal::Bool(!value)),
+        Literal::Text(text) if text.eq_ignore_ascii_case("true") => Some(Literal::Bool(false)),
+        Literal::Text(text) if text.eq_ignore_ascii_case("false") => Some(Literal::Bool(true)),
+        _ => None,
+    }
+}
