@@ -109,15 +109,15 @@ fn trimmed(old: &str, range: std::ops::Range<usize>, to: &str) -> Option<TextEdi
     if from == to {
         return None;
     }
-    let same_start = from.char_indices().zip(to.chars()).take_while(|((_, a), b)| a == b).last().map_or(0, |((at, a), _)| at + a.len_utf8());
+    let same_start =
+        from.char_indices().zip(to.chars()).take_while(|((_, a), b)| a == b).last().map_or(0, |((at, a), _)| at + a.len_utf8());
     let is_word = |character: char| character.is_alphanumeric() || "_-.:/".contains(character);
     let mut start = same_start;
     while start > 0 && from[..start].chars().next_back().is_some_and(is_word) {
         start -= from[..start].chars().next_back().map_or(1, char::len_utf8);
     }
     let (from_rest, to_rest) = (&from[start..], &to[start..]);
-    let same_end: usize =
-        from_rest.chars().rev().zip(to_rest.chars().rev()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+    let same_end: usize = from_rest.chars().rev().zip(to_rest.chars().rev()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
     let mut end = from_rest.len() - same_end;
     while end < from_rest.len() && from_rest[end..].chars().next().is_some_and(is_word) {
         end += from_rest[end..].chars().next().map_or(1, char::len_utf8);

@@ -18,6 +18,9 @@ pub(crate) enum Form {
     Block,
 }
 
+/// A type key, and a path without numbers.
+type TypeAndPath = (String, Vec<Key>);
+
 /// The good examples of a rule.
 #[derive(Debug, Default)]
 pub(crate) struct Examples {
@@ -25,7 +28,7 @@ pub(crate) struct Examples {
     /// Values that were proposed, by the number that they are known by.
     values: Vec<Place>,
     /// Where the values of a type's paths stand.
-    by_path: BTreeMap<(String, Vec<Key>), Vec<(Value, usize)>>,
+    by_path: BTreeMap<TypeAndPath, Vec<(Value, usize)>>,
     /// How things are written, of the rule's own examples first.
     forms: BTreeMap<(String, String), Form>,
 }
@@ -42,15 +45,11 @@ pub(crate) struct Example {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     example: usize,
-    resource: usize,
     site: Site,
 }
 
 /// A value as an example writes it.
 pub(crate) struct Shown<'e> {
-    pub(crate) example: &'e Example,
-    /// The resource that holds it.
-    pub(crate) resource: &'e Resource,
     /// The expression.
     pub(crate) text: &'e str,
 }
@@ -98,14 +97,14 @@ impl Examples {
         let place = self.values.get(number)?;
         let example = self.good.get(place.example)?;
         let text = example.text.get(place.site.range.as_usize())?;
-        Some(Shown { example, resource: example.resources.get(place.resource)?, text })
+        Some(Shown { text })
     }
 
     /// The examples that have a resource of a type.
     pub(crate) fn with_type<'e>(&'e self, type_key: &'e str) -> impl Iterator<Item = (&'e Example, &'e Resource)> {
-        self.good.iter().filter_map(move |example| {
-            Some((example, example.resources.iter().find(|resource| &*resource.type_key == type_key)?))
-        })
+        self.good
+            .iter()
+            .filter_map(move |example| Some((example, example.resources.iter().find(|resource| &*resource.type_key == type_key)?)))
     }
 
     /// Whether a good example has a resource of a type without anything at a path, so that it may be left out.
@@ -142,10 +141,10 @@ impl Examples {
     fn add_values(&mut self, index: usize) {
         let example = &self.good[index];
         let mut found = Vec::new();
-        for (number, resource) in example.resources.iter().enumerate() {
+        for resource in &example.resources {
             collect(&resource.body, &mut Vec::new(), &mut |path, value| {
                 if let Some(site) = value.origin.used_at() {
-                    found.push((resource.type_key.to_string(), path.to_vec(), value.clone(), Place { example: index, resource: number, site }));
+                    found.push((resource.type_key.to_string(), path.to_vec(), value.clone(), Place { example: index, site }));
                 }
             });
         }
@@ -169,7 +168,11 @@ impl Example {
         let tree = MemoryTree::new([("main.tf", text)]);
         let project = Project::parse(vec![("main.tf".into(), text.into())], &tree, &mut SourceMap::default());
         let resources = project.roots().iter().flat_map(|root| project.evaluate(root, &Inputs::default(), &tree).resources);
-        Self { text: text.into(), file: hcl::parse(text), resources: resources.filter(|resource| resource.kind != BlockKind::Module).collect() }
+        Self {
+            text: text.into(),
+            file: hcl::parse(text),
+            resources: resources.filter(|resource| resource.kind != BlockKind::Module).collect(),
+        }
     }
 
     /// The block of a resource.

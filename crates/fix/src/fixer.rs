@@ -10,6 +10,7 @@ use keyblind_scan::{Changed, Request, Trial, Trials};
 use crate::edit::FileEdit;
 use crate::examples::Examples;
 use crate::hindrance::Hindrance;
+use crate::impact::{self, Effect};
 use crate::proof::{self, Claim, Disproof, Pair, Proof, Texts};
 use crate::terraform::{self, Draft, Level};
 
@@ -36,6 +37,8 @@ pub struct Fix {
     pub texts: Changed,
     /// The checks that it passed.
     pub proof: Proof,
+    /// What it does beside, each once; nothing for a safe fix.
+    pub effects: Vec<Effect>,
 }
 
 /// Why there is no fix.
@@ -142,7 +145,7 @@ impl<'t> Fixer<'t> {
                 if tried.len() >= MOST_ATTEMPTS {
                     return Outcome::Refused(refusal);
                 }
-                match self.prove(subject, &draft) {
+                match self.prove(subject, &draft, effects(remedy, &trial)) {
                     Ok(fix) => return Outcome::Fixed(Box::new(fix)),
                     Err(disproof) => {
                         refusal.hindrance = Hindrance::NotProven;
@@ -155,7 +158,7 @@ impl<'t> Fixer<'t> {
         Outcome::Refused(refusal)
     }
 
-    fn prove(&mut self, subject: &Subject<'_>, draft: &Draft) -> Result<Fix, Disproof> {
+    fn prove(&mut self, subject: &Subject<'_>, draft: &Draft, effects: Vec<Effect>) -> Result<Fix, Disproof> {
         let unreadable = |detail: String| Disproof { check: proof::Check::EditsFit, detail };
         let mut before = BTreeMap::new();
         let mut after = Changed::new();
@@ -186,7 +189,7 @@ impl<'t> Fixer<'t> {
             address: subject.address.to_owned(),
         };
         let proof = proof::check_verdicts(self.table, subject.rule, &claim, &draft.stated, &pairs)?;
-        Ok(Fix { edits, texts: after, proof })
+        Ok(Fix { edits, texts: after, proof, effects })
     }
 
     fn state(&mut self, job: usize) -> Option<Rc<Trial>> {
@@ -219,4 +222,23 @@ fn is_plausible(remedy: &Remedy, trial: &Trial, examples: &Examples) -> bool {
         }
         _ => true,
     })
+}
+
+/// What fulfilling the wishes of a remedy does beside.
+fn effects(remedy: &Remedy, trial: &Trial) -> Vec<Effect> {
+    let mut found: Vec<Effect> = remedy
+        .wishes
+        .iter()
+        .filter_map(|wish| {
+            let type_key = match wish.subject {
+                keyblind_rules::Subject::Resource(id) => &trial.graph.resources[id].type_key,
+                keyblind_rules::Subject::Companion(index) => &remedy.companions.get(index)?.type_key,
+            };
+            let names = wish.path.iter().filter_map(|key| if let Key::Name(name) = key { Some(&**name) } else { None });
+            impact::of_change(type_key, &names.collect::<Vec<_>>().join("."))
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use keyblind_resource::{BlockKind, HopKind, Origin, Resource, ResourceId, Value};
+use keyblind_resource::{HopKind, Origin, Resource, ResourceId, Value};
 use keyblind_rules::{Change, Remedy, Subject};
 use keyblind_scan::Trial;
 use keyblind_syntax::hcl::ast::{Block, Expr, ExprKind, File};
@@ -219,9 +219,10 @@ impl<'t> Drafting<'t> {
                 }
                 (Some(_), None) => return Err(Hindrance::ValueElsewhere),
                 (None, _) => {
-                    let dynamic = block.body.blocks().any(|other| {
-                        &*other.kind.text == "dynamic" && other.labels.first().is_some_and(|label| label.text == *name)
-                    });
+                    let dynamic = block
+                        .body
+                        .blocks()
+                        .any(|other| &*other.kind.text == "dynamic" && other.labels.first().is_some_and(|label| label.text == *name));
                     if dynamic {
                         return Err(Hindrance::NeedsDecision);
                     }
@@ -268,9 +269,9 @@ impl<'t> Drafting<'t> {
         companions: &[String],
     ) -> Result<(), Hindrance> {
         match &wish.change {
-            Some(Change::Remove) => return self.remove(spot, owner, expr, value),
+            Some(Change::Remove) => return self.remove(spot, owner),
             Some(change) => {
-                let wanted = self.render_change(spot, change, resource, companions)?;
+                let wanted = self.render_change(change, resource, companions)?;
                 return self.replace(spot.file, expr, &wanted, value, resource);
             }
             None => {}
@@ -285,7 +286,15 @@ impl<'t> Drafting<'t> {
                     match entry {
                         Some(entry) => {
                             let there = value.get(name).unwrap_or(&null);
-                            self.expression(&spot.inner(name), locate::Owner::Entry(entry), &entry.value, inner, there, resource, companions)?;
+                            self.expression(
+                                &spot.inner(name),
+                                locate::Owner::Entry(entry),
+                                &entry.value,
+                                inner,
+                                there,
+                                resource,
+                                companions,
+                            )?;
                         }
                         None if inner.is_removal() => {}
                         None => additions.push((name.to_string(), self.render_expression(&spot.inner(name), inner, resource, companions)?)),
@@ -348,7 +357,7 @@ impl<'t> Drafting<'t> {
         if !matches!(container.kind, ExprKind::Tuple(_) | ExprKind::Object(_)) {
             return Err(Hindrance::NeedsDecision);
         }
-        self.state_hops(&value.origin, resource);
+        self.state_hops(&value.origin);
         let at = Spot { file: site.file, type_key: spot.type_key, path: spot.path.clone() };
         self.expression(&at, locate::Owner::Element, container, wish, value, resource, companions)
     }
@@ -376,7 +385,7 @@ impl<'t> Drafting<'t> {
         if !is_literal(&written.kind) {
             return Err(Hindrance::ValueElsewhere);
         }
-        self.state_hops(&value.origin, resource);
+        self.state_hops(&value.origin);
         let wanted = self.in_kind(site.file, site.range, wanted);
         self.splice(site.file, site.range, wanted);
         Ok(())
@@ -444,7 +453,7 @@ impl<'t> Drafting<'t> {
     }
 
     /// The arguments of the calls that a value came through change with it.
-    fn state_hops(&mut self, origin: &Origin, resource: &Resource) {
+    fn state_hops(&mut self, origin: &Origin) {
         for hop in origin.hops() {
             if let HopKind::ModuleInput { module, input } = &hop.kind {
                 let stated = Stated {
@@ -458,17 +467,15 @@ impl<'t> Drafting<'t> {
                 }
             }
         }
-        debug_assert!(resource.kind != BlockKind::UnreadModule || resource.calls.is_empty() || !self.stated.is_empty());
     }
 
     /// Takes a value out.
-    fn remove(&mut self, spot: &Spot<'_>, owner: locate::Owner<'_>, expr: &Expr, value: &Value) -> Result<(), Hindrance> {
+    fn remove(&mut self, spot: &Spot<'_>, owner: locate::Owner<'_>) -> Result<(), Hindrance> {
         let range = match owner {
             locate::Owner::Attribute(attribute) => attribute.range,
             locate::Owner::Entry(entry) => entry.range,
             locate::Owner::Element => return Err(Hindrance::ValueElsewhere),
         };
-        let _ = (expr, value);
         let text = self.text(spot.file);
         let range = layout::whole_lines(text, range, matches!(owner, locate::Owner::Attribute(_)));
         self.splice(spot.file, range, "");

@@ -44,6 +44,17 @@ Silence one finding, with a reason:
 
 Exit codes: 0 clean, 1 findings, 2 wrong usage, 3 something could not be read, 4 internal error, 5 nothing to scan.";
 
+const FIX_EXAMPLES: &str = "\
+Examples:
+  keyblind fix                                  a diff of what would be changed beneath the current directory
+  keyblind fix --write                          write the safe fixes
+  keyblind fix --write --all                    and those that replace, restart, cut access or cost
+  keyblind fix --rule CKV_AWS_20 | git apply    only what one rule finds
+  keyblind fix --finding 3f9a…                  one finding, by its fingerprint
+  keyblind fix --output json                    edits and proofs, for programs
+
+Exit codes: 0 nothing left, 1 findings left, 2 wrong usage, 3 something could not be read, 4 internal error, 5 nothing to scan.";
+
 /// Finds cloud misconfigurations in infrastructure code, and explains each one.
 #[derive(Debug, Parser)]
 #[command(name = "keyblind", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 120, disable_help_subcommand = true)]
@@ -84,6 +95,9 @@ pub(crate) enum Command {
     /// Judge infrastructure code: Terraform, OpenTofu, and plans.
     #[command(after_help = SCAN_EXAMPLES)]
     Scan(Box<ScanArguments>),
+    /// Derive fixes, prove each by judging again, and show them as a diff or write them.
+    #[command(after_help = FIX_EXAMPLES)]
+    Fix(Box<FixArguments>),
     /// List, show and test rules.
     Rules {
         #[command(subcommand)]
@@ -143,6 +157,41 @@ pub(crate) struct ScanArguments {
     /// Don't let unreadable input make the exit code 3.
     #[arg(long, help_heading = "Exit code")]
     pub(crate) allow_incomplete: bool,
+}
+
+/// What is fixed, and how that is shown.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FixArguments {
+    #[command(flatten)]
+    pub(crate) what: What,
+
+    /// Fix only this finding, by its fingerprint or the beginning of it; may be given several times.
+    #[arg(long = "finding", value_name = "FINGERPRINT", help_heading = "Fixes")]
+    pub(crate) findings: Vec<String>,
+    /// Write the files instead of showing a diff: only safe fixes, unless `--all` is given too.
+    #[arg(long, help_heading = "Fixes")]
+    pub(crate) write: bool,
+    /// Write fixes too that replace resources, restart what runs, cut access or cost.
+    #[arg(long, help_heading = "Fixes")]
+    pub(crate) all: bool,
+    /// What to print.
+    #[arg(long, value_name = "FORMAT", help_heading = "Fixes")]
+    pub(crate) output: Option<FixOutput>,
+    /// Print the whole changed files instead of a diff.
+    #[arg(long, conflicts_with = "output", help_heading = "Fixes")]
+    pub(crate) whole_file: bool,
+    /// Write also files that differ from git's index.
+    #[arg(long, requires = "write", help_heading = "Fixes")]
+    pub(crate) force: bool,
+}
+
+/// How fixes are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FixOutput {
+    /// A diff without colour, for `git apply`.
+    Patch,
+    /// Edits and proofs.
+    Json,
 }
 
 /// What is judged, by which rules, with which values.

@@ -4,6 +4,7 @@ mod baseline;
 mod config;
 mod describe;
 mod explain;
+mod fix;
 mod rules;
 mod scan;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     std::panic::set_hook(Box::new(|panic| terminal::say(format_args!("error in keyblind itself: {panic}"))));
     match cli.command {
         Command::Scan(arguments) => scan::run(&arguments, cli.global),
+        Command::Fix(arguments) => fix::run(&arguments, cli.global),
         Command::Rules { command } => rules::run(&command, cli.global),
         Command::Explain(arguments) => explain::run(&arguments, cli.global),
         Command::Config { command } => config::run(&command),

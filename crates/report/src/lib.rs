@@ -2,6 +2,7 @@
 //!
 //! Equal input gives equal bytes: no clock, no order that depends on luck. Values that are sensitive never get here.
 
+pub mod diff;
 pub mod json;
 mod place;
 pub mod sarif;

@@ -10,7 +10,9 @@ mod values;
 use std::sync::Arc;
 
 use keyblind_resource::{Data, ResourceId, Value};
-use keyblind_rule_language::{Condition, Decision, Direction, Linked, Literal, Matcher, Outcome, Path, Quantifier, Ruling, Step, TypePattern};
+use keyblind_rule_language::{
+    Condition, Decision, Direction, Linked, Literal, Matcher, Outcome, Path, Quantifier, Ruling, Step, TypePattern,
+};
 
 use crate::evaluation::{Evaluation, Scope};
 use crate::truth::{Combine, Truth};
@@ -167,9 +169,9 @@ impl<'i, 'e> Inversion<'i, 'e> {
 
     /// The ways to make the first decision that applies come out as a pass.
     pub(crate) fn remedies(&mut self, decisions: &[&Decision], scope: &Scope<'_>) -> Vec<Remedy> {
-        let applying = decisions.iter().find(|decision| {
-            decision.when.as_ref().is_none_or(|when| self.evaluation.condition(when, scope) != Truth::False)
-        });
+        let applying = decisions
+            .iter()
+            .find(|decision| decision.when.as_ref().is_none_or(|when| self.evaluation.condition(when, scope) != Truth::False));
         let Some(decision) = applying else { return Vec::new() };
         let mut remedies = match &decision.outcome {
             Outcome::Fail(condition) => self.make(condition, scope, false),
@@ -463,8 +465,7 @@ fn one_of(ways: Vec<Vec<Remedy>>) -> Vec<Remedy> {
 fn all_of(ways: Vec<Vec<Remedy>>) -> Vec<Remedy> {
     let mut joined = vec![Remedy::default()];
     for alternatives in ways {
-        let mut next: Vec<Remedy> =
-            joined.iter().flat_map(|before| alternatives.iter().filter_map(move |way| before.and(way))).collect();
+        let mut next: Vec<Remedy> = joined.iter().flat_map(|before| alternatives.iter().filter_map(move |way| before.and(way))).collect();
         next.sort_by_key(Remedy::cost);
         next.truncate(MOST_REMEDIES);
         joined = next;

@@ -91,6 +91,9 @@ impl<'a> Judge<'a> {
     pub fn remedies(&self, id: ResourceId, rule: RuleId, suggestions: &dyn Suggestions) -> Vec<Remedy> {
         let interests = self.interests(id);
         let Some(interest) = interests.iter().find(|interest| interest.rule == rule) else { return Vec::new() };
+        if !matches!(self.verdict(interest, id), Verdict::Fail(_)) {
+            return Vec::new();
+        }
         let trail = Trail::root(&self.graph.resources[id].body);
         let scope = Scope { trail: &trail, resource: id, key: None, outer: None };
         let evaluation = Evaluation::generous(self.graph, &self.cache, id);

@@ -30,5 +30,5 @@ pub use outcome::{Cause, Files, Proof, RuleCard, ScanReport, ScanResult, Status,
 pub use pipeline::{Ignore, InputSet, Keep, Progress, Request, card, scan};
 pub use place::Places;
 pub use selection::{Choice, UnknownRule, choose, rules_named};
-pub use trial::{Changed, Trial, Trials};
 pub use target::{Target, TargetError, Targets};
+pub use trial::{Changed, Trial, Trials};

@@ -83,11 +83,7 @@ impl Trials {
             if own.is_empty() {
                 jobs.push(Job { root: root.clone(), inputs: request.inputs.clone(), directories: directories.clone() });
             }
-            jobs.extend(own.iter().map(|set| Job {
-                root: root.clone(),
-                inputs: with(&set.inputs),
-                directories: directories.clone(),
-            }));
+            jobs.extend(own.iter().map(|set| Job { root: root.clone(), inputs: with(&set.inputs), directories: directories.clone() }));
         }
         Self { root: request.targets.root.clone(), given, files, jobs }
     }
@@ -142,7 +138,9 @@ impl Trials {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let folder = &*job.root.directory;
             let mut names: BTreeSet<&str> = self.files.get(folder).into_iter().flatten().map(String::as_str).collect();
-            names.extend(changed.keys().map(String::as_str).filter(|path| paths::parent(path) == folder && terraform::is_configuration(path)));
+            names.extend(
+                changed.keys().map(String::as_str).filter(|path| paths::parent(path) == folder && terraform::is_configuration(path)),
+            );
             let mut diagnostics = Vec::new();
             let mut texts: Vec<(Arc<str>, Arc<str>)> = Vec::new();
             for path in names {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyblind_syntax::hcl::ast::{Block, File, Item};
 use keyblind_syntax::hcl;
+use keyblind_syntax::hcl::ast::{Block, File, Item};
 
 use super::{Check, Disproof, Stated};
 use crate::terraform::{is_formatted, unformatted_lines};
@@ -26,9 +26,7 @@ fn declarations(file: &File) -> BTreeMap<(String, usize), &Item> {
     for item in &file.body.items {
         let name = match item {
             Item::Attribute(attribute) => format!("={}", attribute.name.text),
-            Item::Block(block) => {
-                block.labels.iter().fold(block.kind.text.to_string(), |name, label| format!("{name}.{}", label.text))
-            }
+            Item::Block(block) => block.labels.iter().fold(block.kind.text.to_string(), |name, label| format!("{name}.{}", label.text)),
         };
         // Several may have one name: `locals`, providers with aliases.
         let number = (0..).find(|number| !found.contains_key(&(name.clone(), *number))).unwrap_or_default();
@@ -78,7 +76,13 @@ fn check_declarations(path: &str, (before, old): (&str, &File), (after, new): (&
 }
 
 /// Within a declaration that a fix changes, only what it says may be different.
-fn check_block(path: &str, name: &str, (before, old): (&str, &Block), (after, new): (&str, &Block), stated: &[Stated]) -> Result<(), Disproof> {
+fn check_block(
+    path: &str,
+    name: &str,
+    (before, old): (&str, &Block),
+    (after, new): (&str, &Block),
+    stated: &[Stated],
+) -> Result<(), Disproof> {
     let changed = changed_items((before, old), (after, new));
     let labels: Vec<&str> = old.labels.iter().map(|label| &*label.text).collect();
     let allowed: Box<dyn Fn(&str) -> bool> = match (&*old.kind.text, &labels[..]) {
@@ -93,9 +97,9 @@ fn check_block(path: &str, name: &str, (before, old): (&str, &Block), (after, ne
             let own = (*own).to_owned();
             Box::new(move |item: &str| {
                 !matches!(item, "source" | "version" | "providers")
-                    && stated.iter().any(|stated| {
-                        stated.file == path && stated.type_key == "module" && stated.name == own && stated.path == item
-                    })
+                    && stated
+                        .iter()
+                        .any(|stated| stated.file == path && stated.type_key == "module" && stated.name == own && stated.path == item)
             })
         }
         // Of these no resource may change that the fix doesn't say, which the evaluation shows.

@@ -165,7 +165,9 @@ pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>) -> Result<(), D
             _ => {}
         }
     }
-    unknowns -= before.iter().filter(|(key, standing)| **standing == Standing::Unknown && after.get(*key) != Some(&Standing::Unknown)).count() as isize;
+    unknowns -=
+        before.iter().filter(|(key, standing)| **standing == Standing::Unknown && after.get(*key) != Some(&Standing::Unknown)).count()
+            as isize;
     if unknowns > 0 {
         return Err(Disproof::new(Check::UnknownsNotGrown, format!("{unknowns} more verdicts are unknown")));
     }
@@ -188,7 +190,9 @@ pub(super) fn check_idempotent(table: &RuleTable, rule: RuleId, claim: &Claim, p
     let judge = Judge::new(table, &selection, &pair.after.graph);
     let of_claim = pair.after.graph.resources.iter().enumerate().filter(|(_, resource)| *resource.address == *claim.address);
     for (id, _) in of_claim {
-        if judge.pair(id, rule).is_some_and(|verdict| matches!(verdict, Verdict::Fail(_))) || !judge.remedies(id, rule, &NoSuggestions).is_empty() {
+        if judge.pair(id, rule).is_some_and(|verdict| matches!(verdict, Verdict::Fail(_)))
+            || !judge.remedies(id, rule, &NoSuggestions).is_empty()
+        {
             return Err(Disproof::new(Check::Idempotent, "to fix it again would change it again".to_owned()));
         }
     }

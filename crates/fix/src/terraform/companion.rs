@@ -5,7 +5,7 @@ use keyblind_rules::{Change, Remedy, Subject};
 use keyblind_syntax::TextRange;
 use keyblind_syntax::hcl::ast::Block;
 
-use super::insert::{Rendered, items_text};
+use super::insert::Rendered;
 use super::{Drafting, Spot, layout, locate};
 use crate::hindrance::Hindrance;
 use crate::proof::Stated;
@@ -124,7 +124,11 @@ impl Drafting<'_> {
     /// The name of the resource, or one like it that its module doesn't have yet.
     fn free_name(&self, type_key: &str, beside: &Resource) -> String {
         let is_taken = |name: &str| {
-            self.trial.graph.resources.iter().any(|other| &*other.type_key == type_key && &*other.name == name && other.calls == beside.calls)
+            self.trial
+                .graph
+                .resources
+                .iter()
+                .any(|other| &*other.type_key == type_key && &*other.name == name && other.calls == beside.calls)
                 || self.stated.iter().any(|stated| stated.type_key == type_key && stated.name == name)
         };
         let base = beside.name.to_string();
@@ -132,10 +136,9 @@ impl Drafting<'_> {
     }
 }
 
-/// The lines of items, for tests of how they look.
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::insert::{Rendered, items_text};
 
     #[test]
     fn attributes_come_before_blocks() {

@@ -95,8 +95,11 @@ struct Gap {
 pub(crate) fn unformatted_lines(text: &str) -> Vec<usize> {
     let file = hcl::parse(text);
     let lines = lines(text, &file);
-    let mut found: Vec<usize> =
-        gaps(text, &lines).into_iter().filter(|gap| gap.end - gap.start != gap.wanted || text[gap.start..gap.end].contains('\t')).map(|gap| gap.line).collect();
+    let mut found: Vec<usize> = gaps(text, &lines)
+        .into_iter()
+        .filter(|gap| gap.end - gap.start != gap.wanted || text[gap.start..gap.end].contains('\t'))
+        .map(|gap| gap.line)
+        .collect();
     found.extend(misindented(text, &file, &lines));
     found.sort_unstable();
     found.dedup();
@@ -206,7 +209,8 @@ fn gaps(text: &str, lines: &[Line]) -> Vec<Gap> {
     let mut found = Vec::new();
     let mut shift = vec![0_isize; lines.len()];
     for chain in chains(lines, |line| line.assign.is_some()) {
-        let widest = chain.clone().filter_map(|index| Some(columns(lines[index].start, lead_end(&lines[index], lines[index].assign?)))).max();
+        let widest =
+            chain.clone().filter_map(|index| Some(columns(lines[index].start, lead_end(&lines[index], lines[index].assign?)))).max();
         for index in chain {
             let (Some(assign), Some(widest)) = (lines[index].assign, widest) else { continue };
             let start = lead_end(&lines[index], assign);

@@ -52,7 +52,11 @@ pub(super) fn container(body: &Body, range: TextRange) -> Option<&Expr> {
     let is_container = |expr: &Expr| matches!(expr.kind, ExprKind::Tuple(_) | ExprKind::Object(_));
     let exact = within(top, &|expr| expr.range == range && is_container(expr), range);
     exact.or_else(|| {
-        within(top, &|expr| is_container(expr) && children(expr).iter().any(|child| child.range.contains(range) && !holds_container(child, range)), range)
+        within(
+            top,
+            &|expr| is_container(expr) && children(expr).iter().any(|child| child.range.contains(range) && !holds_container(child, range)),
+            range,
+        )
     })
 }
 

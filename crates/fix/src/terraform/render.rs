@@ -21,12 +21,13 @@ enum Content {
 
 impl<'t> Drafting<'t> {
     /// A change as an expression.
-    pub(super) fn render_change(&self, spot: &Spot<'_>, change: &Change, resource: &'t Resource, companions: &[String]) -> Result<String, Hindrance> {
-        let _ = spot;
+    pub(super) fn render_change(&self, change: &Change, resource: &'t Resource, companions: &[String]) -> Result<String, Hindrance> {
         match change {
             Change::Set(Wanted::Literal(literal)) => Ok(literal_text(literal)),
             Change::Set(Wanted::Suggested(number)) => self.suggested_text(*number),
-            Change::Refer(Subject::Companion(index)) => companions.get(*index).map(|name| format!("{name}.id")).ok_or(Hindrance::NeedsRedesign),
+            Change::Refer(Subject::Companion(index)) => {
+                companions.get(*index).map(|name| format!("{name}.id")).ok_or(Hindrance::NeedsRedesign)
+            }
             Change::Refer(Subject::Resource(id)) => {
                 let other = &self.trial.graph.resources[*id];
                 (other.header.file == resource.header.file || other.calls == resource.calls)
@@ -48,7 +49,14 @@ impl<'t> Drafting<'t> {
     }
 
     /// A new attribute or block.
-    pub(super) fn render_item(&self, spot: &Spot<'_>, name: &str, wish: &Wishes, resource: &'t Resource, companions: &[String]) -> Result<Rendered, Hindrance> {
+    pub(super) fn render_item(
+        &self,
+        spot: &Spot<'_>,
+        name: &str,
+        wish: &Wishes,
+        resource: &'t Resource,
+        companions: &[String],
+    ) -> Result<Rendered, Hindrance> {
         Ok(match self.content(spot, wish, resource, companions)? {
             Content::Expression(text) => Rendered::attribute(name, &text),
             Content::Block(items) => Rendered::block(name, items),
@@ -56,9 +64,15 @@ impl<'t> Drafting<'t> {
     }
 
     /// What lies in a list or object that is new.
-    pub(super) fn render_expression(&self, spot: &Spot<'_>, wish: &Wishes, resource: &'t Resource, companions: &[String]) -> Result<String, Hindrance> {
+    pub(super) fn render_expression(
+        &self,
+        spot: &Spot<'_>,
+        wish: &Wishes,
+        resource: &'t Resource,
+        companions: &[String],
+    ) -> Result<String, Hindrance> {
         if let Some(change) = &wish.change {
-            return self.render_change(spot, change, resource, companions);
+            return self.render_change(change, resource, companions);
         }
         if !wish.names.is_empty() {
             let mut text = "{".to_owned();
@@ -80,7 +94,7 @@ impl<'t> Drafting<'t> {
                 Change::Set(Wanted::Literal(Literal::Map(entries))) if form == Some(Form::Block) => {
                     Ok(Content::Block(entries.iter().map(|(name, value)| Rendered::attribute(name, &literal_text(value))).collect()))
                 }
-                change => self.render_change(spot, change, resource, companions).map(Content::Expression),
+                change => self.render_change(change, resource, companions).map(Content::Expression),
             };
         }
         // The first of several new blocks stands for all: one is what a condition asks for.
@@ -99,15 +113,31 @@ impl<'t> Drafting<'t> {
 /// Names under which Terraform's providers keep maps rather than blocks.
 fn is_map(path: &str) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
-    matches!(name, "tags" | "tags_all" | "labels" | "annotations" | "metadata" | "variables" | "parameters" | "match_labels" | "app_settings" | "config" | "options")
+    matches!(
+        name,
+        "tags"
+            | "tags_all"
+            | "labels"
+            | "annotations"
+            | "metadata"
+            | "variables"
+            | "parameters"
+            | "match_labels"
+            | "app_settings"
+            | "config"
+            | "options"
+    )
 }
 
 /// Whether a text of an example stands for something of a person's own: a name, an account, an address.
 pub(super) fn is_made_up(text: &str) -> bool {
     let lower = text.to_lowercase();
     let holds_number = text.split(|character: char| !character.is_ascii_digit()).any(|digits| digits.len() >= 9);
-    let is_address = text.split(['"', ' ', '/']).any(|part| part.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_unspecified()));
-    holds_number || is_address || ["acme", "example", "arn:", "@", "://", "projects/", "subscriptions/"].iter().any(|mark| lower.contains(mark))
+    let is_address =
+        text.split(['"', ' ', '/']).any(|part| part.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_unspecified()));
+    holds_number
+        || is_address
+        || ["acme", "example", "arn:", "@", "://", "projects/", "subscriptions/"].iter().any(|mark| lower.contains(mark))
 }
 
 /// A name as a key of an object.

@@ -23,7 +23,8 @@ fn bad_examples_become_good() {
             let (fixer, outcomes) = fix_all(&table, folder.path(), rule);
             for (address, outcome) in outcomes {
                 if let Outcome::Refused(refusal) = outcome {
-                    let detail = refusal.disproofs.iter().map(|disproof| format!("{:?}: {}", disproof.check, disproof.detail)).collect::<Vec<_>>();
+                    let detail =
+                        refusal.disproofs.iter().map(|disproof| format!("{:?}: {}", disproof.check, disproof.detail)).collect::<Vec<_>>();
                     reasons.push(format!("{} {address} {}", refusal.hindrance, detail.join(" / ")));
                 }
             }
@@ -38,6 +39,7 @@ fn bad_examples_become_good() {
         }
     }
     eprintln!("fixed {fixed}, refused {}", refused.len());
+    assert!(only.is_some() || fixed * 100 >= 60 * (fixed + refused.len()), "too few rules have a fix");
     for (rule, reasons) in &refused {
         eprintln!("{rule}: {}", reasons.join(" || "));
     }

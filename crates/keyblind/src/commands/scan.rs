@@ -169,7 +169,7 @@ fn read_baseline(path: &Path) -> anyhow::Result<Baseline> {
 }
 
 /// Says what went wrong with the input: always on standard error, so that reports stay clean.
-fn say_diagnostics(report: &ScanReport, global: Global) {
+pub(super) fn say_diagnostics(report: &ScanReport, global: Global) {
     if global.quiet {
         return;
     }
