@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use keyblind_report::{json, sarif, text};
-use keyblind_scan::ScanReport;
+use keyblind_report::{checkov, csv, github, gitlab, html, json, junit, markdown, sarif, text};
+use keyblind_scan::{Keep, ScanReport};
 
 /// A report's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,6 +19,35 @@ pub(crate) enum Format {
     Json,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
+    /// A comment for a pull request.
+    Markdown,
+    /// One page that works by itself.
+    Html,
+    /// Test cases, for build servers.
+    Junit,
+    /// GitLab's report of static application security testing.
+    GitlabSast,
+    /// GitLab's code quality report.
+    #[value(name = "codequality", alias = "code-quality")]
+    CodeQuality,
+    /// Annotations of a GitHub Actions run.
+    Github,
+    /// A table, for spreadsheets.
+    Csv,
+    /// Checkov's JSON form, for what already reads it.
+    CheckovJson,
+}
+
+impl Format {
+    /// What a report of this format holds beside failures and suppressed results, whether it was asked for or not: where a
+    /// result is a test case or a count, those that passed belong to it.
+    pub(crate) fn wants(self) -> Keep {
+        match self {
+            Self::Junit => Keep { passed: true, unknown: true },
+            Self::CheckovJson => Keep { passed: true, unknown: false },
+            _ => Keep::default(),
+        }
+    }
 }
 
 /// A report in a file.
@@ -37,7 +66,11 @@ impl std::str::FromStr for OutputFile {
             return Err("the file's name is missing: write it as FORMAT=FILE".to_owned());
         }
         Ok(Self {
-            format: Format::from_str(format, true).map_err(|_| format!("`{format}` is no format; it is one of text, json, sarif"))?,
+            format: Format::from_str(format, true).map_err(|_| {
+                let names: Vec<_> = Format::value_variants().iter().filter_map(|format| format.to_possible_value()).collect();
+                let names: Vec<_> = names.iter().map(clap::builder::PossibleValue::get_name).collect();
+                format!("`{format}` is no format; it is one of {}", names.join(", "))
+            })?,
             path: path.into(),
         })
     }
@@ -56,6 +89,14 @@ fn write(report: &ScanReport, format: Format, options: &Options, out: &mut dyn W
         Format::Text => text::write(report, &options.text, out),
         Format::Json => json::write(report, out),
         Format::Sarif => sarif::write(report, options.category.as_deref(), out),
+        Format::Markdown => markdown::write(report, out),
+        Format::Html => html::write(report, out),
+        Format::Junit => junit::write(report, out),
+        Format::GitlabSast => gitlab::write_sast(report, out),
+        Format::CodeQuality => gitlab::write_code_quality(report, out),
+        Format::Github => github::write(report, out),
+        Format::Csv => csv::write(report, out),
+        Format::CheckovJson => checkov::write(report, out),
     }
 }
 

@@ -11,7 +11,7 @@ use keyblind_syntax::{Diagnostic, Level};
 use serde::Serialize;
 
 use crate::place::Place;
-use crate::{TOOL, VERSION, trail};
+use crate::{TOOL, VERSION};
 
 /// What the `schema` member says.
 pub const SCHEMA: &str = "keyblind/report/1";
@@ -221,7 +221,7 @@ struct StepView<'r> {
 
 impl<'r> ProofView<'r> {
     fn of(report: &'r ScanReport, proof: &'r Proof) -> Self {
-        let steps = trail::steps(&proof.origin).into_iter();
+        let steps = keyblind_explain::steps(&proof.origin).into_iter();
         Self {
             path: &proof.path,
             resource: proof.resource.as_deref(),

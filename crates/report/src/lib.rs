@@ -2,12 +2,19 @@
 //!
 //! Equal input gives equal bytes: no clock, no order that depends on luck. Values that are sensitive never get here.
 
+pub mod checkov;
+pub mod csv;
 pub mod diff;
+pub mod github;
+pub mod gitlab;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
+mod masks;
 mod place;
 pub mod sarif;
 pub mod text;
-mod trail;
 mod words;
 
 /// The name of the program, as reports give it.

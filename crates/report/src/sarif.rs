@@ -11,7 +11,7 @@ use keyblind_scan::{Proof, RuleCard, ScanReport, ScanResult, Status, SuppressedB
 use keyblind_syntax::{Diagnostic, Level, Site};
 use serde::Serialize;
 
-use crate::{HOME, TOOL, VERSION, trail};
+use crate::{HOME, TOOL, VERSION};
 
 /// Most results of a run that services take. Of more, the most severe are written.
 pub const MOST_RESULTS: usize = 25_000;
@@ -392,7 +392,7 @@ impl<'r> ResultView<'r> {
         let mut location = Location::of(report, result.site);
         location.logical_locations = vec![LogicalLocation { name: &result.address, fully_qualified_name: &result.label, kind: "resource" }];
         let beside = result.evidence.iter().filter(|proof| proof.site.is_some_and(|site| site != result.site));
-        let beside = beside.filter_map(|proof| proof.site.map(|site| Location::of(report, site).saying(sentence(proof))));
+        let beside = beside.filter_map(|proof| proof.site.map(|site| Location::of(report, site).saying(keyblind_explain::sentence(proof))));
         let calls = result.calls.iter().map(|call| Location::of(report, *call).saying("The module is called here."));
         let fingerprints = match result.fingerprint.split_once('-') {
             _ if result.fingerprint.is_empty() => BTreeMap::new(),
@@ -433,29 +433,16 @@ fn message(result: &ScanResult) -> String {
         _ => {
             if let Some(proof) = result.evidence.first() {
                 text.push(' ');
-                text.push_str(&sentence(proof));
+                text.push_str(&keyblind_explain::sentence(proof));
             }
         }
     }
     text
 }
 
-/// What is wrong with a value, as a sentence.
-fn sentence(proof: &Proof) -> String {
-    let expected = if proof.expected.is_empty() { String::new() } else { format!(", expected {}", proof.expected) };
-    let of = proof.resource.as_ref().map(|address| format!(" of `{address}`")).unwrap_or_default();
-    match (&proof.value, proof.path.is_empty()) {
-        (None, true) if proof.expected.is_empty() => "Something is missing.".to_owned(),
-        (None, true) => format!("Expected {}{of}.", proof.expected),
-        (None, false) => format!("`{}`{of} is missing{expected}.", proof.path),
-        (Some(value), true) => format!("It is {value}{of}{expected}."),
-        (Some(value), false) => format!("`{}`{of} is {value}{expected}.", proof.path),
-    }
-}
-
 /// How a value came to where it is used: from where it was written outwards.
 fn flow<'r>(report: &'r ScanReport, proof: &Proof) -> Option<CodeFlow<'r>> {
-    let steps = trail::steps(&proof.origin);
+    let steps = keyblind_explain::steps(&proof.origin);
     let locations: Vec<FlowLocation<'r>> =
         steps.into_iter().rev().map(|step| FlowLocation { location: Location::of(report, step.site).saying(step.words) }).collect();
     (locations.len() > 1).then_some(CodeFlow { thread_flows: [ThreadFlow { locations }] })

@@ -10,8 +10,8 @@ use annotate_snippets::{Group, Level, Origin, Renderer};
 use keyblind_scan::{ScanReport, ScanResult, Status};
 use keyblind_syntax::Diagnostic;
 
+use crate::masks::Masks;
 use crate::words;
-use finding::Masks;
 
 /// What the report shows, and how.
 #[derive(Clone, Debug)]

@@ -77,6 +77,11 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
+/// A line of source as it stands, tabs and all, without what steers terminals or turns the direction of writing.
+pub(crate) fn clean_line(line: &str) -> String {
+    line.split('\t').map(clean).collect::<Vec<_>>().join("\t")
+}
+
 /// A text of at most so many characters.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use keyblind_resource::{Resource, ResourceGraph};
+use keyblind_resource::{Resource, ResourceGraph, ResourceId};
 use keyblind_rule_language::glob_matches;
 use keyblind_rules::suppressions::{Policy, Subject, Suppressions};
 use keyblind_rules::{Evidence, Failure, Judgement, RuleId, RuleTable, Selection, UnknownCause, Verdict, judge};
 use keyblind_syntax::{Diagnostic, Site, SourceMap};
 
 use crate::fingerprint;
+use crate::limits::MOST_NEIGHBOURS;
 use crate::merge::{Counted, Rank};
-use crate::outcome::{Cause, Proof, ScanResult, Status, SuppressedBy, Suppression};
+use crate::outcome::{Cause, Direction, Neighbour, Proof, ScanResult, Status, SuppressedBy, Suppression};
 use crate::pipeline::{Ignore, Keep};
 use crate::redact;
 
@@ -68,6 +69,8 @@ impl Judging<'_> {
                 message,
                 evidence,
                 fingerprint: String::new(),
+                neighbours: Vec::new(),
+                neighbours_left_out: 0,
             })
         };
         let (rank, word, result) = match judgement.verdict {
@@ -99,7 +102,11 @@ impl Judging<'_> {
                     Some(suppression) => {
                         (Rank::Suppressed, suppression.by.name(), Some(result(Status::Suppressed(suppression), proofs, site, message)))
                     }
-                    None => (Rank::Failed, "", Some(result(Status::Failed, proofs, site, message))),
+                    None => {
+                        let mut result = result(Status::Failed, proofs, site, message);
+                        (result.neighbours, result.neighbours_left_out) = neighbours(judgement.resource, graph);
+                        (Rank::Failed, "", Some(result))
+                    }
                 }
             }
         };
@@ -151,6 +158,18 @@ fn sites(evidence: &[Evidence], resource: &Resource) -> Vec<Site> {
     let path = fingerprint::normalised_path(&first.path);
     let equal = evidence.iter().filter(|other| other.resource.is_none() && fingerprint::normalised_path(&other.path) == path);
     equal.filter_map(|other| other.site).collect()
+}
+
+/// What a resource is connected with, and how many connections are left out.
+fn neighbours(resource: ResourceId, graph: &ResourceGraph) -> (Vec<Neighbour>, usize) {
+    let neighbour = |direction, other: ResourceId, path: &Arc<str>| {
+        let other = &graph.resources[other];
+        Neighbour { direction, address: other.address.clone(), type_key: other.type_key.clone(), path: path.clone() }
+    };
+    let incoming = graph.incoming(resource).map(|link| neighbour(Direction::Incoming, link.from, &link.path));
+    let outgoing = graph.outgoing(resource).map(|link| neighbour(Direction::Outgoing, link.to, &link.path));
+    let total = graph.incoming(resource).count() + graph.outgoing(resource).count();
+    (incoming.chain(outgoing).take(MOST_NEIGHBOURS).collect(), total.saturating_sub(MOST_NEIGHBOURS))
 }
 
 fn cause(cause: UnknownCause) -> Cause {

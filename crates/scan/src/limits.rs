@@ -12,3 +12,5 @@ pub const MOST_ENTRIES: usize = 5_000_000;
 pub const DEEPEST_DIRECTORY: usize = 256;
 /// Most paths of a kind that a report lists.
 pub const MOST_LISTED: usize = 50;
+/// Most connected resources that a finding names.
+pub const MOST_NEIGHBOURS: usize = 24;

@@ -10,6 +10,9 @@ use keyblind_rules::suppressions::{Date, Form};
 use keyblind_syntax::{Diagnostic, Site, SourceMap};
 
 use crate::fingerprint;
+#[cfg(doc)]
+use crate::limits;
+use crate::pipeline::Keep;
 use crate::place::Places;
 
 /// Everything a report is made of. Equal input gives an equal report, but for the timings.
@@ -29,6 +32,17 @@ pub struct ScanReport {
     pub summary: Summary,
     /// How long it took; never part of a report.
     pub timings: Timings,
+}
+
+impl ScanReport {
+    /// Drops the results that aren't to be kept; the numbers stay.
+    pub fn keep(&mut self, keep: Keep) {
+        self.results.retain(|result| match result.status {
+            Status::Passed => keep.passed,
+            Status::Unknown(_) => keep.unknown,
+            Status::Failed | Status::Suppressed(_) => true,
+        });
+    }
 }
 
 /// A rule as reports show it.
@@ -85,6 +99,32 @@ pub struct ScanResult {
     pub evidence: Vec<Proof>,
     /// What the finding is recognised by; empty for a pass.
     pub fingerprint: String,
+    /// What the resource is connected with, for a failure: the first [`limits::MOST_NEIGHBOURS`].
+    pub neighbours: Vec<Neighbour>,
+    /// How many more connections there are.
+    pub neighbours_left_out: usize,
+}
+
+/// A resource that another one is connected with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Who refers to whom.
+    pub direction: Direction,
+    /// Its address.
+    pub address: Arc<str>,
+    /// Its type.
+    pub type_key: Arc<str>,
+    /// Where the reference stands in the resource that holds it.
+    pub path: Arc<str>,
+}
+
+/// Who refers to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// The other resource refers to this one.
+    Incoming,
+    /// This resource refers to the other.
+    Outgoing,
 }
 
 /// A verdict that was come to.

@@ -86,12 +86,20 @@ pub struct InputSet {
 }
 
 /// Which results are kept beside failures and suppressed ones. All are counted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Keep {
     /// Passes.
     pub passed: bool,
     /// Unknown ones.
     pub unknown: bool,
+}
+
+impl Keep {
+    /// What either keeps.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { passed: self.passed || other.passed, unknown: self.unknown || other.unknown }
+    }
 }
 
 /// How far a scan is.

@@ -33,11 +33,13 @@ pub(super) struct Prepared {
 }
 
 pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
-    let keep = Keep { passed: arguments.include.contains(&Include::Passed), unknown: arguments.include.contains(&Include::Unknown) };
+    let asked = Keep { passed: arguments.include.contains(&Include::Passed), unknown: arguments.include.contains(&Include::Unknown) };
+    let formats = arguments.outputs.iter().map(|output| output.format).chain([arguments.format]);
+    let keep = formats.map(output::Format::wants).fold(asked, Keep::and);
     let prepared = prepare(&arguments.what, Some(arguments), keep)?;
     let (fail_on, acting_for) = (prepared.settings.fail_on, prepared.settings.acting_for);
     let bar = Bar::new(arguments.progress, global.quiet);
-    let report = scan(&prepared.table, prepared.request, &|progress| bar.update(progress));
+    let mut report = scan(&prepared.table, prepared.request, &|progress| bar.update(progress));
     bar.finish();
 
     say_diagnostics(&report, global);
@@ -49,10 +51,17 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
         summary: !global.quiet || arguments.summary,
     };
     let options = output::Options { text, category: arguments.category.clone() };
-    for file in &arguments.outputs {
-        output::save(&report, file, &options)?;
+    // What holds more is written first; what comes after it holds less.
+    let mut reports: Vec<(output::Format, Option<&output::OutputFile>)> =
+        arguments.outputs.iter().map(|file| (file.format, Some(file))).chain([(arguments.format, None)]).collect();
+    reports.sort_by_key(|(format, _)| std::cmp::Reverse(format.wants()));
+    for (format, file) in reports {
+        report.keep(asked.and(format.wants()));
+        match file {
+            Some(file) => output::save(&report, file, &options)?,
+            None => output::print(&report, format, &options)?,
+        }
     }
-    output::print(&report, arguments.format, &options)?;
     if global.verbose {
         let timings = report.timings;
         terminal::say(format_args!(

@@ -1,13 +1,12 @@
 //! One finding: the caret at the value, what it should be, where it came from, what to do.
 
-use std::collections::HashMap;
-
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Snippet};
 use keyblind_rule_language::Severity;
-use keyblind_scan::{Proof, ScanReport, ScanResult, Status, SuppressedBy, redact};
+use keyblind_scan::{Proof, ScanReport, ScanResult, Status, SuppressedBy};
 use keyblind_syntax::{FileId, SourceFile, TextRange};
 
-use crate::{trail, words};
+use crate::masks::{Masks, is_hidden};
+use crate::words;
 
 /// Longest part of a source that is shown around a finding.
 const LARGEST_WINDOW: usize = 8 * 1024;
@@ -17,47 +16,6 @@ const MOST_MARKED_LINES: u32 = 6;
 const MOST_MARKS: usize = 4;
 /// Instances that are named.
 const MOST_INSTANCES: usize = 8;
-
-/// The places of the source that must not be shown.
-#[derive(Default)]
-pub(super) struct Masks(HashMap<FileId, Vec<TextRange>>);
-
-impl Masks {
-    /// Collects where values stand that evidence doesn't show.
-    pub(super) fn of(report: &ScanReport) -> Self {
-        let mut masks = Self::default();
-        let hidden = report.results.iter().flat_map(|result| &result.evidence).filter(|proof| is_hidden(proof));
-        for proof in hidden {
-            for site in proof
-                .site
-                .into_iter()
-                .chain(proof.origin.hops().take(trail::MOST_STEPS).map(|hop| hop.site))
-                .chain(proof.origin.written_at())
-            {
-                masks.0.entry(site.file).or_default().push(site.range);
-            }
-        }
-        masks
-    }
-
-    /// A part of a file as it may be shown.
-    fn part(&self, id: FileId, file: &SourceFile, range: TextRange) -> String {
-        let masked: Vec<TextRange> = self
-            .0
-            .get(&id)
-            .into_iter()
-            .flatten()
-            .filter(|masked| masked.start < range.end && range.start < masked.end)
-            .map(|masked| TextRange::new(masked.start.max(range.start) - range.start, masked.end.min(range.end) - range.start))
-            .collect();
-        redact::source(file.slice(range), &masked)
-    }
-}
-
-/// Whether a value is there that evidence doesn't show.
-fn is_hidden(proof: &Proof) -> bool {
-    proof.value.as_deref().is_some_and(|value| value.contains("(sensitive)") || value.contains("(credential)"))
-}
 
 /// A marked place.
 pub(super) struct Mark {
@@ -157,14 +115,14 @@ fn label(proof: &Proof, report: &ScanReport) -> String {
 
 /// Shows where the value was written, if that's elsewhere, and the way it came.
 fn with_origin<'r>(mut group: Group<'r>, report: &'r ScanReport, proof: &'r Proof, masks: &Masks, width: usize) -> Group<'r> {
-    let steps = trail::steps(&proof.origin);
+    let steps = keyblind_explain::steps(&proof.origin);
     let Some(last) = steps.last() else { return group };
     if proof.site.is_none_or(|site| site != last.site) {
         let label = format!("{}comes from here", if is_hidden(proof) || proof.missing { "it " } else { "the value " });
         group = with_source(group, report, last.site.file, &[Mark::context(last.site.range, label)], masks);
     }
     if steps.len() > 1 {
-        let step = |step: &trail::Step| {
+        let step = |step: &keyblind_explain::Step| {
             let path = super::path(report, &report.sources.file(step.site.file).path);
             format!("{} ({path}:{})", step.words, report.sources.start(step.site).line)
         };

@@ -4,21 +4,22 @@ use keyblind_resource::{HopKind, Origin};
 use keyblind_syntax::Site;
 
 /// Most steps that a report shows: a chain is as long as its evaluation budget if somebody wants it to be.
-pub(crate) const MOST_STEPS: usize = 32;
+pub const MOST_STEPS: usize = 32;
 
 /// One step of a value's way, from its use inwards.
-pub(crate) struct Step {
+#[derive(Clone, Debug)]
+pub struct Step {
     /// A stable word for what carried the value.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// What happened, as a part of a sentence.
-    pub(crate) words: String,
+    pub words: String,
     /// Where.
-    pub(crate) site: Site,
+    pub site: Site,
 }
 
 /// The steps from the use inwards; the last one is where the value was written. Empty for a value that was written where it
 /// is used.
-pub(crate) fn steps(origin: &Origin) -> Vec<Step> {
+pub fn steps(origin: &Origin) -> Vec<Step> {
     let mut steps: Vec<Step> =
         origin.hops().take(MOST_STEPS).map(|hop| Step { kind: kind(&hop.kind), words: words(&hop.kind), site: hop.site }).collect();
     if let (false, Some(site)) = (steps.is_empty(), origin.written_at())

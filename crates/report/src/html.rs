@@ -1,0 +1,166 @@
+//! One HTML page that works by itself: no network, no fonts, prints well.
+//!
+//! The template escapes everything that it is given; the only markup that passes is what this module makes from escaped
+//! parts. A policy in the page forbids every request, so that nothing that slipped through could reach anybody.
+
+mod highlight;
+
+use std::io::{self, Write};
+
+use askama::Template;
+use keyblind_explain::{explain, picture};
+use keyblind_rule_language::Severity;
+use keyblind_scan::{ScanReport, ScanResult, Status};
+
+use crate::masks::Masks;
+use crate::place::Place;
+use crate::{VERSION, words};
+
+/// Lines of source above and below the marked ones.
+const CONTEXT_LINES: u32 = 3;
+/// Lines of source that are shown at most.
+const MOST_LINES: u32 = 24;
+
+/// Writes the page: all results that the report holds, the worst failures first.
+///
+/// # Errors
+/// If `out` can't be written to.
+pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+    let masks = Masks::of(report);
+    let mut results: Vec<&ScanResult> = report.results.iter().collect();
+    results.sort_by_key(|result| (rank(&result.status), std::cmp::Reverse(report.rules[result.rule].severity)));
+    let findings =
+        results.into_iter().filter(|result| !matches!(result.status, Status::Passed)).map(|result| Finding::of(report, result, &masks));
+    let summary = &report.summary;
+    let page = Page {
+        version: VERSION,
+        place: report.places.root().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        counts: Severity::ALL
+            .iter()
+            .rev()
+            .map(|severity| (severity.name(), summary.failed_by_severity.get(severity).copied().unwrap_or_default()))
+            .collect(),
+        failed: summary.verdicts.failed,
+        passed: summary.verdicts.passed,
+        unknown: summary.verdicts.unknown,
+        suppressed: summary.verdicts.suppressed,
+        judged: format!(
+            "{} in {}, by {}",
+            words::count(summary.resources, "resource"),
+            words::count(summary.files.read, "file"),
+            words::count(summary.rules, "rule")
+        ),
+        unread: report
+            .diagnostics
+            .iter()
+            .map(|diagnostic| {
+                let place = match (diagnostic.site, &diagnostic.path) {
+                    (Some(site), _) => {
+                        let place = Place::of(report, site);
+                        format!("{}:{}", place.file, place.line)
+                    }
+                    (None, path) => path.clone().unwrap_or_default(),
+                };
+                (place, diagnostic.message.clone(), diagnostic.help.clone().unwrap_or_default())
+            })
+            .collect(),
+        findings: findings.collect(),
+    };
+    out.write_all(page.render().map_err(io::Error::other)?.as_bytes())
+}
+
+fn rank(status: &Status) -> u8 {
+    match status {
+        Status::Failed => 0,
+        Status::Unknown(_) => 1,
+        Status::Suppressed(_) => 2,
+        Status::Passed => 3,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    version: &'static str,
+    place: String,
+    counts: Vec<(&'static str, u64)>,
+    failed: u64,
+    passed: u64,
+    unknown: u64,
+    suppressed: u64,
+    judged: String,
+    unread: Vec<(String, String, String)>,
+    findings: Vec<Finding>,
+}
+
+struct Finding {
+    status: &'static str,
+    severity: &'static str,
+    rule: String,
+    aliases: String,
+    dialect: &'static str,
+    message: String,
+    resource: String,
+    place: String,
+    fingerprint: String,
+    remedy: String,
+    attack: String,
+    here: Vec<String>,
+    reach: Vec<String>,
+    check: String,
+    fix: String,
+    silenced: String,
+    references: Vec<String>,
+    /// Number, whether it is marked, and the highlighted text of each line.
+    lines: Vec<(u32, bool, Vec<highlight::Token>)>,
+    /// Made by `keyblind_explain::picture`, which escapes its texts.
+    picture: String,
+}
+
+impl Finding {
+    fn of(report: &ScanReport, result: &ScanResult, masks: &Masks) -> Self {
+        let rule = &report.rules[result.rule];
+        let place = Place::of(report, result.site);
+        let explanation = explain(report, result);
+        let silenced = match &result.status {
+            Status::Suppressed(by) => format!("Suppressed by {}: {}", by.by.name(), by.reason.as_deref().unwrap_or("no reason given")),
+            _ => String::new(),
+        };
+        Self {
+            status: result.status.name(),
+            severity: rule.severity.name(),
+            rule: rule.id.to_string(),
+            aliases: rule.aliases.join(", "),
+            dialect: result.dialect.name(),
+            message: words::clean(&result.message),
+            resource: words::clean(&result.label),
+            place: format!("{}:{}:{}", words::clean(place.file), place.line, place.column),
+            fingerprint: result.fingerprint.clone(),
+            remedy: explanation.remedy,
+            attack: explanation.attack,
+            here: explanation.here,
+            reach: explanation.reach,
+            check: explanation.check,
+            fix: rule.fix.clone(),
+            silenced,
+            references: rule.references.iter().filter(|reference| reference.starts_with("https://")).cloned().collect(),
+            lines: lines(report, result, masks),
+            picture: picture(report, result).unwrap_or_default(),
+        }
+    }
+}
+
+fn lines(report: &ScanReport, result: &ScanResult, masks: &Masks) -> Vec<(u32, bool, Vec<highlight::Token>)> {
+    let file = report.sources.file(result.site.file);
+    let (start, end) = (file.line_column(result.site.range.start).line, file.line_column(result.site.range.end).line);
+    let first = start.saturating_sub(CONTEXT_LINES).max(1);
+    let last = (end + CONTEXT_LINES).min(first + MOST_LINES - 1).min(file.line_count());
+    let shown = file.line_range(first).zip(file.line_range(last)).map(|(first, last)| first.cover(last));
+    let Some(range) = shown else { return Vec::new() };
+    let text = masks.part(result.site.file, file, range);
+    let marked = start..=end;
+    text.lines()
+        .zip(first..)
+        .map(|(line, number)| (number, marked.contains(&number), highlight::line(&words::clean_line(line), result.dialect)))
+        .collect()
+}
