@@ -67,13 +67,13 @@ fn proof_in_words(report: &ScanReport, proof: &Proof) -> String {
 /// What is wrong with a value, as a sentence.
 pub fn sentence(proof: &Proof) -> String {
     let expected = if proof.expected.is_empty() { String::new() } else { format!(", expected {}", proof.expected) };
-    let of = proof.resource.as_ref().map(|address| format!(" of `{address}`")).unwrap_or_default();
+    let of = proof.resource.as_ref().map(|address| format!(" of {}", code(address))).unwrap_or_default();
     match (&proof.value, proof.path.is_empty()) {
         (None, true) if proof.expected.is_empty() => "Something is missing.".to_owned(),
         (None, true) => format!("Expected {}{of}.", proof.expected),
-        (None, false) => format!("`{}`{of} is missing{expected}.", proof.path),
+        (None, false) => format!("{}{of} is missing{expected}.", code(&proof.path)),
         (Some(value), true) => format!("It is {value}{of}{expected}."),
-        (Some(value), false) => format!("`{}`{of} is {value}{expected}.", proof.path),
+        (Some(value), false) => format!("{}{of} is {value}{expected}.", code(&proof.path)),
     }
 }
 
@@ -81,8 +81,8 @@ pub fn sentence(proof: &Proof) -> String {
 fn reach(result: &ScanResult) -> Vec<String> {
     let mut groups: BTreeMap<(Direction, &str), Vec<String>> = BTreeMap::new();
     for neighbour in &result.neighbours {
-        let through = if neighbour.path.is_empty() { String::new() } else { format!(" (`{}`)", neighbour.path) };
-        let named = format!("`{}`{through}", neighbour.address);
+        let through = if neighbour.path.is_empty() { String::new() } else { format!(" ({})", code(&neighbour.path)) };
+        let named = format!("{}{through}", code(&neighbour.address));
         let group = groups.entry((neighbour.direction, &neighbour.type_key)).or_default();
         if !group.contains(&named) {
             group.push(named);
@@ -96,8 +96,8 @@ fn reach(result: &ScanResult) -> Vec<String> {
                 Direction::Outgoing => "uses",
             };
             let more = names.len().saturating_sub(MOST_NAMES);
-            let rest = if more > 0 { format!(" and {more} more of type `{type_key}`") } else { String::new() };
-            format!("`{}` {verb} {}{rest}.", result.address, names[..names.len().min(MOST_NAMES)].join(", "))
+            let rest = if more > 0 { format!(" and {more} more of type {}", code(type_key)) } else { String::new() };
+            format!("{} {verb} {}{rest}.", code(&result.address), names[..names.len().min(MOST_NAMES)].join(", "))
         })
         .collect();
     if result.neighbours_left_out > 0 {
@@ -110,11 +110,16 @@ fn check(report: &ScanReport, result: &ScanResult) -> String {
     let rule = &report.rules[result.rule];
     let file = report.places.in_report(&report.sources.file(result.site.file).path);
     let what = match result.evidence.first() {
-        Some(proof) if proof.missing && !proof.path.is_empty() => format!("look for `{}` in `{}`", proof.path, result.address),
-        Some(proof) if !proof.path.is_empty() => format!("read `{}` at {}", proof.path, place(report, result.site)),
-        _ => format!("read `{}` at {}", result.address, place(report, result.site)),
+        Some(proof) if proof.missing && !proof.path.is_empty() => format!("look for {} in {}", code(&proof.path), code(&result.address)),
+        Some(proof) if !proof.path.is_empty() => format!("read {} at {}", code(&proof.path), place(report, result.site)),
+        _ => format!("read {} at {}", code(&result.address), place(report, result.site)),
     };
-    format!("To see for yourself, {what}, or run `keyblind scan {file} --rule {}`.", rule.id)
+    format!("To see for yourself, {what}, or run {}.", code(&format!("keyblind scan {file} --rule {}", rule.id)))
+}
+
+/// A text between backticks, which it can't end: its own are shown as something that looks like them.
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('`', "\u{2cb}"))
 }
 
 fn place(report: &ScanReport, site: keyblind_syntax::Site) -> String {

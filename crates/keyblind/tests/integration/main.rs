@@ -3,6 +3,7 @@
 mod baselines;
 mod commands;
 mod endings;
+mod formats;
 mod reports;
 mod secrets;
 mod settings;
