@@ -7,13 +7,16 @@ use keyblind_resource::Dialect;
 use keyblind_syntax::{FileId, SourceFile, SourceMap};
 
 use crate::terraform::{Inputs, Project};
-use crate::{Evaluation, MemoryTree, Tree, dockerfile, kubernetes, paths};
+use crate::{Evaluation, MemoryTree, Tree, cloudformation, dockerfile, kubernetes, paths};
 
 /// The dialect that a text is in, by its content; its path counts only where the language itself goes by it (a Dockerfile's
 /// name, a workflow's folder). `None`: it is none that is judged.
 pub fn recognise(path: &str, text: &str) -> Option<Dialect> {
     if dockerfile::recognises(path, text) {
         return Some(Dialect::Dockerfile);
+    }
+    if cloudformation::recognises(text) {
+        return Some(Dialect::CloudFormation);
     }
     (kubernetes::content(path, text) == kubernetes::Content::Manifests).then_some(Dialect::Kubernetes)
 }
@@ -31,6 +34,7 @@ pub fn group(dialect: Dialect, path: &str) -> &str {
 pub fn evaluate(dialect: Dialect, files: &[(FileId, &SourceFile)], tree: &dyn Tree) -> Evaluation {
     let _ = tree;
     match (dialect, files) {
+        (Dialect::CloudFormation, [(file, source)]) => cloudformation::evaluate(*file, &source.text),
         (Dialect::Dockerfile, [(file, source)]) => dockerfile::evaluate(*file, &source.text),
         (Dialect::Kubernetes, _) => kubernetes::evaluate(files),
         _ => Evaluation::default(),

@@ -1,5 +1,6 @@
 //! One module per dialect: source text to evaluated resources. This crate knows no rule.
 
+pub mod cloudformation;
 pub mod dockerfile;
 mod document;
 pub mod kubernetes;

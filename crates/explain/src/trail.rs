@@ -46,6 +46,8 @@ fn kind(kind: &HopKind) -> &'static str {
         HopKind::Alias => "alias",
         HopKind::Patch(_) => "patch",
         HopKind::Kustomization(_) => "kustomization",
+        HopKind::Mapping(_) => "mapping",
+        HopKind::Global(_) => "global",
     }
 }
 
@@ -66,5 +68,7 @@ fn words(kind: &HopKind) -> String {
         HopKind::Alias => "an alias stands for it".to_owned(),
         HopKind::Patch(path) => format!("the patch `{path}` sets it"),
         HopKind::Kustomization(field) => format!("`{field}` of the kustomization sets it"),
+        HopKind::Mapping(name) => format!("mapping `{name}` is looked into"),
+        HopKind::Global(section) => format!("`{section}` sets it for all resources of the type"),
     }
 }

@@ -75,6 +75,10 @@ pub enum HopKind {
     Patch(Arc<str>),
     /// A field of a kustomization, such as `images`.
     Kustomization(Arc<str>),
+    /// A mapping of a template, in which it was looked up.
+    Mapping(Arc<str>),
+    /// A section of a template that holds for all resources of a type (`Globals.Function`).
+    Global(Arc<str>),
 }
 
 impl Origin {

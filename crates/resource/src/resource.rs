@@ -111,7 +111,8 @@ impl Resource {
             }
             (_, Dialect::Dockerfile) if &*self.type_key == "dockerfile" => String::new(),
             (_, Dialect::Dockerfile) => self.name.to_string(),
-            (_, Dialect::CloudFormation) => format!("{}.{}", self.type_key, self.address),
+            // The kind of what makes nothing by itself is part of its address.
+            (BlockKind::Managed, Dialect::CloudFormation) => format!("{}.{}", self.type_key, self.address),
             _ => self.address.to_string(),
         }
     }

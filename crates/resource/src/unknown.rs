@@ -62,6 +62,11 @@ pub enum Reason {
         /// The variable's name.
         variable: Arc<str>,
     },
+    /// A parameter of a template without default got no value. Unlike a variable's, it is never null.
+    NoParameter {
+        /// The parameter's name.
+        parameter: Arc<str>,
+    },
     /// A resource's attribute that the provider computes.
     AfterApply {
         /// The resource.
@@ -73,6 +78,11 @@ pub enum Reason {
     DataSource {
         /// The data source's address.
         address: Arc<str>,
+    },
+    /// What only the deployment of a template knows: its region and account, another stack's export, a stored parameter.
+    DeployTime {
+        /// What it is.
+        what: Arc<str>,
     },
     /// The output of a module that isn't there.
     ModuleNotInstalled {
@@ -129,9 +139,11 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoValue { variable } => write!(f, "variable `{variable}` has no value"),
+            Self::NoParameter { parameter } => write!(f, "parameter `{parameter}` has no value"),
             Self::AfterApply { address, attribute } if attribute.is_empty() => write!(f, "`{address}` is known only after apply"),
             Self::AfterApply { address, attribute } => write!(f, "`{address}.{attribute}` is known only after apply"),
             Self::DataSource { address } => write!(f, "data source `{address}` is read by the provider"),
+            Self::DeployTime { what } => write!(f, "{what} is known only when the stack is deployed"),
             Self::ModuleNotInstalled { module, source } => write!(f, "module not installed: `{module}` ({source})"),
             Self::Budget { limit } => write!(f, "budget: {limit}"),
             Self::Impure { function } => write!(f, "`{function}()` has no fixed result"),
@@ -150,9 +162,10 @@ impl Reason {
     /// A stable kebab-case word for counting unknowns by reason.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoValue { .. } => "no-value",
+            Self::NoValue { .. } | Self::NoParameter { .. } => "no-value",
             Self::AfterApply { .. } => "after-apply",
             Self::DataSource { .. } => "data-source",
+            Self::DeployTime { .. } => "deploy-time",
             Self::ModuleNotInstalled { .. } => "module-not-installed",
             Self::Budget { .. } => "budget",
             Self::Impure { .. } => "impure-function",

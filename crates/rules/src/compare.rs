@@ -184,7 +184,7 @@ fn is_same_variable(a: &Value, b: &Value, x: &Unknown, y: &Unknown) -> bool {
     let file = |value: &Value| value.origin.used_at().map(|site| site.file);
     is_bare(x)
         && is_bare(y)
-        && matches!(x.reason, Reason::NoValue { .. })
+        && matches!(x.reason, Reason::NoValue { .. } | Reason::NoParameter { .. })
         && x.reason == y.reason
         && is_read_plainly(a)
         && is_read_plainly(b)

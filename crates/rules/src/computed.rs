@@ -9,7 +9,7 @@ const EVERYTHING: &[&str] = &["*", "allUsers", "allAuthenticatedUsers", "0.0.0.0
 /// Types whose attributes hold what somebody put into them.
 const PASSED_THROUGH: &[&str] = &["terraform_data", "null_resource", "data.null_data_source", "data.external", "data.http"];
 /// Attributes that name or number a resource, whoever reads them.
-const NAMES: &[&str] = &["id", "name", "unique_id", "account_id", "number", "email", "member"];
+const NAMES: &[&str] = &["id", "name", "unique_id", "account_id", "number", "email", "member", "Ref", "Id", "Name"];
 
 /// Whether an unknown is nothing but itself: of no known part, none of some values, no document.
 pub(crate) fn is_bare(unknown: &Unknown) -> bool {
@@ -26,7 +26,7 @@ fn attribute_of(unknown: &Unknown) -> Option<&Reference> {
 }
 
 fn is_arn(attribute: &str) -> bool {
-    attribute == "arn" || attribute.ends_with("_arn")
+    attribute == "arn" || attribute.ends_with("_arn") || attribute.ends_with("Arn")
 }
 
 /// Whether it names its resource, so that it is one text.
@@ -67,14 +67,16 @@ pub(crate) fn is_never(unknown: &Unknown, text: &str) -> bool {
 /// Whether two are the ids or ARNs of two resources: never the same.
 pub(crate) fn name_different_resources(a: &Unknown, b: &Unknown) -> bool {
     let (Some(a), Some(b)) = (attribute_of(a), attribute_of(b)) else { return false };
-    let is_unique = |attribute: &str| attribute == "arn" || attribute == "id";
+    let is_unique = |attribute: &str| matches!(attribute, "arn" | "id" | "Arn");
+    // A logical id doesn't say of what type it is; it needn't, as ARNs differ in any case.
+    let is_logical_id = |reference: &Reference| !reference.address.contains('.');
     // Two data sources may read one and the same thing, and two instances of one block may be meant by one reference.
     let is_managed = |reference: &Reference| !type_of(&reference.address).starts_with("data.");
     a.attribute == b.attribute
         && is_unique(&a.attribute)
         && is_managed(a)
         && is_managed(b)
-        && type_of(&a.address) == type_of(&b.address)
+        && (type_of(&a.address) == type_of(&b.address) || is_logical_id(a) && is_logical_id(b))
         && !without_keys(&a.address).eq(without_keys(&b.address))
 }
 

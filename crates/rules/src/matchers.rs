@@ -236,7 +236,7 @@ fn is_empty_unknown(unknown: &Unknown) -> Truth {
     let has_text = compare::fragments_of(unknown).iter().any(|part| matches!(part, Fragment::Literal(text) if !text.is_empty()));
     let is_attribute = unknown.fragments.is_empty()
         && match unknown.reason {
-            Reason::AfterApply { .. } | Reason::PlanUnknown | Reason::Impure { .. } => true,
+            Reason::AfterApply { .. } | Reason::DeployTime { .. } | Reason::PlanUnknown | Reason::Impure { .. } => true,
             // Nobody refers to a file that says nothing.
             Reason::FileNotReadable { .. } => true,
             // Of something that isn't declared here it is an attribute all the same.

@@ -9,7 +9,7 @@ mod body;
 mod expression;
 mod host;
 mod instance;
-mod operators;
+pub(crate) mod operators;
 mod policy_document;
 mod reference;
 mod resources;

@@ -20,7 +20,7 @@ mod string;
 mod terraform_provider;
 mod text_builder;
 mod type_conversion;
-mod unknowns;
+pub(crate) mod unknowns;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

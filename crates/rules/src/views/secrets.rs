@@ -137,6 +137,8 @@ fn comes_from_elsewhere(reason: &Reason) -> bool {
     matches!(
         reason,
         Reason::NoValue { .. }
+            | Reason::NoParameter { .. }
+            | Reason::DeployTime { .. }
             | Reason::Undeclared { .. }
             | Reason::AfterApply { .. }
             | Reason::DataSource { .. }

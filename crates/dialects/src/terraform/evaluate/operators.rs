@@ -130,7 +130,7 @@ fn unknown_equal(unknown: &Unknown, known: &Value) -> Option<bool> {
 }
 
 /// Whether a text with unknown parts can turn out to be this one.
-pub(super) fn fragments_can_be(fragments: &[Fragment], text: &str) -> bool {
+pub(crate) fn fragments_can_be(fragments: &[Fragment], text: &str) -> bool {
     let mut rest = text;
     let mut after_unknown = false;
     let last = fragments.len().saturating_sub(1);

@@ -8,7 +8,7 @@ use super::super::types::{MAX_DEPTH, MAX_NODES};
 
 /// An unknown that was made from these arguments: their first reason (a fault in one of them goes before all else, as
 /// Terraform would refuse the whole expression), and all references.
-pub(super) fn merged(arguments: &[Value]) -> Unknown {
+pub(crate) fn merged(arguments: &[Value]) -> Unknown {
     let mut gathered = Gathered::default();
     for argument in arguments {
         gathered.look_at(argument, 0);
@@ -18,7 +18,7 @@ pub(super) fn merged(arguments: &[Value]) -> Unknown {
 }
 
 /// An unknown for a reason of its own that keeps the arguments' references.
-pub(super) fn because(reason: Reason, arguments: &[Value]) -> Unknown {
+pub(crate) fn because(reason: Reason, arguments: &[Value]) -> Unknown {
     let mut gathered = Gathered::default();
     for argument in arguments {
         gathered.look_at(argument, 0);
