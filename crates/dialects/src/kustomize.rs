@@ -30,6 +30,8 @@ pub(crate) struct Kustomization {
     pub(crate) path: Arc<str>,
     pub(crate) directory: Arc<str>,
     pub(crate) is_component: bool,
+    /// Whether something that it names couldn't be read, so that objects are missing.
+    pub(crate) is_partial: bool,
     pub(crate) resources: Vec<Named>,
     pub(crate) components: Vec<Named>,
     pub(crate) patches: Vec<Patch>,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use keyblind_resource::{Data, HopKind, Value};
-use keyblind_syntax::{Diagnostic, FileId, Site};
+use keyblind_syntax::{Diagnostic, FileId, Level, Site};
 
 use super::fields::{self, Image, Reach, list, said};
 use super::select::Selector;
@@ -82,7 +82,7 @@ impl Item {
 /// Builds the kustomization of a directory.
 pub(crate) fn build(library: &Library<'_>, directory: &str) -> (Vec<Object>, Vec<Diagnostic>) {
     let budget = Budget { left: limits::KUSTOMIZE_NODES };
-    let mut build = Build { library, stack: Vec::new(), budget, diagnostics: Vec::new() };
+    let mut build = Build { library, stack: Vec::new(), budget, is_partial: false, diagnostics: Vec::new() };
     let mut items = Vec::new();
     if let Some(kustomization) = library.kustomizations.get(directory) {
         build.gather(kustomization, &mut items);
@@ -128,6 +128,8 @@ struct Build<'l> {
     /// The directories that are being built.
     stack: Vec<Arc<str>>,
     budget: Budget,
+    /// Whether objects are missing, which was said: what has no target may be about them.
+    is_partial: bool,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -137,6 +139,7 @@ impl<'l> Build<'l> {
         if !self.budget.steps(limits::KUSTOMIZE_NODES / limits::KUSTOMIZATIONS_PER_ROOT + items.len()) {
             return;
         }
+        self.is_partial |= kustomization.is_partial;
         let mut names: HashSet<Id> = items.iter().map(Item::id).collect();
         self.stack.push(kustomization.directory.clone());
         for named in &kustomization.resources {
@@ -196,6 +199,7 @@ impl<'l> Build<'l> {
         }
         let found = self.library.kustomizations.get(path);
         if found.is_none() {
+            self.is_partial = true;
             let message = format!("there is no kustomization in `{path}`, so what it declares isn't judged");
             self.diagnostics.push(Diagnostic::incomplete("kustomize-resource-missing", site, message));
         }
@@ -246,6 +250,7 @@ impl<'l> Build<'l> {
                     Arc::make_mut(body).insert("metadata", metadata);
                 }
             }
+            (_, None) if self.is_partial => {}
             (_, None) => self.diagnostics.push(generators::nothing_to_change(object)),
         }
     }
@@ -328,10 +333,13 @@ impl<'l> Build<'l> {
                 Some(selector) => (0..items.len()).filter(|&index| selector.selects(&items[index])).collect(),
                 None => self.meant(document, items).into_iter().collect(),
             };
-            if selected.is_empty() && !kustomization.is_component {
+            if selected.is_empty() && !kustomization.is_component && !self.is_partial {
                 let at = document.origin.used_at().unwrap_or(patch.site);
                 let message = "the patch is about no object that is there: nothing is changed by it".to_owned();
-                self.diagnostics.push(Diagnostic::incomplete("kustomize-patch-without-target", at, message));
+                // Kustomize passes over a target that selects nothing, and refuses a patch that names what isn't there.
+                let level = if patch.target.is_some() { Level::Note } else { Level::Incomplete };
+                let diagnostic = Diagnostic::incomplete("kustomize-patch-without-target", at, message);
+                self.diagnostics.push(Diagnostic { level, ..diagnostic });
             }
             let mut gone = Vec::new();
             for index in selected {

@@ -95,12 +95,14 @@ fn data(entry: &Value, directory: &str, block: Site, files: &mut Files<'_>) -> M
 
 /// The text of a file as a value at the place that names it.
 fn content(path: &str, named: &Value, directory: &str, block: Site, files: &mut Files<'_>) -> Value {
+    let unknown = || Value { origin: named.origin.clone(), ..Value::unknown(Reason::FileNotReadable { path: path.into() }) };
     match read::content(files, directory, path) {
-        Ok(text) => Value { data: Data::String(text), ..named.clone() },
+        Ok(Some(text)) => Value { data: Data::String(text), ..named.clone() },
+        Ok(None) => unknown(),
         Err(reason) => {
             let message = format!("`{path}` can't be read for the data that is made of it: {reason}");
             files.diagnostics.push(read::note("kustomize-data-missing", Some(read::site_of(&named.origin, block)), message));
-            Value { origin: named.origin.clone(), ..Value::unknown(Reason::FileNotReadable { path: path.into() }) }
+            unknown()
         }
     }
 }

@@ -38,11 +38,8 @@ fn one(target: &mut Value, operation: &Value, spend: &mut dyn FnMut(&Value) -> b
     let value = || operation.get("value").cloned().ok_or("the operation has no `value`");
     match name {
         "add" => add(target, &path, value()?),
-        "replace" => {
-            // A path that isn't there is refused, but for the document as a whole.
-            find(target, &path)?;
-            set(target, &path, value()?)
-        }
+        // Kustomize's library lets a member be replaced that isn't there.
+        "replace" => set(target, &path, value()?),
         "remove" => take(target, &path).map(drop),
         "move" => {
             let from = from()?;
@@ -147,6 +144,7 @@ fn add(target: &mut Value, path: &[String], value: Value) -> Result<(), String> 
 }
 
 fn set(target: &mut Value, path: &[String], value: Value) -> Result<(), String> {
+    check_depth(path, &value)?;
     if path.is_empty() {
         *target = value;
         return Ok(());

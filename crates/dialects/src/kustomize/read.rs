@@ -75,7 +75,7 @@ pub(crate) fn kustomization(id: FileId, files: &mut Files<'_>) -> Option<Kustomi
         return None;
     }
     let directory: Arc<str> = paths::parent(&path).into();
-    let mut reader = KustomizationReader { id, source, directory: &directory, files };
+    let mut reader = KustomizationReader { id, source, directory: &directory, files, is_partial: false };
     let mut resources = Vec::new();
     for field in ["resources", "bases"] {
         resources.extend(list(&body, field).iter().filter_map(|entry| reader.named(entry, false)));
@@ -103,8 +103,22 @@ pub(crate) fn kustomization(id: FileId, files: &mut Files<'_>) -> Option<Kustomi
     let replacements = list(&body, "replacements").iter().flat_map(|entry| reader.replacements(entry)).collect();
     let is_component = body.get("kind").and_then(Value::as_str) == Some("Component");
     reader.say_what_is_not_evaluated(&body);
+    let is_partial = reader.is_partial;
     let generated = generators::generated(&body, &directory, Site::new(id, TextRange::default()), files);
-    Some(Kustomization { id, path, directory, is_component, resources, components, patches, generated, replacements, read_elsewhere, body })
+    Some(Kustomization {
+        id,
+        path,
+        directory,
+        is_component,
+        is_partial,
+        resources,
+        components,
+        patches,
+        generated,
+        replacements,
+        read_elsewhere,
+        body,
+    })
 }
 
 struct KustomizationReader<'a, 'f, 't> {
@@ -112,6 +126,7 @@ struct KustomizationReader<'a, 'f, 't> {
     source: Arc<str>,
     directory: &'a str,
     files: &'f mut Files<'t>,
+    is_partial: bool,
 }
 
 impl KustomizationReader<'_, '_, '_> {
@@ -154,6 +169,7 @@ impl KustomizationReader<'_, '_, '_> {
                 None
             }
             Err(reason) => {
+                self.is_partial = true;
                 let message = format!("`{name}` can't be read, so what it declares isn't judged: {reason}");
                 self.incomplete("kustomize-resource-missing", entry, message, None);
                 None
@@ -162,11 +178,13 @@ impl KustomizationReader<'_, '_, '_> {
     }
 
     fn leads_out(&mut self, entry: &Value, name: &str) {
+        self.is_partial = true;
         let message = format!("`{name}` leads out of the scanned tree, so it isn't read");
         self.incomplete("outside-root", entry, message, Some("scan from a directory that holds both"));
     }
 
     fn remote(&mut self, entry: &Value, what: &str, address: &str) {
+        self.is_partial = true;
         let message = format!("this {what} isn't in the tree, so what it declares isn't judged ({address})");
         self.incomplete("module-not-installed", entry, message, Some("keep a copy of it in the repository to have it judged"));
     }
@@ -300,6 +318,7 @@ impl KustomizationReader<'_, '_, '_> {
         }
         for field in ["generators", "transformers"] {
             for entry in list(body, field) {
+                self.is_partial = true;
                 let message = format!("what `{field}` runs isn't run: what it makes or changes isn't judged");
                 self.incomplete("kustomize-plugin", entry, message, None);
             }
@@ -307,8 +326,8 @@ impl KustomizationReader<'_, '_, '_> {
     }
 }
 
-/// The text of a file that a generator puts into an object.
-pub(crate) fn content(files: &mut Files<'_>, directory: &str, name: &str) -> Result<Arc<str>, String> {
+/// The text of a file that a generator puts into an object; `None` if it is no text.
+pub(crate) fn content(files: &mut Files<'_>, directory: &str, name: &str) -> Result<Option<Arc<str>>, String> {
     if is_remote(name) {
         return Err("it isn't in the tree".to_owned());
     }
@@ -317,7 +336,7 @@ pub(crate) fn content(files: &mut Files<'_>, directory: &str, name: &str) -> Res
     if bytes.len() > limits::GENERATED_BYTES {
         return Err(format!("larger than {} KiB", limits::GENERATED_BYTES >> 10));
     }
-    std::str::from_utf8(&bytes).map(Arc::from).map_err(|_| "not UTF-8".to_owned())
+    Ok(std::str::from_utf8(&bytes).ok().map(Arc::from))
 }
 
 /// Whether an entry is an address to fetch from.

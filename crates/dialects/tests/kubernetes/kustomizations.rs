@@ -280,7 +280,6 @@ patches:
             "kustomize-not-a-component",
             "kustomize-patch-missing",
             "kustomize-patch-refused",
-            "kustomize-patch-without-target",
             "kustomize-resource-missing",
             "module-not-installed",
             "module-not-installed",
@@ -291,6 +290,14 @@ patches:
     );
     assert!(said.iter().any(|diagnostic| diagnostic.ends_with("(https://github.com/example/base//deploy?ref=v1)")));
     assert!(built.evaluated[0].addresses().contains(&"Deployment.default.web"), "the rest is judged all the same");
+}
+
+#[test]
+fn a_patch_without_target_is_said_where_nothing_is_missing() {
+    let overlay = "resources: [../base]\npatches:\n  - target: {kind: CronJob}\n    patch: '[{op: remove, path: /spec}]'\n  - patch: '{apiVersion: v1, kind: Secret, metadata: {name: no}}'\n";
+    let built = build(&base(overlay));
+    let codes: Vec<&str> = built.evaluated[0].diagnostics.iter().filter_map(|diagnostic| diagnostic.split(':').next()).collect();
+    assert_eq!(codes, ["kustomize-patch-without-target", "kustomize-patch-without-target"]);
 }
 
 #[test]
