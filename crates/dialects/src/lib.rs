@@ -52,3 +52,9 @@ pub trait Tree: Sync {
     /// Whether there is a directory of that path.
     fn is_directory(&self, path: &str) -> bool;
 }
+
+/// A tree that isn't walked on disk: it knows all its files.
+pub trait Listing: Tree + Send + std::fmt::Debug {
+    /// The paths of all files that aren't symbolic links, sorted.
+    fn files(&self) -> Vec<String>;
+}

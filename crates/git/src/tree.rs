@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use gix_hash::ObjectId;
 use gix_object::tree::EntryKind;
 use gix_object::{FindExt, FindHeader};
-use keyblind_dialects::{Tree, paths};
+use keyblind_dialects::{Listing, Tree, paths};
 
 use crate::{GitError, Objects, broken};
 
@@ -62,11 +62,6 @@ impl CommitTree {
         Ok(tree)
     }
 
-    /// The paths of all files that aren't symbolic links, sorted.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().filter(|(_, (_, is_link))| !is_link).map(|(path, _)| path.as_str())
-    }
-
     /// A file's object id, which is equal for equal contents.
     pub fn id(&self, path: &str) -> Option<String> {
         self.files.get(path).map(|(id, _)| id.to_string())
@@ -115,6 +110,12 @@ impl CommitTree {
 fn child(directory: &str, name: &str) -> Option<String> {
     let is_plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
     is_plain.then(|| if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") })
+}
+
+impl Listing for CommitTree {
+    fn files(&self) -> Vec<String> {
+        self.files.iter().filter(|(_, (_, is_link))| !is_link).map(|(path, _)| path.clone()).collect()
+    }
 }
 
 impl Tree for CommitTree {

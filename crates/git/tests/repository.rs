@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use keyblind_dialects::Tree;
+use keyblind_dialects::{Listing, Tree};
 use keyblind_git::{GitError, Repository};
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
@@ -66,7 +66,7 @@ fn a_commits_files_are_read_without_a_checkout() {
     let folder = repository();
     let repository = Repository::discover(folder.path()).expect("a repository");
     let tree = repository.tree(repository.commit("topic").expect("topic")).expect("a tree");
-    assert_eq!(tree.files().collect::<Vec<_>>(), ["main.tf", "modules/net/main.tf"]);
+    assert_eq!(tree.files(), ["main.tf", "modules/net/main.tf"]);
     assert_eq!(tree.read("main.tf").as_deref(), Ok(&b"topic\n"[..]));
     assert_eq!(tree.list(""), ["main.tf", "modules", "outside", "passwd", "ring", "shared"]);
     assert_eq!(tree.list("modules"), ["net"]);

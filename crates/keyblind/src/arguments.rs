@@ -98,6 +98,10 @@ pub(crate) enum Command {
     /// Derive fixes, prove each by judging again, and show them as a diff or write them.
     #[command(after_help = FIX_EXAMPLES)]
     Fix(Box<FixArguments>),
+    /// Judge two commits and show what the change between them introduced and resolved. Nothing is checked out, and
+    /// configuration, rules and suppressions are those of the first.
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(Box<DiffArguments>),
     /// List, show and test rules.
     Rules {
         #[command(subcommand)]
@@ -153,6 +157,35 @@ pub(crate) struct ScanArguments {
 
     /// The lowest severity that makes the exit code 1, or `none`, or `new` for any finding that the baseline doesn't know.
     #[arg(long, value_name = "SEVERITY|none|new", help_heading = "Exit code")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// Don't let unreadable input make the exit code 3.
+    #[arg(long, help_heading = "Exit code")]
+    pub(crate) allow_incomplete: bool,
+}
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  keyblind diff origin/main...HEAD
+  keyblind diff v1.2..v1.3 infrastructure --format markdown";
+
+/// Which commits are compared, and how that is shown.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DiffArguments {
+    /// The commits: `BASE..HEAD`, `BASE...HEAD` for what HEAD changed since it left BASE, or `BASE` alone for what the checked-out
+    /// commit changed since then.
+    #[arg(value_name = "BASE..HEAD")]
+    pub(crate) range: String,
+    #[command(flatten)]
+    pub(crate) what: What,
+
+    /// What to print: every format holds what the change introduced; text and JSON tell what it resolved, too.
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub(crate) format: Format,
+    /// Write a report to a file as well; may be given several times.
+    #[arg(long = "output", value_name = "FORMAT=FILE", help_heading = "Output")]
+    pub(crate) outputs: Vec<OutputFile>,
+    /// The lowest severity that makes the exit code 1, or `none`.
+    #[arg(long, value_name = "SEVERITY|none", help_heading = "Exit code")]
     pub(crate) fail_on: Option<FailOn>,
     /// Don't let unreadable input make the exit code 3.
     #[arg(long, help_heading = "Exit code")]

@@ -3,6 +3,7 @@
 mod baseline;
 mod config;
 mod describe;
+mod diff;
 mod explain;
 mod fix;
 mod rules;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Scan(arguments) => scan::run(&arguments, cli.global),
         Command::Fix(arguments) => fix::run(&arguments, cli.global),
+        Command::Diff(arguments) => diff::run(&arguments, cli.global),
         Command::Rules { command } => rules::run(&command, cli.global),
         Command::Explain(arguments) => explain::run(&arguments, cli.global),
         Command::Config { command } => config::run(&command),

@@ -83,8 +83,15 @@ pub(crate) struct Options {
     pub(crate) category: Option<String>,
 }
 
+impl Options {
+    /// The same without colour.
+    pub(crate) fn plain(&self) -> Self {
+        Self { text: text::Options { color: false, ..self.text.clone() }, ..self.clone() }
+    }
+}
+
 /// Writes a report.
-fn write(report: &ScanReport, format: Format, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(report: &ScanReport, format: Format, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Text => text::write(report, &options.text, out),
         Format::Json => json::write(report, out),
@@ -120,7 +127,7 @@ pub(crate) fn print_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 
 /// Writes a report to a file: into a new one beside it first, so that nobody ever sees half a report.
 pub(crate) fn save(report: &ScanReport, output: &OutputFile, options: &Options) -> anyhow::Result<()> {
-    let plain = Options { text: text::Options { color: false, ..options.text.clone() }, ..options.clone() };
+    let plain = options.plain();
     save_with(&output.path, |out| write(report, output.format, &plain, out))
 }
 

@@ -3,6 +3,7 @@
 //! Equal input gives equal bytes: no clock, no order that depends on luck. Values that are sensitive never get here.
 
 pub mod checkov;
+pub mod comparison;
 pub mod csv;
 pub mod diff;
 pub mod github;

@@ -4,6 +4,7 @@
 //! at is counted, and what can't be read is a diagnostic.
 
 mod code;
+mod compare;
 pub mod config;
 mod example;
 mod fingerprint;
@@ -24,6 +25,7 @@ mod tree;
 mod trial;
 mod walk;
 
+pub use compare::{Comparison, compare};
 pub use example::{ExampleVerdicts, judge_example};
 pub use merge::baseline_entries;
 pub use outcome::{Cause, Direction, Files, Neighbour, Proof, RuleCard, ScanReport, ScanResult, Status, Summary, SuppressedBy, Suppression, Timings, Verdicts};

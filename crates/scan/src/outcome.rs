@@ -43,6 +43,27 @@ impl ScanReport {
             Status::Failed | Status::Suppressed(_) => true,
         });
     }
+
+    /// Counts the failures and suppressed results that are left, after some were taken out.
+    pub(crate) fn recount(&mut self) {
+        self.summary.verdicts.failed = 0;
+        self.summary.verdicts.suppressed = 0;
+        self.summary.failed_by_severity.clear();
+        self.summary.suppressed_by.clear();
+        for result in &self.results {
+            match &result.status {
+                Status::Failed => {
+                    self.summary.verdicts.failed += 1;
+                    *self.summary.failed_by_severity.entry(self.rules[result.rule].severity).or_default() += 1;
+                }
+                Status::Suppressed(suppression) => {
+                    self.summary.verdicts.suppressed += 1;
+                    *self.summary.suppressed_by.entry(suppression.by.name()).or_default() += 1;
+                }
+                Status::Passed | Status::Unknown(_) => {}
+            }
+        }
+    }
 }
 
 /// A rule as reports show it.

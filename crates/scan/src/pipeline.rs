@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use globset::GlobSet;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
-use keyblind_dialects::{self as dialects, Evaluation, kubernetes};
+use keyblind_dialects::{self as dialects, Evaluation, Listing, kubernetes};
 use keyblind_resource::Dialect;
 use keyblind_rule_language::Severity;
 use keyblind_rules::baseline::Baseline;
@@ -26,13 +26,15 @@ use crate::read::{self, Input, Only};
 use crate::redact;
 use crate::selection::TableNames;
 use crate::target::{Target, Targets};
-use crate::tree::DiskTree;
+use crate::tree::SourceTree;
 
 /// Everything that decides what a scan finds.
 #[derive(Debug)]
 pub struct Request {
     /// What to judge.
     pub targets: Targets,
+    /// The files, if they don't lie on disk; then the trust root only says how they are shown.
+    pub snapshot: Option<Arc<dyn Listing>>,
     /// The text of the target that is one ([`Target::Text`]).
     pub text: Option<Vec<u8>>,
     /// Which rules.
@@ -238,8 +240,11 @@ pub fn card(table: &RuleTable, rule: RuleId, severity: Severity) -> RuleCard {
     }
 }
 
-fn tree_of(request: &Request) -> DiskTree {
-    let mut tree = DiskTree::new(request.targets.root.clone());
+fn tree_of(request: &Request) -> SourceTree {
+    let mut tree = match &request.snapshot {
+        Some(snapshot) => SourceTree::of_snapshot(snapshot.clone()),
+        None => SourceTree::new(request.targets.root.clone()),
+    };
     if let Some(text) = &request.text {
         for target in &request.targets.paths {
             if let Target::Text(path) = target {
@@ -318,7 +323,7 @@ fn read_directives(table: &RuleTable, policy: &Policy, sources: &SourceMap, diag
 }
 
 /// What the code that plans were made from evaluates to, if it was named.
-fn code(project: &Project, tree: &DiskTree, request: &Request) -> Option<Code> {
+fn code(project: &Project, tree: &SourceTree, request: &Request) -> Option<Code> {
     let root = Root { directory: request.targets.code.as_deref()?.into() };
     let evaluate = || project.evaluate(&root, &request.inputs, tree).resources;
     // Without it the findings point into the plan, where they are right as well.
@@ -329,7 +334,7 @@ fn code(project: &Project, tree: &DiskTree, request: &Request) -> Option<Code> {
 struct Evaluating<'a> {
     project: &'a Project,
     kubernetes: &'a kubernetes::Project,
-    tree: &'a DiskTree,
+    tree: &'a SourceTree,
     sources: &'a SourceMap,
     only: Option<&'a Only>,
     code: Option<&'a Code>,

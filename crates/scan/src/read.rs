@@ -13,8 +13,7 @@ use crate::kind::FileKind;
 use crate::limits;
 use crate::outcome::Files;
 use crate::target::Target;
-use crate::tree::DiskTree;
-use crate::walk;
+use crate::tree::SourceTree;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -54,7 +53,7 @@ impl Only {
 }
 
 /// Finds and reads everything that the targets hold.
-pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &DiskTree, exclude: &GlobSet) -> Input {
+pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &SourceTree, exclude: &GlobSet) -> Input {
     let mut input = Input::default();
     let mut found = BTreeSet::new();
     let mut only = Only::default();
@@ -62,7 +61,7 @@ pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &DiskTree, excl
     for target in targets {
         match target {
             Target::Directory(directory) => {
-                let walked = walk::walk(tree.root(), &tree.root().join(directory), exclude);
+                let walked = tree.walk(directory, exclude);
                 found.extend(walked.files.into_iter().map(|file| (file.path, file.kind)));
                 input.diagnostics.extend(walked.diagnostics);
                 input.files.other += walked.other;
@@ -97,7 +96,7 @@ pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &DiskTree, excl
 }
 
 /// The kustomizations of the directories that lead to the targets.
-fn above(targets: &[Target], tree: &DiskTree) -> kubernetes::Above {
+fn above(targets: &[Target], tree: &SourceTree) -> kubernetes::Above {
     let mut directories = BTreeSet::new();
     for target in targets {
         let mut directory = match target {
@@ -118,7 +117,7 @@ fn above(targets: &[Target], tree: &DiskTree) -> kubernetes::Above {
 }
 
 /// The configuration files of a directory.
-fn configuration_of(folder: &str, tree: &DiskTree) -> Vec<(String, FileKind)> {
+fn configuration_of(folder: &str, tree: &SourceTree) -> Vec<(String, FileKind)> {
     let files = tree.list(folder).into_iter().filter_map(|name| paths::join(folder, &name));
     files.filter(|path| terraform::is_configuration(path)).map(|path| (path, FileKind::Terraform)).collect()
 }
@@ -133,7 +132,7 @@ enum Read {
     Failed(Diagnostic),
 }
 
-fn read_all(found: BTreeSet<(String, FileKind)>, tree: &DiskTree, input: &mut Input) {
+fn read_all(found: BTreeSet<(String, FileKind)>, tree: &SourceTree, input: &mut Input) {
     let mut wanted = Vec::new();
     for (path, kind) in found {
         match kind {
@@ -170,14 +169,14 @@ fn read_all(found: BTreeSet<(String, FileKind)>, tree: &DiskTree, input: &mut In
     input.files.read = (input.terraform.len() + input.plans.len() + input.documents.len()) as u64;
 }
 
-fn read_terraform(path: &str, tree: &DiskTree) -> Read {
+fn read_terraform(path: &str, tree: &SourceTree) -> Read {
     match tree.read(path).and_then(|bytes| text_of(&bytes)) {
         Ok(text) => Read::Terraform(text),
         Err(reason) => Read::Failed(Diagnostic::unread("unreadable-file", path, reason)),
     }
 }
 
-fn read_document(path: &str, tree: &DiskTree, otherwise: &'static str) -> Read {
+fn read_document(path: &str, tree: &SourceTree, otherwise: &'static str) -> Read {
     match tree.read(path).and_then(|bytes| text_of(&bytes)) {
         Ok(text) => match recognise(path, &text) {
             Some(dialect) => Read::Document(dialect, text),
@@ -203,7 +202,7 @@ const TELLING: &[&str] = &[
 ];
 
 /// Reads as much of a JSON file as it takes to tell that it's nothing that is judged.
-fn read_json(path: &str, tree: &DiskTree) -> Read {
+fn read_json(path: &str, tree: &SourceTree) -> Read {
     let failed = |reason: String| Read::Failed(Diagnostic::unread("unreadable-file", path, reason));
     let head = match tree.read_head(path, limits::PLAN_HEAD) {
         Ok(head) => head,

@@ -6,21 +6,44 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keyblind_dialects::Tree;
+use globset::GlobSet;
+use keyblind_dialects::{Listing, Tree};
 
 use crate::limits;
+use crate::walk::{self, Walk};
 
-/// A directory on disk. Symbolic links are followed as long as they stay in it.
+/// Where files are read from, with texts that take the place of some of them.
 #[derive(Debug)]
-pub(crate) struct DiskTree {
-    root: PathBuf,
+pub(crate) struct SourceTree {
+    place: Place,
     overlay: HashMap<String, Arc<[u8]>>,
 }
 
-impl DiskTree {
+#[derive(Debug)]
+enum Place {
+    /// A directory on disk, by its canonical path. Symbolic links are followed as long as they stay in it.
+    Disk(PathBuf),
+    /// A tree that doesn't lie on disk.
+    Snapshot(Arc<dyn Listing>),
+}
+
+impl SourceTree {
     /// A tree of everything beneath `root`, which must be a canonical path.
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root, overlay: HashMap::new() }
+        Self { place: Place::Disk(root), overlay: HashMap::new() }
+    }
+
+    /// A tree that doesn't lie on disk, such as a commit's.
+    pub(crate) fn of_snapshot(snapshot: Arc<dyn Listing>) -> Self {
+        Self { place: Place::Snapshot(snapshot), overlay: HashMap::new() }
+    }
+
+    /// Finds the files beneath a directory.
+    pub(crate) fn walk(&self, directory: &str, exclude: &GlobSet) -> Walk {
+        match &self.place {
+            Place::Disk(root) => walk::walk(root, &root.join(directory), exclude),
+            Place::Snapshot(snapshot) => walk::of_snapshot(&**snapshot, directory, exclude),
+        }
     }
 
     /// Puts a text in the place of a file, also of one that doesn't exist (standard input).
@@ -28,20 +51,15 @@ impl DiskTree {
         self.overlay.insert(path.to_owned(), text.into());
     }
 
-    /// The root.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The canonical place of a path, if it lies beneath the root.
-    fn resolve(&self, path: &str) -> Result<PathBuf, String> {
+    fn resolve(root: &Path, path: &str) -> Result<PathBuf, String> {
         let plain =
             !path.starts_with('/') && path.split('/').all(|part| part != ".." && part != "." && (path.is_empty() || !part.is_empty()));
         if !plain || path.contains('\0') {
             return Err("the path doesn't lie beneath the root".to_owned());
         }
-        let resolved = self.root.join(path).canonicalize().map_err(|error| describe(&error))?;
-        if !resolved.starts_with(&self.root) {
+        let resolved = root.join(path).canonicalize().map_err(|error| describe(&error))?;
+        if !resolved.starts_with(root) {
             return Err("a symbolic link leads out of the root".to_owned());
         }
         Ok(resolved)
@@ -55,11 +73,18 @@ impl DiskTree {
         if let Some(bytes) = self.overlay.get(path) {
             return Ok(bytes.clone());
         }
-        let file = self.open(path)?;
+        let too_large = || format!("larger than {} MiB, which is the limit", largest / (1024 * 1024));
+        let root = match &self.place {
+            Place::Disk(root) => root,
+            Place::Snapshot(snapshot) => {
+                let bytes = snapshot.read(path)?;
+                return if bytes.len() as u64 > largest { Err(too_large()) } else { Ok(bytes) };
+            }
+        };
         let mut bytes = Vec::new();
-        file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| describe(&error))?;
+        Self::open(root, path)?.take(largest + 1).read_to_end(&mut bytes).map_err(|error| describe(&error))?;
         if bytes.len() as u64 > largest {
-            return Err(format!("larger than {} MiB, which is the limit", largest / (1024 * 1024)));
+            return Err(too_large());
         }
         Ok(bytes.into())
     }
@@ -72,14 +97,21 @@ impl DiskTree {
         if let Some(bytes) = self.overlay.get(path) {
             return Ok(bytes[..bytes.len().min(length)].to_vec());
         }
+        let root = match &self.place {
+            Place::Disk(root) => root,
+            Place::Snapshot(snapshot) => {
+                let bytes = snapshot.read(path)?;
+                return Ok(bytes[..bytes.len().min(length)].to_vec());
+            }
+        };
         let mut head = Vec::new();
-        self.open(path)?.take(length as u64).read_to_end(&mut head).map_err(|error| describe(&error))?;
+        Self::open(root, path)?.take(length as u64).read_to_end(&mut head).map_err(|error| describe(&error))?;
         Ok(head)
     }
 
     /// Opens what is a regular file: opening a pipe would wait for ever.
-    fn open(&self, path: &str) -> Result<File, String> {
-        let place = self.resolve(path)?;
+    fn open(root: &Path, path: &str) -> Result<File, String> {
+        let place = Self::resolve(root, path)?;
         if !place.metadata().map_err(|error| describe(&error))?.is_file() {
             return Err("not a regular file".to_owned());
         }
@@ -87,20 +119,22 @@ impl DiskTree {
     }
 }
 
-impl Tree for DiskTree {
+impl Tree for SourceTree {
     fn read(&self, path: &str) -> Result<Arc<[u8]>, String> {
         self.read_limited(path, limits::LARGEST_SOURCE)
     }
 
     fn list(&self, directory: &str) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .resolve(directory)
-            .ok()
-            .and_then(|place| place.read_dir().ok())
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect();
+        let mut names: Vec<String> = match &self.place {
+            Place::Disk(root) => Self::resolve(root, directory)
+                .ok()
+                .and_then(|place| place.read_dir().ok())
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect(),
+            Place::Snapshot(snapshot) => snapshot.list(directory),
+        };
         let beneath = |path: &str| -> Option<String> {
             let rest = if directory.is_empty() { path } else { path.strip_prefix(directory)?.strip_prefix('/')? };
             (!rest.contains('/')).then(|| rest.to_owned())
@@ -112,7 +146,10 @@ impl Tree for DiskTree {
     }
 
     fn is_directory(&self, path: &str) -> bool {
-        self.resolve(path).is_ok_and(|place| place.is_dir())
+        match &self.place {
+            Place::Disk(root) => Self::resolve(root, path).is_ok_and(|place| place.is_dir()),
+            Place::Snapshot(snapshot) => snapshot.is_directory(path),
+        }
     }
 }
 
@@ -128,13 +165,13 @@ pub(crate) fn describe(error: &std::io::Error) -> String {
 mod tests {
     use super::*;
 
-    fn tree() -> (tempfile::TempDir, DiskTree) {
+    fn tree() -> (tempfile::TempDir, SourceTree) {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().canonicalize().unwrap();
         std::fs::create_dir_all(root.join("repo/sub")).unwrap();
         std::fs::write(root.join("repo/sub/a.tf"), "a").unwrap();
         std::fs::write(root.join("outside.tf"), "secret").unwrap();
-        (directory, DiskTree::new(root.join("repo")))
+        (directory, SourceTree::new(root.join("repo")))
     }
 
     #[test]

@@ -17,7 +17,7 @@ use keyblind_syntax::{Diagnostic, SourceMap};
 use crate::pipeline::Request;
 use crate::read;
 use crate::target::Target;
-use crate::tree::DiskTree;
+use crate::tree::SourceTree;
 
 /// Texts that take the place of files, by path relative to the trust root.
 pub type Changed = BTreeMap<String, Arc<str>>;
@@ -163,8 +163,8 @@ impl Trials {
     }
 }
 
-fn overlaid(root: &std::path::Path, given: &Changed, changed: &Changed) -> DiskTree {
-    let mut tree = DiskTree::new(root.to_owned());
+fn overlaid(root: &std::path::Path, given: &Changed, changed: &Changed) -> SourceTree {
+    let mut tree = SourceTree::new(root.to_owned());
     for (path, text) in given.iter().chain(changed) {
         tree.overlay(path, text.as_bytes());
     }

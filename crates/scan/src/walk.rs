@@ -1,11 +1,12 @@
 //! Finds the files beneath a path, and says of everything else why it wasn't looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 
 use globset::GlobSet;
 use ignore::{DirEntry, WalkBuilder, WalkState};
+use keyblind_dialects::Listing;
 use keyblind_syntax::Diagnostic;
 
 use crate::kind::{FileKind, skipped_directory};
@@ -82,6 +83,34 @@ pub(crate) fn walk(root: &Path, start: &Path, exclude: &GlobSet) -> Walk {
     walk.files.sort();
     walk.skipped.values_mut().for_each(|paths| paths.sort());
     walk.diagnostics.sort();
+    walk
+}
+
+/// Finds what [`walk`] would find in a tree that doesn't lie on disk.
+pub(crate) fn of_snapshot(snapshot: &dyn Listing, start: &str, exclude: &GlobSet) -> Walk {
+    let mut walk = Walk::default();
+    let mut skipped: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+    let prefix = if start.is_empty() { String::new() } else { format!("{start}/") };
+    for path in snapshot.files() {
+        let Some(inner) = path.strip_prefix(&prefix) else { continue };
+        let ends = inner.match_indices('/').map(|(at, _)| prefix.len() + at);
+        let left_out = ends.map(|end| &path[..end]).find_map(|directory| {
+            let name = directory.rsplit('/').next().unwrap_or(directory);
+            let has = |inner: &str| snapshot.list(directory).iter().any(|entry| entry == inner);
+            let reason = if exclude.is_match(directory) { Some("excluded") } else { skipped_directory(name, has) };
+            reason.map(|reason| (reason, directory))
+        });
+        match left_out {
+            Some((reason, directory)) => drop(skipped.entry(reason).or_default().insert(directory.to_owned())),
+            None if exclude.is_match(&path) => drop(skipped.entry("excluded").or_default().insert(path)),
+            None => match file(path) {
+                Met::File(file) => walk.files.push(file),
+                _ => walk.other += 1,
+            },
+        }
+    }
+    walk.files.sort();
+    walk.skipped = skipped.into_iter().map(|(reason, paths)| (reason, paths.into_iter().collect())).collect();
     walk
 }
 

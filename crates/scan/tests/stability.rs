@@ -63,6 +63,7 @@ fn today() -> Date {
 fn scanned(table: &RuleTable, folder: &Path, baseline: Option<Baseline>) -> ScanReport {
     let request = Request {
         targets: Targets::resolve(&[folder.to_owned()], None, None, None).expect("the folder is there"),
+        snapshot: None,
         text: None,
         selection: Selection::all(table),
         severities: Default::default(),

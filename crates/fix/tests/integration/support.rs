@@ -14,6 +14,7 @@ use keyblind_scan::{Keep, Request, Targets};
 pub(crate) fn request(table: &RuleTable, folder: &Path) -> Request {
     Request {
         targets: Targets::resolve(&[folder.to_owned()], None, None, Some(folder)).unwrap(),
+        snapshot: None,
         text: None,
         selection: Selection::all(table),
         severities: HashMap::new(),

@@ -76,6 +76,17 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
 pub(super) fn prepare(what: &What, scan: Option<&ScanArguments>, keep: Keep) -> anyhow::Result<Prepared> {
     start_threads();
     let (targets, text) = targets(what)?;
+    prepare_for(targets, text, what, scan, keep)
+}
+
+/// The same for targets that are resolved already.
+pub(super) fn prepare_for(
+    targets: Targets,
+    text: Option<Vec<u8>>,
+    what: &What,
+    scan: Option<&ScanArguments>,
+    keep: Keep,
+) -> anyhow::Result<Prepared> {
     let settings = Settings::new(what, scan, &targets)?;
     let (table, mut diagnostics) = load_rules(&settings.rule_folders, !what.table.no_builtin_rules)?;
     let mut severities: HashMap<RuleId, Severity> = HashMap::new();
@@ -97,6 +108,7 @@ pub(super) fn prepare(what: &What, scan: Option<&ScanArguments>, keep: Keep) -> 
     let ignores = ignores(&settings, &table, today, &mut diagnostics)?;
     let request = Request {
         targets,
+        snapshot: None,
         text,
         selection,
         severities,
@@ -191,7 +203,7 @@ pub(super) fn say_diagnostics(report: &ScanReport, global: Global) {
 }
 
 /// How the program ends.
-fn exit(report: &ScanReport, fail_on: FailOn, acting_for: Persona, allow_incomplete: bool) -> Exit {
+pub(super) fn exit(report: &ScanReport, fail_on: FailOn, acting_for: Persona, allow_incomplete: bool) -> Exit {
     let is_counted = |result: &ScanResult| {
         let rule = &report.rules[result.rule];
         let is_bad_enough = match fail_on {

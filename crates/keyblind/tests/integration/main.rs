@@ -2,6 +2,7 @@
 
 mod baselines;
 mod commands;
+mod diff;
 mod endings;
 mod formats;
 mod reports;
