@@ -7,7 +7,7 @@ use keyblind_resource::Dialect;
 use keyblind_syntax::{FileId, SourceFile, SourceMap};
 
 use crate::terraform::{Inputs, Project};
-use crate::{Evaluation, MemoryTree, Tree, cloudformation, dockerfile, kubernetes, paths};
+use crate::{Evaluation, MemoryTree, Tree, cloudformation, dockerfile, github_actions, kubernetes, paths};
 
 /// The dialect that a text is in, by its content; its path counts only where the language itself goes by it (a Dockerfile's
 /// name, a workflow's folder). `None`: it is none that is judged.
@@ -17,6 +17,9 @@ pub fn recognise(path: &str, text: &str) -> Option<Dialect> {
     }
     if cloudformation::recognises(text) {
         return Some(Dialect::CloudFormation);
+    }
+    if github_actions::recognises(path, text) {
+        return Some(Dialect::GithubActions);
     }
     (kubernetes::content(path, text) == kubernetes::Content::Manifests).then_some(Dialect::Kubernetes)
 }
@@ -36,6 +39,7 @@ pub fn evaluate(dialect: Dialect, files: &[(FileId, &SourceFile)], tree: &dyn Tr
     match (dialect, files) {
         (Dialect::CloudFormation, [(file, source)]) => cloudformation::evaluate(*file, &source.text),
         (Dialect::Dockerfile, [(file, source)]) => dockerfile::evaluate(*file, &source.text),
+        (Dialect::GithubActions, [(file, source)]) => github_actions::evaluate(*file, source),
         (Dialect::Kubernetes, _) => kubernetes::evaluate(files),
         _ => Evaluation::default(),
     }

@@ -3,6 +3,7 @@
 pub mod cloudformation;
 pub mod dockerfile;
 mod document;
+pub mod github_actions;
 pub mod kubernetes;
 mod kustomize;
 pub mod limits;

@@ -40,3 +40,9 @@ pub const KUSTOMIZATIONS: usize = 50_000;
 pub const DOCKERFILE_SUBSTITUTED_BYTES: usize = 8 << 20;
 /// How many stages of a Dockerfile, each built upon the next, share their variables.
 pub const DOCKERFILE_STAGE_HEIGHT: u32 = 64;
+/// The largest workflow or action that is evaluated, in bytes. GitHub itself refuses larger ones.
+pub const WORKFLOW_BYTES: usize = 1 << 20;
+/// How many steps of a job each of its steps gets to see.
+pub const STEPS_SEEN: usize = 256;
+/// How many entries of `env` are looked through for a variable.
+pub const ENVIRONMENT_ENTRIES: usize = 1_000;

@@ -101,7 +101,8 @@ pub struct Skip {
 impl Resource {
     /// The name by which users of other scanners know it: the address, in which a data source of configuration doesn't
     /// say `data.`, and a provider's configuration is `aws.default` or `aws.west`; in a template, type and logical id;
-    /// in a Dockerfile, the instruction, and nothing for the whole file.
+    /// in a Dockerfile, the instruction, and nothing for the whole file;
+    /// in a workflow, the job and the number and name of the step.
     pub fn label(&self) -> String {
         match (self.kind, self.dialect) {
             (BlockKind::Data, Dialect::Terraform) => self.address.replacen("data.", "", 1),
@@ -110,7 +111,7 @@ impl Resource {
                 if self.name.contains('.') { name } else { format!("{name}.default") }
             }
             (_, Dialect::Dockerfile) if &*self.type_key == "dockerfile" => String::new(),
-            (_, Dialect::Dockerfile) => self.name.to_string(),
+            (_, Dialect::Dockerfile | Dialect::GithubActions) => self.name.to_string(),
             // The kind of what makes nothing by itself is part of its address.
             (BlockKind::Managed, Dialect::CloudFormation) => format!("{}.{}", self.type_key, self.address),
             _ => self.address.to_string(),

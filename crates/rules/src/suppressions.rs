@@ -49,6 +49,15 @@ struct Scope {
     directive: Directive,
 }
 
+impl Scope {
+    fn reaches(&self, range: TextRange) -> bool {
+        match self.directive.reach {
+            Reach::Around => range.start < self.area.end && self.area.start < range.end,
+            _ => self.area.contains(range),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Rules {
     These(BTreeSet<Arc<str>>),
@@ -198,7 +207,7 @@ impl Suppressions {
         let scopes = self.files.get(&site.file)?;
         let scope = scopes
             .iter()
-            .filter(|scope| scope.area.contains(site.range) && scope.rules.includes(subject.rule))
+            .filter(|scope| scope.reaches(site.range) && scope.rules.includes(subject.rule))
             .find(|scope| scope.directive.conditions.iter().all(|(path, wanted)| holds(&subject.resource.body, path, wanted)))?;
         Some(Silenced {
             form: scope.directive.form,

@@ -1,6 +1,6 @@
 //! The outline of a file, for directives: where its comments, blocks, attributes and elements lie.
 
-use keyblind_dialects::dockerfile;
+use keyblind_dialects::{dockerfile, github_actions};
 use keyblind_rules::suppressions::{Outline, Region, RegionKind};
 use keyblind_syntax::hcl::ast::{Body, Expr, ExprKind, Item};
 use keyblind_syntax::hcl::{self, Comment};
@@ -15,8 +15,15 @@ pub(crate) fn of(file: &SourceFile) -> Outline {
     let ending = file.path.rsplit('.').next().unwrap_or_default();
     match ending {
         "tf" | "tofu" | "tfvars" => of_hcl(&file.text),
+        _ if github_actions::recognises(&file.path, &file.text) => within_file(&file.text, of_yaml(&file.text)),
         _ => of_yaml(&file.text),
     }
+}
+
+/// Makes the file the outermost block: directives that reach what is around them mean the file.
+fn within_file(text: &str, outline: Outline) -> Outline {
+    let whole = Region { range: TextRange::new(0, text.len() as u32), kind: RegionKind::Block, children: outline.regions };
+    Outline { comments: outline.comments, regions: vec![whole] }
 }
 
 /// Outlines a Dockerfile: the file is a block, in which each instruction is one.
@@ -24,8 +31,7 @@ fn of_dockerfile(text: &str) -> Outline {
     let parsed = keyblind_syntax::dockerfile::parse(text);
     let region = |range| Region { range, kind: RegionKind::Block, children: Vec::new() };
     let children = parsed.instructions.iter().map(|instruction| region(instruction.range)).collect();
-    let whole = Region { range: TextRange::new(0, text.len() as u32), kind: RegionKind::Block, children };
-    Outline { comments: parsed.comments, regions: vec![whole] }
+    within_file(text, Outline { comments: parsed.comments, regions: children })
 }
 
 /// Outlines all documents of a YAML text: what a key of a mapping holds is a block if it is a collection, so that a directive

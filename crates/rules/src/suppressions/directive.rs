@@ -74,6 +74,8 @@ pub enum Reach {
     LineBelow,
     /// The block below the comment.
     BlockBelow,
+    /// Every resource that stands on the comment's line, also in part.
+    Around,
     /// The file.
     File,
 }
@@ -277,8 +279,9 @@ fn parse_body(form: Form, body: &str, range: TextRange, first_line: bool) -> Opt
         }
         Form::Zizmor => {
             let (list, reason) = body.trim_start().strip_prefix("ignore[")?.split_once(']')?;
-            let (ids, _) = id_list(list);
-            (!ids.is_empty()).then(|| Ok(plain(Targets::Ids(ids), Reach::Next, reason)))
+            // Where one of its audits is several rules, their aliases say which part of it they are: `zizmor/audit:part`.
+            let ids: Vec<String> = id_list(list).0.iter().flat_map(|id| [format!("zizmor/{id}"), format!("zizmor/{id}:*")]).collect();
+            (!ids.is_empty()).then(|| Ok(plain(Targets::Ids(ids), Reach::Around, reason)))
         }
         Form::Hadolint => {
             let (reach, list) = match body.trim_start().strip_prefix("global") {

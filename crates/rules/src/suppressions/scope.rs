@@ -40,6 +40,7 @@ impl Outline {
         match reach {
             Reach::File => Some(TextRange::new(0, text.len() as u32)),
             Reach::Enclosing => self.regions.iter().find(|region| region.range.contains(comment)).map(|region| region.range),
+            Reach::Around => file.line_range(file.line_column(directive.start).line),
             Reach::LineBelow => file.line_range(file.line_column(comment.end).line + 1),
             Reach::Line if stands_alone(text, comment) => file.line_range(file.line_column(comment.end).line + 1),
             Reach::Line => file.line_range(file.line_column(directive.start).line),
