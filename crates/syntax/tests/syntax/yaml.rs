@@ -112,7 +112,7 @@ fn bombs_end_as_errors() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let below = format!("*a{}", level - 1);
-        bomb += &format!("a{level}: &a{level} [{}]\n", vec![below.as_str(); 10].join(", "));
+        bomb += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(", "));
     }
     let stream = yaml::parse(&bomb);
     assert!(stream.errors[0].message.contains("aliases followed"), "{:?}", stream.errors);
