@@ -102,6 +102,8 @@ pub(crate) enum Command {
     /// configuration, rules and suppressions are those of the first.
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Box<DiffArguments>),
+    /// Translate another tool's configuration, ignore files and baseline; what can't be carried over is listed.
+    Import(ImportArguments),
     /// List, show and test rules.
     Rules {
         #[command(subcommand)]
@@ -163,6 +165,29 @@ pub(crate) struct ScanArguments {
     pub(crate) allow_incomplete: bool,
 }
 
+/// What is imported.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// Whose files to read.
+    #[arg(value_name = "TOOL")]
+    pub(crate) tool: ImportTool,
+    /// Where they lie.
+    #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// Write `keyblind.toml` and the baseline instead of printing the configuration.
+    #[arg(long)]
+    pub(crate) write: bool,
+}
+
+/// Tools whose files are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportTool {
+    /// `.checkov.yaml` and its baseline.
+    Checkov,
+    /// `trivy.yaml` and `.trivyignore`.
+    Trivy,
+}
+
 const DIFF_EXAMPLES: &str = "\
 Examples:
   keyblind diff origin/main...HEAD
@@ -193,7 +218,7 @@ pub(crate) struct DiffArguments {
 }
 
 /// What is fixed, and how that is shown.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FixArguments {
     #[command(flatten)]
     pub(crate) what: What,
@@ -228,7 +253,7 @@ pub(crate) enum FixOutput {
 }
 
 /// What is judged, by which rules, with which values.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct What {
     /// Files and directories to judge; `-` for standard input.
     #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
@@ -284,6 +309,13 @@ pub(crate) struct What {
     /// Let comments in other tools' forms silence a finding only if they give a reason.
     #[arg(long, help_heading = "Configuration")]
     pub(crate) require_reason: bool,
+}
+
+impl What {
+    /// All that lies beneath a folder, with nothing said otherwise.
+    pub(crate) fn of(folder: &std::path::Path) -> Self {
+        Self { paths: vec![folder.to_path_buf()], ..Self::default() }
+    }
 }
 
 /// Which rules there are.

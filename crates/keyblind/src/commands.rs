@@ -6,6 +6,7 @@ mod describe;
 mod diff;
 mod explain;
 mod fix;
+mod import;
 mod rules;
 mod scan;
 
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Scan(arguments) => scan::run(&arguments, cli.global),
         Command::Fix(arguments) => fix::run(&arguments, cli.global),
         Command::Diff(arguments) => diff::run(&arguments, cli.global),
+        Command::Import(arguments) => import::run(&arguments, cli.global),
         Command::Rules { command } => rules::run(&command, cli.global),
         Command::Explain(arguments) => explain::run(&arguments, cli.global),
         Command::Config { command } => config::run(&command),

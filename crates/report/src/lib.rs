@@ -18,6 +18,8 @@ pub mod sarif;
 pub mod text;
 mod words;
 
+pub use words::clean;
+
 /// The name of the program, as reports give it.
 pub const TOOL: &str = "keyblind";
 /// Its version.

@@ -64,7 +64,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> String {
 }
 
 /// A text without characters that steer terminals or turn the direction of writing.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -78,6 +78,15 @@ pub(super) fn write(table: &RuleTable, rule: RuleId, with_examples: bool, look: 
     writeln!(out, "{}\n  # keyblind:ignore[{}] reason=\"…\"", look.bold("To silence it at a block"), meta.id)
 }
 
+/// Writes sentences under a heading, one a paragraph.
+pub(super) fn section(name: &str, sentences: &[String], look: Look, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", look.bold(name))?;
+    for sentence in sentences {
+        writeln!(out, "{}", indented(&keyblind_report::clean(sentence), look.width))?;
+    }
+    writeln!(out)
+}
+
 fn audience(persona: keyblind_rule_language::Persona) -> &'static str {
     match persona {
         keyblind_rule_language::Persona::Regular => "everybody",

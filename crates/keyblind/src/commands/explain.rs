@@ -62,6 +62,13 @@ fn finding(arguments: &ExplainArguments, global: Global) -> anyhow::Result<Exit>
     output::print_with(|out| {
         for result in &found {
             writeln!(out, "{}\n", text::one(&report, result, color, width))?;
+            let explanation = keyblind_explain::explain(&report, result);
+            for (name, sentences) in [("Here", &explanation.here), ("What it touches", &explanation.reach)] {
+                if !sentences.is_empty() {
+                    describe::section(name, sentences, look, out)?;
+                }
+            }
+            describe::section("How to check", &[explanation.check], look, out)?;
         }
         let mut rules: Vec<usize> = found.iter().map(|result| result.rule).collect();
         rules.dedup();

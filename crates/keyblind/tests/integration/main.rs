@@ -1,10 +1,12 @@
 //! The real program on real folders: what a user does, and what a user sees.
 
+mod action;
 mod baselines;
 mod commands;
 mod diff;
 mod endings;
 mod formats;
+mod imports;
 mod reports;
 mod secrets;
 mod settings;
