@@ -120,6 +120,11 @@ pub(crate) fn documents(id: FileId, file: &SourceFile, diagnostics: &mut Vec<Dia
 pub(crate) fn evaluation(objects: Vec<Object>, mut diagnostics: Vec<Diagnostic>) -> Evaluation {
     let mut resources = Vec::with_capacity(objects.len());
     for object in objects {
+        if object.given_name().is_none() {
+            let message = format!("this `{}` has no name, so that Kubernetes refuses it: it isn't judged", object.kind());
+            diagnostics.push(Diagnostic::incomplete("object-without-name", object.header, message).with_help("give it a `metadata.name`"));
+            continue;
+        }
         let templated = pods::templated(&object).map(|body| templated_pod(&object, body));
         resources.push(resource(object));
         resources.extend(templated);
@@ -134,11 +139,7 @@ pub(crate) fn evaluation(objects: Vec<Object>, mut diagnostics: Vec<Diagnostic>)
 
 fn resource(object: Object) -> Resource {
     let namespace = links::namespace(&object.body);
-    let name = object.name().or_else(|| values::text(values::at(&object.body, &["metadata", "generateName"])?));
-    let name = name.unwrap_or_else(|| {
-        let labels = pods::labels_in_order(&object.body);
-        if labels.is_empty() { "(unnamed)".into() } else { labels.join(".").into() }
-    });
+    let name = object.given_name().unwrap_or_default();
     let address = format!("{}.{namespace}.{name}", object.kind());
     let pod = pods::pod(&object);
     let skips = skips::of(&object.body);
@@ -167,8 +168,10 @@ fn templated_pod(workload: &Object, mut body: Value) -> Resource {
     let namespace = values::at(&body, &["metadata", "namespace"]).and_then(values::text).unwrap_or(own);
     let origin = body.origin.clone();
     values::mapping_at(&mut body, &["metadata"], &origin).insert("namespace", Value::string(namespace.clone()).with_origin(origin));
-    let name = workload.name().unwrap_or_else(|| "(unnamed)".into());
-    let labels: String = pods::labels_in_order(&body).into_iter().map(|label| format!(".{label}")).collect();
+    let own_name = values::at(&body, &["metadata", "name"]).and_then(values::text);
+    let labels = if own_name.is_some() { Vec::new() } else { pods::labels_in_order(&body) };
+    let labels: String = labels.into_iter().map(|label| format!(".{label}")).collect();
+    let name = own_name.or_else(|| workload.given_name()).unwrap_or_default();
     let block = body.origin.used_at().unwrap_or(workload.block);
     let header = values::at(&body, &["metadata"]).and_then(|metadata| metadata.origin.used_at()).unwrap_or(block);
     Resource {

@@ -24,6 +24,8 @@ pub const TEXT_BYTES: usize = 8 << 20;
 pub const FILE_BYTES: usize = 8 << 20;
 /// Objects that are tried when names and selectors of manifests are looked up.
 pub const LINK_STEPS: usize = 5_000_000;
+/// Links between the manifests of one directory or kustomization.
+pub const LINKS_PER_GROUP: usize = 500_000;
 /// Values that patches and copies of one kustomization may put into objects.
 pub const KUSTOMIZE_NODES: usize = 20_000_000;
 /// Kustomizations that one root may build, each as often as it is used.
@@ -32,6 +34,8 @@ pub const KUSTOMIZATIONS_PER_ROOT: usize = 10_000;
 pub const KUSTOMIZE_DEPTH: usize = 64;
 /// How deep patches may nest the values of an object.
 pub const VALUE_DEPTH: usize = 256;
+/// The longest text that a kustomization's fields put together, in bytes.
+pub const KUSTOMIZE_TEXT_BYTES: usize = 64 << 10;
 /// The largest file that a generator puts into an object, in bytes.
 pub const GENERATED_BYTES: usize = 1 << 20;
 /// Kustomizations of a scan together.

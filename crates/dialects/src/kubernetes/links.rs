@@ -15,7 +15,7 @@ pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 /// What rules look the pods of other workloads up by.
 pub(crate) const TEMPLATED_POD: &str = "template.Pod";
 
-/// Finds all links between the objects of one group; whether more than [`limits::LINK_STEPS`] would have had to be tried.
+/// Finds all links between the objects of one group; whether a limit cut them short.
 pub(crate) fn between(resources: &[Resource]) -> (Vec<Link>, bool) {
     let index = Index::new(resources);
     let mut found = Found { links: Vec::new(), steps: limits::LINK_STEPS };
@@ -26,7 +26,8 @@ pub(crate) fn between(resources: &[Resource]) -> (Vec<Link>, bool) {
             break;
         }
     }
-    (found.links, found.steps == 0)
+    let is_cut = found.steps == 0 || found.links.len() == limits::LINKS_PER_GROUP;
+    (found.links, is_cut)
 }
 
 /// The links so far, and how many more may be tried.
@@ -43,7 +44,7 @@ impl Found {
     }
 
     fn push(&mut self, from: ResourceId, to: ResourceId, path: &Arc<str>) {
-        if from != to {
+        if from != to && self.links.len() < limits::LINKS_PER_GROUP {
             self.links.push(Link { from, to, path: path.clone(), attribute: "metadata.name".into() });
         }
     }

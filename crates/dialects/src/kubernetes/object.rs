@@ -50,6 +50,12 @@ impl Object {
         text(at(&self.body, &["metadata", "name"])?)
     }
 
+    /// Its name, or what its name will begin with. Without either it can't be made.
+    pub(crate) fn given_name(&self) -> Option<Arc<str>> {
+        let begins = || text(at(&self.body, &["metadata", "generateName"])?);
+        self.name().or_else(begins).filter(|name| !name.is_empty())
+    }
+
     /// The namespace that it says it is in.
     pub(crate) fn namespace(&self) -> Option<Arc<str>> {
         text(at(&self.body, &["metadata", "namespace"])?).filter(|name| !name.is_empty())

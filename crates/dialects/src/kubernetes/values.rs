@@ -167,6 +167,16 @@ pub(crate) fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_items).unwrap_or_default()
 }
 
+/// Whether a value is nested deeper than so many levels.
+pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
+    let Some(levels) = levels.checked_sub(1) else { return true };
+    match &value.data {
+        Data::Object(mapping) => mapping.iter().any(|(_, inner)| is_deeper(inner, levels)),
+        Data::Tuple(items) => items.iter().any(|inner| is_deeper(inner, levels)),
+        _ => false,
+    }
+}
+
 /// The mapping to change at a path; what isn't one on the way becomes one, at the origin given.
 pub(crate) fn mapping_at<'v>(value: &'v mut Value, path: &[&str], origin: &Origin) -> &'v mut Mapping {
     if !matches!(value.data, Data::Object(_)) {

@@ -11,6 +11,7 @@ use super::build::Item;
 use crate::kubernetes::kinds;
 use crate::kubernetes::object::Object;
 use crate::kubernetes::values::{at, entries, items, mapping_at, text};
+use crate::limits;
 
 /// A value as a field of the kustomization sets it, written at `from`.
 fn set_by(field: &str, data: Data, from: &Value) -> Value {
@@ -57,6 +58,10 @@ pub(super) fn affix(item: &mut Item, field: &'static str, affix: &Value) {
     let keeps_its_name = matches!(object.kind(), "CustomResourceDefinition" | "APIService")
         || object.kind() == "Namespace" && kinds::group(object.api_version()).is_empty();
     let Some(name) = object.name().filter(|_| !keeps_its_name) else { return };
+    // No name is that long: what would be refused mustn't cost anything.
+    if name.len() + part.len() > limits::KUSTOMIZE_TEXT_BYTES {
+        return;
+    }
     let name = if field == "namePrefix" { format!("{part}{name}") } else { format!("{name}{part}") };
     put(&mut object.body, &["metadata", "name"], set_by(field, Data::String(name.into()), affix));
 }
@@ -230,6 +235,11 @@ impl Image {
             _ => {}
         }
         let Some(from) = from else { return };
+        if [Some(&name), tag.as_ref(), digest.as_ref()].into_iter().flatten().map(|part| part.len()).sum::<usize>()
+            > limits::KUSTOMIZE_TEXT_BYTES
+        {
+            return;
+        }
         let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
         let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
         let mut changed = set_by("images", Data::String(format!("{name}{tag}{digest}").into()), from);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Data, Origin, Value};
 
-use crate::kubernetes::values::items;
+use crate::kubernetes::values::{is_deeper, items};
 use crate::limits;
 
 /// Whether a document is a list of operations.
@@ -113,15 +113,6 @@ fn within<R>(value: &mut Value, path: &[String], change: impl FnOnce(&mut Value,
 fn check_depth(path: &[String], value: &Value) -> Result<(), String> {
     let allowed = limits::VALUE_DEPTH.saturating_sub(path.len());
     if is_deeper(value, allowed) { Err(format!("the result is nested deeper than {} levels", limits::VALUE_DEPTH)) } else { Ok(()) }
-}
-
-fn is_deeper(value: &Value, allowed: usize) -> bool {
-    let Some(allowed) = allowed.checked_sub(1) else { return true };
-    match &value.data {
-        Data::Object(mapping) => mapping.iter().any(|(_, inner)| is_deeper(inner, allowed)),
-        Data::Tuple(items) => items.iter().any(|inner| is_deeper(inner, allowed)),
-        _ => false,
-    }
 }
 
 fn add(target: &mut Value, path: &[String], value: Value) -> Result<(), String> {

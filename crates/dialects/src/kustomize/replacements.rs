@@ -13,7 +13,8 @@ use super::fields::{list, said};
 use super::read::listed;
 use super::select::Selector;
 use crate::kubernetes::kinds;
-use crate::kubernetes::values::{entries, text};
+use crate::kubernetes::values::{entries, is_deeper, text};
+use crate::limits;
 
 /// Applies one entry of `replacements`.
 pub(super) fn apply(replacement: &Value, items: &mut [Item], budget: &mut Budget, kustomization: &Kustomization) -> Option<Diagnostic> {
@@ -49,6 +50,9 @@ pub(super) fn apply(replacement: &Value, items: &mut [Item], budget: &mut Budget
                 }
                 let steps = split_path(field);
                 let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+                if is_deeper(&value, limits::VALUE_DEPTH.saturating_sub(steps.len())) {
+                    return refused(format!("`{field}` would nest the object deeper than {} levels", limits::VALUE_DEPTH));
+                }
                 set(&mut item.object.body, &steps, &value, options, is_made);
             }
             item.remember(id);
@@ -131,7 +135,7 @@ fn set(target: &mut Value, path: &[&str], new: &Value, options: Option<&Value>, 
             let placed = match (options.and_then(delimiter), target.as_str(), text(new)) {
                 (Some((delimiter, index)), Some(whole), Some(part)) => {
                     let mut parts: Vec<&str> = whole.split(&*delimiter).collect();
-                    if let Some(place) = parts.get_mut(index) {
+                    if let Some(place) = parts.get_mut(index).filter(|_| whole.len() + part.len() <= limits::KUSTOMIZE_TEXT_BYTES) {
                         *place = &part;
                     }
                     Value { data: Data::String(parts.join(&delimiter).into()), ..new.clone() }
@@ -210,7 +214,7 @@ fn fill(value: &mut Value, variables: &[(String, Value)]) {
                     result = result.replace(name, &with_text);
                     site = site.or(with.origin.used_at());
                 }
-                if result.len() > crate::limits::TEXT_BYTES {
+                if result.len() > limits::KUSTOMIZE_TEXT_BYTES {
                     return;
                 }
             }

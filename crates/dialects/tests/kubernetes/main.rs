@@ -1,5 +1,6 @@
 //! Manifests and kustomizations, evaluated.
 
+mod hostile;
 mod kustomizations;
 mod manifests;
 mod support;

@@ -190,6 +190,14 @@ items:
 }
 
 #[test]
+fn an_object_without_a_name_is_said() {
+    let pod = |metadata: &str| format!("apiVersion: v1\nkind: Pod\nmetadata: {metadata}\nspec: {{containers: []}}\n");
+    let evaluated = evaluate(&[("a.yaml", &pod("{namespace: a}")), ("b.yaml", &pod("{generateName: worker-}"))]);
+    assert_eq!(evaluated.addresses(), ["Pod.default.worker-"]);
+    assert!(evaluated.diagnostics[0].starts_with("object-without-name"), "{:?}", evaluated.diagnostics);
+}
+
+#[test]
 fn json_is_read_as_well() {
     let text = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "j", "annotations": {"checkov.io/skip1": "CKV_K8S_1=known"}},
       "spec": {"hostPID": true, "containers": [{"name": "main", "image": "busybox"}]}}"#;
