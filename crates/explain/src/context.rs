@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use keyblind_scan::{Direction, Proof, ScanReport, ScanResult, Status};
 
+use crate::clean::clean;
 use crate::trail;
 
 /// Values that one explanation names.
@@ -72,8 +73,8 @@ pub fn sentence(proof: &Proof) -> String {
         (None, true) if proof.expected.is_empty() => "Something is missing.".to_owned(),
         (None, true) => format!("Expected {}{of}.", proof.expected),
         (None, false) => format!("{}{of} is missing{expected}.", code(&proof.path)),
-        (Some(value), true) => format!("It is {value}{of}{expected}."),
-        (Some(value), false) => format!("{}{of} is {value}{expected}.", code(&proof.path)),
+        (Some(value), true) => format!("It is {}{of}{expected}.", clean(value)),
+        (Some(value), false) => format!("{}{of} is {}{expected}.", code(&proof.path), clean(value)),
     }
 }
 
@@ -119,7 +120,7 @@ fn check(report: &ScanReport, result: &ScanResult) -> String {
 
 /// A text between backticks, which it can't end: its own are shown as something that looks like them.
 fn code(text: &str) -> String {
-    format!("`{}`", text.replace('`', "\u{2cb}"))
+    format!("`{}`", clean(text).replace('`', "\u{2cb}"))
 }
 
 fn place(report: &ScanReport, site: keyblind_syntax::Site) -> String {

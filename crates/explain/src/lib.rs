@@ -3,10 +3,12 @@
 //! Nothing is decided and nothing is invented here: every sentence says what the verdict was based on, and there is none
 //! where nothing is known.
 
+mod clean;
 mod context;
 mod picture;
 mod trail;
 
+pub use clean::clean;
 pub use context::{Explanation, explain, sentence};
 pub use picture::picture;
 pub use trail::{MOST_STEPS, Step, steps};

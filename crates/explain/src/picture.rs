@@ -5,6 +5,8 @@ use std::fmt::Write;
 use keyblind_rule_language::Severity;
 use keyblind_scan::{Direction, Neighbour, ScanReport, ScanResult};
 
+use crate::clean::clean;
+
 /// Resources that are drawn on each side; the rest is counted.
 const MOST_BOXES: usize = 5;
 const BOX_WIDTH: usize = 230;
@@ -105,14 +107,13 @@ fn shortened(text: &str) -> String {
 
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in clean(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            character if character.is_control() => escaped.push('\u{fffd}'),
             character => escaped.push(character),
         }
     }

@@ -44,7 +44,7 @@ fn annotate(report: &ScanReport, result: &ScanResult, level: &str, out: &mut dyn
     let columns = if line == end_line { format!(",col={column},endColumn={end_column}") } else { String::new() };
     let title = property(&format!("{} ({})", rule.id, rule.severity));
     let evidence = result.evidence.first().map(keyblind_explain::sentence).unwrap_or_default();
-    let message = data(&format!("{}: {}. {evidence}\n{}", result.label, result.message, rule.fix));
+    let message = data(&format!("{}: {}. {evidence}\n{}", words::clean(&result.label), words::clean(&result.message), rule.fix));
     writeln!(out, "::{level} file={file},line={line},endLine={end_line}{columns},title={title}::{message}")
 }
 

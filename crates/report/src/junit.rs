@@ -71,7 +71,7 @@ fn case(report: &ScanReport, result: &ScanResult) -> TestCase {
     if !message.is_empty() {
         status.set_message(words::clean(&message));
     }
-    let mut case = TestCase::new(format!("{} {}", rule.id, result.label), status);
+    let mut case = TestCase::new(words::clean(&format!("{} {}", rule.id, result.label)), status);
     case.set_classname(rule.id.to_string());
     case.extra.insert("file".into(), place.file.into());
     case.extra.insert("line".into(), place.line.to_string().into());

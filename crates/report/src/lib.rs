@@ -18,7 +18,7 @@ pub mod sarif;
 pub mod text;
 mod words;
 
-pub use words::clean;
+pub use keyblind_explain::clean;
 
 /// The name of the program, as reports give it.
 pub const TOOL: &str = "keyblind";

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+pub(crate) use keyblind_explain::clean;
+
 /// `1 file`, `2 files`
 pub(crate) fn count(number: u64, thing: &str) -> String {
     let ending = match number {
@@ -61,20 +63,6 @@ pub(crate) fn wrap(text: &str, width: usize) -> String {
         column += length;
     }
     wrapped
-}
-
-/// A text without characters that steer terminals or turn the direction of writing.
-pub fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\t' | '\n' | ' ' => cleaned.push(' '),
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => cleaned.push('\u{fffd}'),
-            character if character.is_control() => cleaned.push('\u{fffd}'),
-            character => cleaned.push(character),
-        }
-    }
-    cleaned
 }
 
 /// A line of source as it stands, tabs and all, without what steers terminals or turns the direction of writing.

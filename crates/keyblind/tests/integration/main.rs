@@ -6,6 +6,7 @@ mod commands;
 mod diff;
 mod endings;
 mod formats;
+mod hostile;
 mod imports;
 mod reports;
 mod secrets;
