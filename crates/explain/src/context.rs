@@ -9,6 +9,8 @@ use crate::trail;
 
 /// Values that one explanation names.
 const MOST_VALUES: usize = 4;
+/// Characters of a value that a sentence shows.
+const LONGEST_VALUE: usize = 160;
 /// Resources of one type that a sentence names before it counts the rest.
 const MOST_NAMES: usize = 3;
 
@@ -73,9 +75,18 @@ pub fn sentence(proof: &Proof) -> String {
         (None, true) if proof.expected.is_empty() => "Something is missing.".to_owned(),
         (None, true) => format!("Expected {}{of}.", proof.expected),
         (None, false) => format!("{}{of} is missing{expected}.", code(&proof.path)),
-        (Some(value), true) => format!("It is {}{of}{expected}.", clean(value)),
-        (Some(value), false) => format!("{}{of} is {}{expected}.", code(&proof.path), clean(value)),
+        (Some(value), true) => format!("It is {}{of}{expected}.", shown(value)),
+        (Some(value), false) => format!("{}{of} is {}{expected}.", code(&proof.path), shown(value)),
     }
+}
+
+/// A value as far as a sentence has room for it.
+fn shown(value: &str) -> String {
+    let value = clean(value);
+    if value.chars().count() <= LONGEST_VALUE {
+        return value;
+    }
+    value.chars().take(LONGEST_VALUE).chain(['…']).collect()
 }
 
 /// Neighbours by direction and type.

@@ -93,6 +93,18 @@ struct Page {
     findings: Vec<Finding>,
 }
 
+/// A part of a sentence.
+struct Part {
+    is_code: bool,
+    text: String,
+}
+
+/// Parts a sentence in which code stands between backticks.
+fn parts(sentence: &str) -> Vec<Part> {
+    let parts = sentence.split('`').enumerate().map(|(index, text)| Part { is_code: index % 2 == 1, text: words::clean(text) });
+    parts.filter(|part| !part.text.is_empty()).collect()
+}
+
 struct Finding {
     status: &'static str,
     severity: &'static str,
@@ -103,12 +115,12 @@ struct Finding {
     resource: String,
     place: String,
     fingerprint: String,
-    remedy: String,
-    attack: String,
-    here: Vec<String>,
-    reach: Vec<String>,
-    check: String,
-    fix: String,
+    remedy: Vec<Part>,
+    attack: Vec<Part>,
+    here: Vec<Vec<Part>>,
+    reach: Vec<Vec<Part>>,
+    check: Vec<Part>,
+    fix: Vec<Part>,
     silenced: String,
     references: Vec<String>,
     /// Number, whether it is marked, and the highlighted text of each line.
@@ -136,12 +148,12 @@ impl Finding {
             resource: words::clean(&result.label),
             place: format!("{}:{}:{}", words::clean(place.file), place.line, place.column),
             fingerprint: result.fingerprint.clone(),
-            remedy: explanation.remedy,
-            attack: explanation.attack,
-            here: explanation.here,
-            reach: explanation.reach,
-            check: explanation.check,
-            fix: rule.fix.clone(),
+            remedy: parts(&explanation.remedy),
+            attack: parts(&explanation.attack),
+            here: explanation.here.iter().map(|sentence| parts(sentence)).collect(),
+            reach: explanation.reach.iter().map(|sentence| parts(sentence)).collect(),
+            check: parts(&explanation.check),
+            fix: parts(&rule.fix),
             silenced,
             references: rule.references.iter().filter(|reference| reference.starts_with("https://")).cloned().collect(),
             lines: lines(report, result, masks),
