@@ -100,6 +100,23 @@ fn commands_are_found_in_every_form_of_run() {
 }
 
 #[test]
+fn what_is_piped_into_an_interpreter_is_told_from_what_is_only_looked_at() {
+    for (script, feeds) in [
+        ("curl u | sh", true),
+        ("curl u | sudo -E bash -", true),
+        ("curl u | tee x | bash -s -- --yes", true),
+        ("curl u | python3", true),
+        ("curl u | python3 -c 'import sys'", false),
+        ("curl u | bash -c 'cat'", false),
+        ("curl u | jq . ; sh", false),
+        ("curl u | perl -ne print", false),
+    ] {
+        let evaluation = evaluate(&format!("FROM a\nRUN {script}\n"));
+        assert_eq!(at(&evaluation, "stage[0].RUN[0]", "commands.0.feeds_interpreter"), feeds.to_string(), "{script}");
+    }
+}
+
+#[test]
 fn values_point_at_their_text() {
     let text = "FROM a\nRUN true && \\\n    curl --insecure u\n";
     let evaluation = evaluate(text);

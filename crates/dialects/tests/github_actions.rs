@@ -128,6 +128,15 @@ fn conditions_are_taken_apart() {
 }
 
 #[test]
+fn a_choice_that_is_never_taken_is_told() {
+    for (expression, lost) in [("a && '' || 'x'", 1), ("a && 0 || 1", 1), ("a && 'x' || ''", 0), ("a || '' && 'x'", 0)] {
+        let evaluation = evaluate(&format!("on: push\njobs:\n  a:\n    runs-on: x\n    env:\n      B: ${{{{ {expression} }}}}\n"));
+        let values = at(find(&evaluation, "a"), "expressions.0.lost_values").and_then(Value::as_items).unwrap();
+        assert_eq!(values.len(), lost, "{expression}");
+    }
+}
+
+#[test]
 fn a_condition_with_something_beside_the_brackets_is_a_text() {
     for (condition, is_text) in [
         ("${{ false }}", false),

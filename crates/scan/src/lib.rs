@@ -28,7 +28,10 @@ mod walk;
 pub use compare::{Comparison, compare};
 pub use example::{ExampleVerdicts, judge_example};
 pub use merge::baseline_entries;
-pub use outcome::{Cause, Direction, Files, Neighbour, Proof, RuleCard, ScanReport, ScanResult, Status, Summary, SuppressedBy, Suppression, Timings, Verdicts};
+pub use outcome::{
+    Cause, Direction, Files, Neighbour, Proof, RuleCard, ScanReport, ScanResult, Status, Summary, SuppressedBy, Suppression, Timings,
+    Verdicts,
+};
 pub use pipeline::{Ignore, InputSet, Keep, Progress, Request, card, scan};
 pub use place::Places;
 pub use selection::{Choice, UnknownRule, choose, rules_named};

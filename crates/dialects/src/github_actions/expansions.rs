@@ -67,6 +67,8 @@ impl<'a> Scope<'a> {
     fn is_static(&self, context: &str) -> bool {
         let (root, rest) = context.split_once('.').unwrap_or((context, ""));
         match root {
+            // What the runner itself sets isn't in `env`: it gives an empty text.
+            "env" if rest.starts_with("github_") || rest.starts_with("runner_") => true,
             "env" => {
                 let named = |node: &&'a Node| {
                     node.entries()
@@ -127,7 +129,8 @@ fn is_plain(node: &Node) -> bool {
     }
 }
 
-/// All expressions of a part of a file: `path`, `text`, `contexts`, `calls`, `comparisons`. What stands under the keys of
+/// All expressions of a part of a file: `path`, `text`, `contexts`, `calls`, `comparisons`,
+/// `lost_values` (of `a && b || c` those `b` that count as false). What stands under the keys of
 /// `except` isn't looked at.
 pub(super) fn expressions(reader: &Reader<'_>, node: &Node, except: &[&str]) -> Value {
     let mut found = Vec::new();
@@ -180,8 +183,16 @@ fn collect(reader: &Reader<'_>, node: &Node, path: &mut String, except: &[&str],
 fn described(expression: &Expression, path: &str, text: &str, whole: Site, locate: &dyn Fn(TextRange) -> Site) -> Value {
     let at = |text: &str, range: TextRange| Value::at(Data::String(text.into()), locate(range));
     let contexts = expression.contexts().into_iter().map(|(context, range)| at(&context, range)).collect();
-    let (mut calls, mut comparisons) = (Vec::new(), Vec::new());
+    let (mut calls, mut comparisons, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     expression.visit(&mut |inner| match &inner.kind {
+        // `condition && '' || 'x'` is always the last: what stands behind `&&` counts as false.
+        ExpressionKind::Binary { operator: Operator::Or, left, .. } => {
+            if let ExpressionKind::Binary { operator: Operator::And, right, .. } = &left.kind
+                && is_falsy(right)
+            {
+                lost.push(at(&shortened(text), right.range));
+            }
+        }
         ExpressionKind::Access { base: Base::Call { function, arguments }, .. } => {
             let sides = arguments.iter().map(|argument| side(argument, &at)).collect();
             let reads = arguments.iter().flat_map(Expression::contexts).map(|(context, range)| at(&context, range)).collect();
@@ -217,8 +228,18 @@ fn described(expression: &Expression, path: &str, text: &str, whole: Site, locat
         ("contexts".into(), Value::tuple(contexts)),
         ("calls".into(), Value::tuple(calls)),
         ("comparisons".into(), Value::tuple(comparisons)),
+        ("lost_values".into(), Value::tuple(lost)),
     ];
     object_at(entries, whole)
+}
+
+fn is_falsy(expression: &Expression) -> bool {
+    match &expression.kind {
+        ExpressionKind::Null | ExpressionKind::Bool(false) => true,
+        ExpressionKind::String(text) => text.is_empty(),
+        ExpressionKind::Number(number) => number.parse::<f64>().is_ok_and(|number| number == 0.0 || number.is_nan()),
+        _ => false,
+    }
 }
 
 /// An argument: what it says, if it is a text, or what it reads.
