@@ -93,7 +93,8 @@ fn family_name(path: &str) -> Option<&str> {
     (!name.contains('/')).then_some(name)
 }
 
-/// Two rules can't have one id, an alias can't name two rules, and none can be another rule's id.
+/// Two rules can't have one id, none can be another rule's alias, and an alias can't name two rules of one dialect. (There are
+/// ids that mean one thing in one dialect and another in the next.)
 fn check_names(rules: &mut Vec<(&str, Rule)>, errors: &mut Vec<RuleError>) {
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     rules.retain(|(path, rule)| match owners.get(&*rule.id) {
@@ -106,18 +107,33 @@ fn check_names(rules: &mut Vec<(&str, Rule)>, errors: &mut Vec<RuleError>) {
             true
         }
     });
+    let mut holders: BTreeMap<String, Vec<(&str, &Rule)>> = BTreeMap::new();
     for (path, rule) in rules.iter() {
         for alias in &rule.aliases {
-            match owners.get(&alias.to_lowercase()) {
-                Some(other) if other != path => {
-                    let error = RuleError::about(path, format!("the alias `{alias}` is taken by {other}"));
-                    errors.push(error.with_help("an alias has the same meaning; what is broader or narrower goes under `related`"));
-                }
-                Some(_) => errors.push(RuleError::about(path, format!("the alias `{alias}` is the rule's own id"))),
-                None => drop(owners.insert(alias.to_lowercase(), (*path).to_owned())),
+            let name = alias.to_lowercase();
+            if let Some(other) = owners.get(&name) {
+                errors.push(match other == path {
+                    true => RuleError::about(path, format!("the alias `{alias}` is the rule's own id")),
+                    false => alias_taken(path, alias, other),
+                });
+                continue;
+            }
+            let others = holders.entry(name).or_default();
+            match others.iter().find(|(_, other)| shares_dialect(rule, other)) {
+                Some((other, _)) => errors.push(alias_taken(path, alias, other)),
+                None => others.push((path, rule)),
             }
         }
     }
+}
+
+fn alias_taken(path: &str, alias: &str, other: &str) -> RuleError {
+    let error = RuleError::about(path, format!("the alias `{alias}` is taken by {other}"));
+    error.with_help("an alias has the same meaning; what is broader or narrower goes under `related`")
+}
+
+fn shares_dialect(one: &Rule, other: &Rule) -> bool {
+    one.decisions.iter().any(|(language, _)| other.decisions.iter().any(|(theirs, _)| theirs == language))
 }
 
 fn collect(folder: &Path, relative: &Path, depth: usize, found: &mut FolderRules) {
@@ -287,6 +303,12 @@ examples:
         let other = RULE.replace("id: bucket-public", "id: other").replace("CKV_AWS_20", "ckv_aws_20");
         let (_, errors) = read(&[("a/bucket-public.yaml", RULE), ("a/other.yaml", &other)]);
         assert!(errors[0].contains("alias `ckv_aws_20` is taken by a/bucket-public.yaml"), "{errors:?}");
+        // Another tool's id may mean something else in another dialect.
+        let elsewhere = other.replace("terraform:", "kubernetes:");
+        let (rules, errors) = read(&[("a/bucket-public.yaml", RULE), ("a/other.yaml", &elsewhere)]);
+        assert_eq!((rules.len(), errors.len()), (2, 0), "{errors:?}");
+        let (_, errors) = read(&[("a/bucket-public.yaml", RULE), ("a/other.yaml", &elsewhere.replace("ckv_aws_20", "bucket-public"))]);
+        assert!(errors[0].contains("alias `bucket-public` is taken"), "{errors:?}");
         let (rules, errors) = read(&[("a/bucket-public.yaml", RULE), ("b/bucket-public.yaml", RULE)]);
         assert_eq!(rules.len(), 1);
         assert!(errors[0].contains("id `bucket-public` is taken"), "{errors:?}");

@@ -29,7 +29,7 @@ pub struct RuleTable {
     /// For each language (by its number): rules by exact type, then those with a wildcard.
     by_type: Vec<HashMap<Box<str>, Vec<RuleId>>>,
     by_pattern: Vec<Vec<(TypePattern, RuleId)>>,
-    by_name: OnceLock<HashMap<String, RuleId>>,
+    by_name: OnceLock<HashMap<String, Vec<RuleId>>>,
 }
 
 #[derive(Debug)]
@@ -123,18 +123,22 @@ impl RuleTable {
         }
     }
 
-    /// Ids and aliases within one source were checked when it was read; here they meet those of another.
+    /// Ids and aliases within one source were checked when it was read; here they meet those of another. Two rules may have an
+    /// alias together if they have no dialect together.
     fn check_names(&self) -> Result<(), TableError> {
-        let mut owners: HashMap<String, RuleId> = HashMap::new();
+        let mut owners: HashMap<String, Vec<RuleId>> = HashMap::new();
         for source in 0..self.sources.len() {
             for (id, meta) in self.iter().filter(|(id, _)| self.entries[id.0 as usize].source == source) {
                 for name in std::iter::once(&meta.id).chain(&meta.aliases) {
-                    if let Some(other) = owners.insert(name.to_lowercase(), id)
-                        && other != id
-                    {
-                        let other = self.meta(other).id.to_string();
+                    let others = owners.entry(name.to_lowercase()).or_default();
+                    let clashes = |other: &RuleMeta| {
+                        name.eq_ignore_ascii_case(&other.id) || name.eq_ignore_ascii_case(&meta.id) || shares_dialect(meta, other)
+                    };
+                    if let Some(other) = others.iter().find(|other| **other != id && clashes(self.meta(**other))) {
+                        let other = self.meta(*other).id.to_string();
                         return Err(TableError::NameTaken { rule: meta.id.to_string(), name: name.to_string(), other });
                     }
+                    others.push(id);
                 }
             }
         }
@@ -173,18 +177,24 @@ impl RuleTable {
         self.entries[id.0 as usize].source > 0
     }
 
-    /// The rule of an id or an alias; case doesn't count.
+    /// The rule of an id or an alias; case doesn't count. Of an alias with a meaning in each of several dialects it is one of
+    /// the rules: who asks for what people wrote asks [`Self::named`].
     pub fn find(&self, name: &str) -> Option<RuleId> {
+        self.named(name).first().copied()
+    }
+
+    /// All rules of an id or an alias; case doesn't count. They are several if an alias has a meaning in each of several dialects.
+    pub fn named(&self, name: &str) -> &[RuleId] {
         let by_name = self.by_name.get_or_init(|| {
-            let mut names = HashMap::new();
+            let mut names: HashMap<String, Vec<RuleId>> = HashMap::new();
             for (id, meta) in self.iter() {
                 for name in std::iter::once(&meta.id).chain(&meta.aliases) {
-                    names.insert(name.to_lowercase(), id);
+                    names.entry(name.to_lowercase()).or_default().push(id);
                 }
             }
             names
         });
-        by_name.get(&name.to_lowercase()).copied()
+        by_name.get(&name.to_lowercase()).map_or(&[], Vec::as_slice)
     }
 
     /// The id or alias that is nearest to a name that isn't one.
@@ -225,6 +235,10 @@ impl RuleTable {
             self.sources[entry.source].decisions(entry.index).unwrap_or_else(|_| undecidable(self.meta(id)))
         })
     }
+}
+
+fn shares_dialect(one: &RuleMeta, other: &RuleMeta) -> bool {
+    one.types.iter().any(|(language, _)| other.types.iter().any(|(theirs, _)| theirs == language))
 }
 
 fn undecidable(meta: &RuleMeta) -> Vec<(Language, Vec<Decision>)> {

@@ -139,7 +139,7 @@ impl Judging<'_> {
         let policy = self.policy.filter(|policy| policy.foreign)?;
         let skip = resource.skips.iter().find(|skip| {
             let has_reason = skip.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
-            skip.ids.iter().any(|id| self.table.find(id) == Some(rule)) && (has_reason || !policy.reason_required)
+            skip.ids.iter().any(|id| self.table.named(id).contains(&rule)) && (has_reason || !policy.reason_required)
         })?;
         let by = SuppressedBy::Data { form: skip.form, site: skip.site };
         Some(Suppression { by, reason: skip.reason.as_deref().map(str::to_owned), until: None })

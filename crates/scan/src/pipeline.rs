@@ -204,7 +204,10 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         ..Summary::default()
     };
     let severity = |rule: RuleId| request.severities.get(&rule).copied().unwrap_or_else(|| table.meta(rule).severity);
-    let is_selected = |name: &str| table.find(name).is_none_or(|rule| request.selection.contains(rule));
+    let is_selected = |name: &str| match table.named(name) {
+        [] => true,
+        rules => rules.iter().any(|rule| request.selection.contains(*rule)),
+    };
     let folding = merge::Folding {
         table,
         sources: &sources,

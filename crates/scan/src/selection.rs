@@ -49,7 +49,7 @@ pub fn rules_named(table: &RuleTable, name: &str) -> Result<Vec<RuleId>, Unknown
     } else if name.contains('*') {
         covered(table, name)
     } else {
-        named(table, name).into_iter().collect()
+        named(table, name).to_vec()
     };
     if found.is_empty() {
         let near = if name.contains(':') {
@@ -103,9 +103,12 @@ pub fn choose(table: &RuleTable, choice: &Choice, severity: impl Fn(RuleId) -> S
     }))
 }
 
-/// The rule of an id or alias. Trivy's ids are written with and without `AVD-`.
-fn named(table: &RuleTable, name: &str) -> Option<RuleId> {
-    table.find(name).or_else(|| table.find(&format!("AVD-{name}")))
+/// The rules of an id or alias. Trivy's ids are written with and without `AVD-`.
+fn named<'t>(table: &'t RuleTable, name: &str) -> &'t [RuleId] {
+    match table.named(name) {
+        [] => table.named(&format!("AVD-{name}")),
+        rules => rules,
+    }
 }
 
 fn covered(table: &RuleTable, pattern: &str) -> Vec<RuleId> {
@@ -118,7 +121,7 @@ pub(crate) struct TableNames<'t>(pub(crate) &'t RuleTable);
 
 impl Names for TableNames<'_> {
     fn named(&self, id: &str) -> Vec<Arc<str>> {
-        named(self.0, id).into_iter().map(|id| self.0.meta(id).id.as_ref().into()).collect()
+        named(self.0, id).iter().map(|id| self.0.meta(*id).id.as_ref().into()).collect()
     }
 
     fn covered(&self, pattern: &str) -> Vec<Arc<str>> {
