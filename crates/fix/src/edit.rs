@@ -11,6 +11,8 @@ pub struct TextEdit {
     pub start: usize,
     /// Offset behind the last byte that goes.
     pub end: usize,
+    /// What stood there before.
+    pub was: String,
     /// What comes in its place.
     pub text: String,
 }
@@ -83,12 +85,36 @@ impl FileEdit {
         let mut done = 0;
         for edit in &self.edits {
             new.push_str(old.get(done..edit.start).ok_or_else(misplaced)?);
-            old.get(edit.start..edit.end).ok_or_else(misplaced)?;
+            if old.get(edit.start..edit.end) != Some(&*edit.was) {
+                return Err(misplaced());
+            }
             new.push_str(&edit.text);
             done = edit.end;
         }
         new.push_str(old.get(done..).ok_or_else(misplaced)?);
         Ok(new)
+    }
+
+    /// The text that the edits were made for, of the text that they made.
+    ///
+    /// # Errors
+    /// If the text isn't what they make.
+    pub fn undo(&self, new: &str) -> Result<String, EditError> {
+        let misplaced = || EditError::Misplaced(self.path.clone());
+        let mut old = String::with_capacity(new.len());
+        // Where one is in the new text; edits move what stands behind them.
+        let mut done = 0;
+        for edit in &self.edits {
+            let start = done + edit.start.checked_sub(old.len()).ok_or_else(misplaced)?;
+            old.push_str(new.get(done..start).ok_or_else(misplaced)?);
+            done = start + edit.text.len();
+            if new.get(start..done) != Some(&*edit.text) {
+                return Err(misplaced());
+            }
+            old.push_str(&edit.was);
+        }
+        old.push_str(new.get(done..).ok_or_else(misplaced)?);
+        if digest(&old) == self.digest { Ok(old) } else { Err(EditError::OtherText(self.path.clone())) }
     }
 }
 
@@ -123,7 +149,8 @@ fn trimmed(old: &str, range: std::ops::Range<usize>, to: &str) -> Option<TextEdi
         end += from_rest[end..].chars().next().map_or(1, char::len_utf8);
     }
     let text = to_rest[..to_rest.len() - (from_rest.len() - end)].to_owned();
-    Some(TextEdit { start: range.start + start, end: range.start + start + end, text })
+    let was = from_rest[..end].to_owned();
+    Some(TextEdit { start: range.start + start, end: range.start + start + end, was, text })
 }
 
 #[cfg(test)]
@@ -133,19 +160,20 @@ mod tests {
     fn check(old: &str, new: &str) -> FileEdit {
         let edit = FileEdit::between("a.tf", old, new);
         assert_eq!(edit.apply(old).as_deref(), Ok(new));
+        assert_eq!(edit.undo(new).as_deref(), Ok(old));
         edit
     }
 
     #[test]
     fn only_the_word_that_differs_is_replaced() {
         let edit = check("a {\n  acl = \"public-read\" # why\n}\n", "a {\n  acl = \"private\" # why\n}\n");
-        assert_eq!(edit.edits, [TextEdit { start: 13, end: 24, text: "private".into() }]);
+        assert_eq!(edit.edits, [TextEdit { start: 13, end: 24, was: "public-read".into(), text: "private".into() }]);
     }
 
     #[test]
     fn lines_that_come_and_go_are_whole() {
         let edit = check("a {\n  b = 1\n}\n", "a {\n  b = 1\n  c = 2\n}\n");
-        assert_eq!(edit.edits, [TextEdit { start: 12, end: 12, text: "  c = 2\n".into() }]);
+        assert_eq!(edit.edits, [TextEdit { start: 12, end: 12, was: String::new(), text: "  c = 2\n".into() }]);
         check("a\r\nb\r\n", "a\r\n");
         check("", "x");
         check("x", "");
@@ -156,7 +184,11 @@ mod tests {
     fn another_text_is_refused() {
         let edit = FileEdit::between("a.tf", "a", "b");
         assert_eq!(edit.apply("c"), Err(EditError::OtherText("a.tf".into())));
-        let wrong = FileEdit { digest: digest("abc"), edits: vec![TextEdit { start: 2, end: 9, text: String::new() }], path: "a".into() };
-        assert_eq!(wrong.apply("abc"), Err(EditError::Misplaced("a".into())));
+        assert_eq!(edit.undo("c"), Err(EditError::Misplaced("a.tf".into())));
+        for (start, end, was) in [(2, 9, "c"), (0, 1, "b"), (2, 1, "")] {
+            let edits = vec![TextEdit { start, end, was: was.into(), text: String::new() }];
+            let wrong = FileEdit { digest: digest("abc"), edits, path: "a".into() };
+            assert_eq!(wrong.apply("abc"), Err(EditError::Misplaced("a".into())));
+        }
     }
 }

@@ -7,9 +7,10 @@ use keyblind_dialects::MemoryTree;
 use keyblind_dialects::terraform::{Inputs, Project};
 use keyblind_resource::{BlockKind, Resource, Value};
 use keyblind_rule_language::Language;
-use keyblind_rules::{Key, RuleId, RuleTable, Suggestions};
+use keyblind_rules::{Change, Key, Remedy, RuleId, RuleTable, Subject, Suggestions, Wanted, Wish, literal_value};
+use keyblind_scan::Trial;
 use keyblind_syntax::hcl::ast::{Block, Body, ExprKind, File, Item};
-use keyblind_syntax::{Site, SourceMap, hcl};
+use keyblind_syntax::{Site, SourceMap, TextRange, hcl};
 
 /// How something is written in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub(crate) enum Form {
     Attribute,
     Block,
 }
+
+/// Blocks that a resource may have none of.
+const OPTIONAL_BLOCKS: &[&str] = &["ingress", "egress", "grant", "security_rule", "allow", "access_config", "authorized_networks"];
 
 /// A type key, and a path without numbers.
 type TypeAndPath = (String, Vec<Key>);
@@ -29,6 +33,8 @@ pub(crate) struct Examples {
     values: Vec<Place>,
     /// Where the values of a type's paths stand.
     by_path: BTreeMap<TypeAndPath, Vec<(Value, usize)>>,
+    /// The same whatever the type: rules are about kinds of a thing that are configured alike.
+    by_path_alone: BTreeMap<Vec<Key>, Vec<(Value, usize)>>,
     /// How things are written, of the rule's own examples first.
     forms: BTreeMap<(String, String), Form>,
 }
@@ -42,14 +48,23 @@ pub(crate) struct Example {
 }
 
 /// A piece of an example.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Place {
     example: usize,
+    resource: usize,
+    value: Value,
     site: Site,
 }
 
 /// A value as an example writes it.
 pub(crate) struct Shown<'e> {
+    pub(crate) example: &'e Example,
+    /// The resource that holds it.
+    pub(crate) resource: &'e Resource,
+    /// The value.
+    pub(crate) value: &'e Value,
+    /// Where it stands.
+    pub(crate) range: TextRange,
     /// The expression.
     pub(crate) text: &'e str,
 }
@@ -97,21 +112,107 @@ impl Examples {
         let place = self.values.get(number)?;
         let example = self.good.get(place.example)?;
         let text = example.text.get(place.site.range.as_usize())?;
-        Some(Shown { text })
+        let resource = example.resources.get(place.resource)?;
+        Some(Shown { example, resource, value: &place.value, range: place.site.range, text })
     }
 
     /// The examples that have a resource of a type.
-    pub(crate) fn with_type<'e>(&'e self, type_key: &'e str) -> impl Iterator<Item = (&'e Example, &'e Resource)> {
+    pub(crate) fn with_type<'e>(&'e self, type_key: &str) -> impl Iterator<Item = (&'e Example, &'e Resource)> {
         self.good
             .iter()
             .filter_map(move |example| Some((example, example.resources.iter().find(|resource| &*resource.type_key == type_key)?)))
     }
 
-    /// Whether a good example has a resource of a type without anything at a path, so that it may be left out.
-    pub(crate) fn lack(&self, type_key: &str, path: &[Key]) -> bool {
-        let of_type = self.good.iter().flat_map(|example| &example.resources).filter(|resource| &*resource.type_key == type_key);
-        let Some(Key::Name(first)) = path.first() else { return true };
-        of_type.into_iter().any(|resource| resource.body.get(first).is_none_or(Value::is_null))
+    /// The examples with what stands in them beside a resource of a type.
+    pub(crate) fn surroundings<'e>(&'e self, type_key: &str) -> Vec<(&'e Example, &'e Resource, Vec<&'e Resource>)> {
+        let beside = |example: &'e Example, main: &'e Resource| -> Vec<&'e Resource> {
+            example.resources.iter().filter(|other| other.address != main.address && example.block(other).is_some()).collect()
+        };
+        self.with_type(type_key)
+            .map(|(example, main)| (example, main, beside(example, main)))
+            .filter(|(.., others)| !others.is_empty())
+            .collect()
+    }
+
+    /// The values that the examples have at a path: in resources of the type, or of another if none is of this.
+    fn shown_at(&self, type_key: &str, path: &[Key]) -> Option<&Vec<(Value, usize)>> {
+        let path = without_indices(path);
+        if self.with_type(type_key).next().is_none() {
+            return self.by_path_alone.get(&path);
+        }
+        self.by_path.get(&(type_key.to_owned(), path))
+    }
+
+    /// The first good example of a block: where it stands, by the names on the way.
+    pub(crate) fn block_at<'e>(&'e self, type_key: &str, path: &str) -> Option<(&'e Example, &'e Resource, &'e Block)> {
+        let find = |(example, resource): (&'e Example, &'e Resource)| {
+            let mut block = example.block(resource)?;
+            for name in path.split('.') {
+                block = block.body.blocks().find(|inner| &*inner.kind.text == name)?;
+            }
+            Some((example, resource, block))
+        };
+        let of_any = || self.good.iter().flat_map(|example| example.resources.iter().map(move |resource| (example, resource)));
+        match self.with_type(type_key).next() {
+            Some(_) => self.with_type(type_key).find_map(find),
+            None => of_any().find_map(find),
+        }
+    }
+
+    /// How far a remedy is from what the good examples show: nothing for one that they show, more the less they know of it;
+    /// `None` if they speak against it.
+    pub(crate) fn distance(&self, remedy: &Remedy, trial: &Trial) -> Option<usize> {
+        let companions = remedy.companions.iter().map(|companion| if self.with_type(&companion.type_key).next().is_some() { 0 } else { 3 });
+        let wishes = remedy.wishes.iter().map(|wish| self.distance_of(wish, remedy, trial));
+        Some(companions.sum::<usize>() + wishes.sum::<Option<usize>>()?)
+    }
+
+    fn distance_of(&self, wish: &Wish, remedy: &Remedy, trial: &Trial) -> Option<usize> {
+        let (type_key, body) = match wish.subject {
+            Subject::Resource(id) => (&trial.graph.resources[id].type_key, Some(&trial.graph.resources[id].body)),
+            Subject::Companion(index) => match remedy.companions.get(index) {
+                Some(companion) => (&companion.type_key, None),
+                None => return Some(3),
+            },
+        };
+        let shown = self.shown_at(type_key, &wish.path);
+        let distance = match &wish.change {
+            Change::Set(Wanted::Suggested(_)) | Change::Refer(_) => 0,
+            Change::Set(Wanted::Asked(_)) => 1,
+            Change::Set(Wanted::Literal(literal)) => match shown {
+                None => 2,
+                Some(values) if values.iter().any(|(value, _)| *value == literal_value(literal)) => 0,
+                Some(_) => 3,
+            },
+            Change::Remove if matches!(wish.path.last(), Some(Key::Index(_))) => {
+                if shown.is_some() && self.empties(wish, remedy, body) {
+                    return None;
+                }
+                usize::from(shown.is_some())
+            }
+            // What every good example has, or what none is about, nobody can tell to be dispensable.
+            Change::Remove if shown.is_some() || self.with_type(type_key).next().is_none() => return None,
+            Change::Remove => 0,
+        };
+        // What tells elements apart isn't what is wrong with one: another element is meant.
+        let renames = matches!(wish.change, Change::Set(_))
+            && wish.path.iter().any(|key| matches!(key, Key::Index(_)))
+            && matches!(wish.path.last(), Some(Key::Name(name)) if matches!(&**name, "name" | "key" | "type" | "id" | "namespace" | "identifier" | "log_type" | "port" | "from_port" | "to_port"))
+            && body.is_some_and(|body| at(body, &wish.path).is_some());
+        Some(if renames { distance + 4 } else { distance })
+    }
+
+    /// Whether a remedy takes out all blocks of a name that a resource may need one of.
+    fn empties(&self, wish: &Wish, remedy: &Remedy, body: Option<&Value>) -> bool {
+        let Some((_, parent)) = wish.path.split_last() else { return false };
+        let is_optional = matches!(parent.last(), Some(Key::Name(name)) if OPTIONAL_BLOCKS.contains(&&**name));
+        let there = body.and_then(|body| at(body, parent)).and_then(Value::as_items).map_or(0, <[Value]>::len);
+        let is_beside = |other: &&Wish| {
+            other.subject == wish.subject
+                && matches!(other.change, Change::Remove)
+                && other.path.split_last().is_some_and(|(_, of)| of == parent)
+        };
+        !is_optional && remedy.wishes.iter().filter(is_beside).count() >= there
     }
 
     fn add_forms(&mut self, text: &str) {
@@ -141,10 +242,15 @@ impl Examples {
     fn add_values(&mut self, index: usize) {
         let example = &self.good[index];
         let mut found = Vec::new();
-        for resource in &example.resources {
+        for (number, resource) in example.resources.iter().enumerate() {
             collect(&resource.body, &mut Vec::new(), &mut |path, value| {
                 if let Some(site) = value.origin.used_at() {
-                    found.push((resource.type_key.to_string(), path.to_vec(), value.clone(), Place { example: index, site }));
+                    found.push((
+                        resource.type_key.to_string(),
+                        path.to_vec(),
+                        value.clone(),
+                        Place { example: index, resource: number, value: value.clone(), site },
+                    ));
                 }
             });
         }
@@ -152,14 +258,16 @@ impl Examples {
             let number = self.values.len();
             self.values.push(place);
             // Which of several elements it is doesn't matter: what is good for one is good for the others.
-            self.by_path.entry((type_key, without_indices(&path))).or_default().push((value, number));
+            let path = without_indices(&path);
+            self.by_path_alone.entry(path.clone()).or_default().push((value.clone(), number));
+            self.by_path.entry((type_key, path)).or_default().push((value, number));
         }
     }
 }
 
 impl Suggestions for Examples {
     fn values(&self, type_key: &str, path: &[Key]) -> Vec<(Value, usize)> {
-        self.by_path.get(&(type_key.to_owned(), without_indices(path))).cloned().unwrap_or_default()
+        self.shown_at(type_key, path).cloned().unwrap_or_default()
     }
 }
 
@@ -183,6 +291,14 @@ impl Example {
 
 fn without_indices(path: &[Key]) -> Vec<Key> {
     path.iter().filter(|key| matches!(key, Key::Name(_))).cloned().collect()
+}
+
+/// The value at a path.
+fn at<'v>(body: &'v Value, path: &[Key]) -> Option<&'v Value> {
+    path.iter().try_fold(body, |value, key| match key {
+        Key::Name(name) => value.get(name).filter(|value| !value.is_null()),
+        Key::Index(index) => value.as_items()?.get(*index),
+    })
 }
 
 /// Calls back for everything in a body that isn't null.

@@ -4,18 +4,25 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use keyblind_rules::{Change, Judge, Key, Remedy, RuleId, RuleTable, Selection, Verdict};
+use keyblind_resource::ResourceId;
+use keyblind_rules::{Judge, Key, Remedy, RuleId, RuleTable, Selection, Verdict};
 use keyblind_scan::{Changed, Request, Trial, Trials};
+use serde::{Deserialize, Serialize};
 
 use crate::edit::FileEdit;
 use crate::examples::Examples;
 use crate::hindrance::Hindrance;
 use crate::impact::{self, Effect};
-use crate::proof::{self, Claim, Disproof, Pair, Proof, Texts};
-use crate::terraform::{self, Draft, Level};
+use crate::instantiate::Input;
+use crate::proof::{self, Check, Claim, Disproof, Pair, Proof, Texts};
+use crate::terraform::{self, Draft, Level, Settings};
 
 /// The most changes that are tried for one finding.
-const MOST_ATTEMPTS: usize = 10;
+const MOST_ATTEMPTS: usize = 24;
+/// The most good examples that are taken over.
+const MOST_EXAMPLES: usize = 2;
+/// How often what a change brings about may itself be mended.
+const MOST_ROUNDS: usize = 12;
 
 /// What should be fixed.
 #[derive(Clone, Debug)]
@@ -28,6 +35,9 @@ pub struct Subject<'s> {
     pub address: &'s str,
 }
 
+/// Values that only a person knows, as they were given: by rule and attribute.
+pub type Given = BTreeMap<RuleId, BTreeMap<String, String>>;
+
 /// A proven change.
 #[derive(Clone, Debug)]
 pub struct Fix {
@@ -39,6 +49,8 @@ pub struct Fix {
     pub proof: Proof,
     /// What it does beside, each once; nothing for a safe fix.
     pub effects: Vec<Effect>,
+    /// The variables without value that it uses; with any it needs input before it can be applied.
+    pub inputs: Vec<Input>,
 }
 
 /// Why there is no fix.
@@ -65,16 +77,52 @@ pub enum Outcome {
 pub struct Fixer<'t> {
     table: &'t RuleTable,
     trials: Trials,
+    given: Given,
     changed: Changed,
+    inputs: Vec<Input>,
     states: HashMap<usize, Rc<Trial>>,
     examples: HashMap<RuleId, Rc<Examples>>,
 }
 
+/// A fix as it was written down, to be proven again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The edits, on the texts as they were before this fix.
+    pub edits: Vec<FileEdit>,
+    /// What was claimed and checked.
+    pub proof: Proof,
+    /// The variables without value that it uses.
+    pub inputs: Vec<Input>,
+}
+
+/// What is to be mended in a state of the texts.
+struct Goal {
+    trial: Rc<Trial>,
+    resource: ResourceId,
+    rule: RuleId,
+}
+
+/// What was tried so far for one finding.
+struct Search<'s> {
+    subject: &'s Subject<'s>,
+    /// Whether variables may be declared for values that only a person knows.
+    ask: bool,
+    tried: Vec<BTreeMap<String, String>>,
+    refusal: Refusal,
+}
+
+/// A change on its way, with what it does beside.
+#[derive(Clone, Default)]
+struct Ground {
+    draft: Draft,
+    effects: Vec<Effect>,
+}
+
 impl<'t> Fixer<'t> {
     /// Makes ready to fix what a request is about.
-    pub fn new(table: &'t RuleTable, request: &Request) -> Self {
+    pub fn new(table: &'t RuleTable, request: &Request, given: Given) -> Self {
         let trials = Trials::open(request);
-        Self { table, trials, changed: Changed::new(), states: HashMap::new(), examples: HashMap::new() }
+        Self { table, trials, given, changed: Changed::new(), inputs: Vec::new(), states: HashMap::new(), examples: HashMap::new() }
     }
 
     /// The texts that accepted fixes made, by path.
@@ -106,60 +154,151 @@ impl<'t> Fixer<'t> {
             }
             self.changed.insert(path.clone(), text.clone());
         }
-    }
-
-    /// Looks for a fix.
-    pub fn fix(&mut self, subject: &Subject<'_>) -> Outcome {
-        let mut failing = None;
-        for job in self.trials.of_root(subject.root) {
-            let Some(trial) = self.state(job) else { continue };
-            let found = trial.judgements.iter().find(|judgement| {
-                judgement.rule == subject.rule
-                    && matches!(judgement.verdict, Verdict::Fail(_))
-                    && *trial.graph.resources[judgement.resource].address == *subject.address
-            });
-            if let Some(judgement) = found {
-                failing = Some((trial.clone(), judgement.resource));
-                break;
+        for input in &fix.inputs {
+            if !self.inputs.contains(input) {
+                self.inputs.push(input.clone());
             }
         }
-        let Some((trial, resource)) = failing else { return Outcome::Gone };
-        let examples = self.examples(subject.rule, &trial.graph.resources[resource].type_key);
+    }
+
+    /// Looks for a fix: first for one that needs no input, then for one that declares variables for what only a person knows.
+    pub fn fix(&mut self, subject: &Subject<'_>) -> Outcome {
+        let Some((trial, resource)) = self.failing(subject) else { return Outcome::Gone };
+        let refusal = Refusal { hindrance: Hindrance::NeedsDecision, disproofs: Vec::new() };
+        let mut search = Search { subject, ask: false, tried: Vec::new(), refusal };
+        for ask in [false, true] {
+            search.ask = ask;
+            search.tried.clear();
+            let goal = Goal { trial: trial.clone(), resource, rule: subject.rule };
+            if let Some(fix) = self.search(&mut search, &Ground::default(), &goal, 0) {
+                return Outcome::Fixed(Box::new(fix));
+            }
+        }
+        Outcome::Refused(search.refusal)
+    }
+
+    /// Proves recorded fixes again, each on the ground of those before: whether the files are as they were before the first
+    /// of them, or as they are after the last.
+    ///
+    /// # Errors
+    /// The number of the first that isn't proven, and why.
+    pub fn verify(&mut self, records: &[Record]) -> Result<(), (usize, Disproof)> {
+        self.rewind(records).map_err(|disproof| (0, disproof))?;
+        for (number, record) in records.iter().enumerate() {
+            let claim = &record.proof.claim;
+            let misfit = |detail: String| (number, Disproof::new(Check::EditsFit, detail));
+            let rule = self.table.find(&claim.rule).ok_or_else(|| misfit(format!("there is no rule `{}`", claim.rule)))?;
+            let mut draft = Draft { stated: record.proof.stated.clone(), inputs: record.inputs.clone(), ..Draft::default() };
+            for edit in &record.edits {
+                let old = self.text(&edit.path).map_err(misfit)?;
+                draft.texts.insert(edit.path.clone(), edit.apply(&old).map_err(|error| misfit(error.to_string()))?);
+            }
+            let subject = Subject { rule, root: &claim.root, address: &claim.address };
+            let fix = self.prove(&subject, &Ground { draft, effects: Vec::new() }).map_err(|(disproof, _)| (number, disproof))?;
+            self.accept(&fix);
+        }
+        Ok(())
+    }
+
+    /// Goes back to the texts that the first of some records was made for.
+    fn rewind(&mut self, records: &[Record]) -> Result<(), Disproof> {
+        let misfit = |detail: String| Disproof::new(Check::EditsFit, detail);
+        let mut by_path: BTreeMap<&str, Vec<&FileEdit>> = BTreeMap::new();
+        for edit in records.iter().flat_map(|record| &record.edits) {
+            by_path.entry(&edit.path).or_default().push(edit);
+        }
+        for (path, edits) in by_path {
+            let now = self.trials.read(path).map_err(misfit)?;
+            if edits.first().is_some_and(|first| first.digest == crate::edit::digest(&now)) {
+                continue;
+            }
+            let mut text = now.to_string();
+            for edit in edits.into_iter().rev() {
+                text = edit.undo(&text).map_err(|error| misfit(error.to_string()))?;
+            }
+            self.changed.insert(path.to_owned(), text.into());
+        }
+        self.states.clear();
+        Ok(())
+    }
+
+    /// The first root module in which the rule fails the resource.
+    fn failing(&mut self, subject: &Subject<'_>) -> Option<(Rc<Trial>, ResourceId)> {
+        for job in self.trials.of_root(subject.root) {
+            let Some(trial) = self.state(job) else { continue };
+            if let Some(resource) = failing(&trial, subject.rule, subject.address) {
+                return Some((trial, resource));
+            }
+        }
+        None
+    }
+
+    /// Tries what would mend a goal on the ground of what was changed already; what that brings about is mended as well.
+    fn search(&mut self, search: &mut Search<'_>, ground: &Ground, goal: &Goal, round: usize) -> Option<Fix> {
+        let examples = self.examples(goal.rule, &goal.trial.graph.resources[goal.resource].type_key);
         let selection = Selection::all(self.table);
-        let mut remedies = Judge::new(self.table, &selection, &trial.graph).remedies(resource, subject.rule, &*examples);
-        remedies.retain(|remedy| is_plausible(remedy, &trial, &examples));
-        let mut refusal = Refusal { hindrance: Hindrance::NeedsDecision, disproofs: Vec::new() };
-        let mut tried: Vec<Draft> = Vec::new();
+        let remedies = Judge::new(self.table, &selection, &goal.trial.graph).remedies(goal.resource, goal.rule, &*examples);
+        let remedies = ranked(remedies, &goal.trial, &examples);
+        let given = self.given.get(&goal.rule).cloned().unwrap_or_default();
         for remedy in &remedies {
             for &level in Level::ALL {
-                let draft = match terraform::draft(&trial, resource, remedy, level, &examples) {
+                let mut known = self.inputs.clone();
+                known.extend(ground.draft.inputs.iter().cloned());
+                let settings = Settings { examples: &examples, level, given: &given, ask: search.ask, known: &known };
+                let draft = match terraform::draft(&goal.trial, goal.resource, remedy, &settings) {
                     Ok(draft) => draft,
                     Err(hindrance) => {
-                        refusal.hindrance = refusal.hindrance.max(hindrance);
+                        if search.refusal.disproofs.is_empty() {
+                            search.refusal.hindrance = search.refusal.hindrance.max(hindrance);
+                        }
                         continue;
                     }
                 };
-                if tried.iter().any(|known| known.texts == draft.texts) {
-                    continue;
+                let next = ground.with(draft, effects(remedy, &goal.trial));
+                if let Some(fix) = self.attempt(search, &next, round) {
+                    return Some(fix);
                 }
-                if tried.len() >= MOST_ATTEMPTS {
-                    return Outcome::Refused(refusal);
-                }
-                match self.prove(subject, &draft, effects(remedy, &trial)) {
-                    Ok(fix) => return Outcome::Fixed(Box::new(fix)),
-                    Err(disproof) => {
-                        refusal.hindrance = Hindrance::NotProven;
-                        refusal.disproofs.push(disproof);
-                    }
-                }
-                tried.push(draft);
             }
         }
-        Outcome::Refused(refusal)
+        // A whole arrangement of resources only an example can show.
+        for number in (0..MOST_EXAMPLES).filter(|_| round == 0) {
+            let settings =
+                Settings { examples: &examples, level: Level::Written, given: &given, ask: search.ask, known: &self.inputs.clone() };
+            let Ok(draft) = terraform::transplant(&goal.trial, goal.resource, number, &settings) else { continue };
+            let next = ground.with(draft, vec![Effect::Costs]);
+            if let Some(fix) = self.attempt(search, &next, round) {
+                return Some(fix);
+            }
+        }
+        None
     }
 
-    fn prove(&mut self, subject: &Subject<'_>, draft: &Draft, effects: Vec<Effect>) -> Result<Fix, Disproof> {
-        let unreadable = |detail: String| Disproof { check: proof::Check::EditsFit, detail };
+    /// Proves a change; where that fails on what it brings about, mends that as well.
+    fn attempt(&mut self, search: &mut Search<'_>, next: &Ground, round: usize) -> Option<Fix> {
+        if search.tried.contains(&next.draft.texts) || search.tried.len() >= MOST_ATTEMPTS {
+            return None;
+        }
+        search.tried.push(next.draft.texts.clone());
+        match self.prove(search.subject, next) {
+            Ok(fix) => Some(fix),
+            Err((disproof, trial)) => {
+                let about = disproof.about.clone();
+                search.refusal.hindrance = Hindrance::NotProven;
+                search.refusal.disproofs.push(disproof);
+                let (Some((rule, address)), Some(trial)) = (about, trial) else { return None };
+                if round + 1 >= MOST_ROUNDS {
+                    return None;
+                }
+                let resource = failing(&trial, rule, &address)?;
+                self.search(search, next, &Goal { trial, resource, rule }, round + 1)
+            }
+        }
+    }
+
+    /// Makes all checks. A change that fails on a verdict comes back with the state in which it does.
+    fn prove(&mut self, subject: &Subject<'_>, ground: &Ground) -> Result<Fix, (Disproof, Option<Rc<Trial>>)> {
+        let draft = &ground.draft;
+        let unreadable = |detail: String| (Disproof::new(Check::EditsFit, detail), None);
         let mut before = BTreeMap::new();
         let mut after = Changed::new();
         let mut edits = Vec::new();
@@ -169,7 +308,7 @@ impl<'t> Fixer<'t> {
             before.insert(path.clone(), old);
             after.insert(path.clone(), text.as_str().into());
         }
-        proof::check_texts(&Texts { before: &before, after: &after, edits: &edits }, &draft.stated)?;
+        proof::check_texts(&Texts { before: &before, after: &after, edits: &edits }, &draft.stated).map_err(|disproof| (disproof, None))?;
         let mut jobs: Vec<usize> = after.keys().flat_map(|path| self.trials.reached_by(path)).collect();
         jobs.sort_unstable();
         jobs.dedup();
@@ -179,7 +318,8 @@ impl<'t> Fixer<'t> {
         let mut trials = Vec::new();
         for job in jobs {
             let old = self.state(job).ok_or_else(failed)?;
-            trials.push((job, old, self.trials.run(self.table, job, &whole).ok_or_else(failed)?));
+            let values = self.values(job, &draft.inputs);
+            trials.push((job, old, Rc::new(self.trials.run(self.table, job, &whole, &values).ok_or_else(failed)?)));
         }
         let pairs: Vec<Pair<'_>> =
             trials.iter().map(|(job, before, after)| Pair { root: self.trials.directory(*job), before, after }).collect();
@@ -188,15 +328,32 @@ impl<'t> Fixer<'t> {
             root: subject.root.to_owned(),
             address: subject.address.to_owned(),
         };
-        let proof = proof::check_verdicts(self.table, subject.rule, &claim, &draft.stated, &pairs)?;
-        Ok(Fix { edits, texts: after, proof, effects })
+        match proof::check_verdicts(self.table, subject.rule, &claim, &draft.stated, &pairs) {
+            Ok(mut proof) => {
+                proof.assumed = draft.inputs.iter().map(|input| (input.variable.clone(), input.assumed.clone())).collect();
+                Ok(Fix { edits, texts: after, proof, effects: ground.effects.clone(), inputs: draft.inputs.clone() })
+            }
+            Err(disproof) => {
+                let state = disproof.about.as_ref().and_then(|(rule, address)| {
+                    trials.iter().map(|(_, _, after)| after).find(|after| failing(after, *rule, address).is_some()).cloned()
+                });
+                Err((disproof, state))
+            }
+        }
+    }
+
+    /// The values that are assumed for what only a person knows.
+    fn values(&self, job: usize, more: &[Input]) -> Vec<(String, String)> {
+        let of_root = |input: &&Input| input.module == self.trials.directory(job);
+        self.inputs.iter().chain(more).filter(of_root).map(|input| (input.variable.clone(), input.assumed.clone())).collect()
     }
 
     fn state(&mut self, job: usize) -> Option<Rc<Trial>> {
         if let Some(trial) = self.states.get(&job) {
             return Some(trial.clone());
         }
-        let trial = Rc::new(self.trials.run(self.table, job, &self.changed)?);
+        let values = self.values(job, &[]);
+        let trial = Rc::new(self.trials.run(self.table, job, &self.changed, &values)?);
         self.states.insert(job, trial.clone());
         Some(trial)
     }
@@ -214,31 +371,52 @@ impl<'t> Fixer<'t> {
     }
 }
 
-/// Whether a remedy takes out only what a good example does without.
-fn is_plausible(remedy: &Remedy, trial: &Trial, examples: &Examples) -> bool {
-    remedy.wishes.iter().all(|wish| match (&wish.change, wish.subject) {
-        (Change::Remove, keyblind_rules::Subject::Resource(id)) => {
-            matches!(wish.path.last(), Some(Key::Index(_))) || examples.lack(&trial.graph.resources[id].type_key, &wish.path)
+impl Ground {
+    fn with(&self, draft: Draft, effects: Vec<Effect>) -> Self {
+        let mut next = self.clone();
+        next.draft.texts.extend(draft.texts);
+        for stated in draft.stated {
+            if !next.draft.stated.contains(&stated) {
+                next.draft.stated.push(stated);
+            }
         }
-        _ => true,
-    })
+        for input in draft.inputs {
+            if !next.draft.inputs.contains(&input) {
+                next.draft.inputs.push(input);
+            }
+        }
+        next.effects.extend(effects);
+        next.effects.sort_unstable();
+        next.effects.dedup();
+        next
+    }
+}
+
+/// The resource of an address, if the rule fails it.
+fn failing(trial: &Trial, rule: RuleId, address: &str) -> Option<ResourceId> {
+    let of_rule = trial.judgements.iter().filter(|judgement| judgement.rule == rule && matches!(judgement.verdict, Verdict::Fail(_)));
+    of_rule.map(|judgement| judgement.resource).find(|&resource| *trial.graph.resources[resource].address == *address)
+}
+
+/// The remedies by how near they are to what the good examples show. What is much farther than the nearest would make the
+/// rule pass in a way that nobody means.
+fn ranked(remedies: Vec<Remedy>, trial: &Trial, examples: &Examples) -> Vec<Remedy> {
+    let mut ranked: Vec<(usize, Remedy)> =
+        remedies.into_iter().filter_map(|remedy| Some((examples.distance(&remedy, trial)?, remedy))).collect();
+    ranked.sort_by_key(|(distance, _)| *distance);
+    let nearest = ranked.first().map_or(0, |(distance, _)| *distance);
+    ranked.into_iter().take_while(|(distance, _)| *distance <= nearest + 1).map(|(_, remedy)| remedy).collect()
 }
 
 /// What fulfilling the wishes of a remedy does beside.
 fn effects(remedy: &Remedy, trial: &Trial) -> Vec<Effect> {
-    let mut found: Vec<Effect> = remedy
-        .wishes
-        .iter()
-        .filter_map(|wish| {
-            let type_key = match wish.subject {
-                keyblind_rules::Subject::Resource(id) => &trial.graph.resources[id].type_key,
-                keyblind_rules::Subject::Companion(index) => &remedy.companions.get(index)?.type_key,
-            };
-            let names = wish.path.iter().filter_map(|key| if let Key::Name(name) = key { Some(&**name) } else { None });
-            impact::of_change(type_key, &names.collect::<Vec<_>>().join("."))
-        })
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+    let of_wish = |wish: &keyblind_rules::Wish| {
+        let type_key = match wish.subject {
+            keyblind_rules::Subject::Resource(id) => &trial.graph.resources[id].type_key,
+            keyblind_rules::Subject::Companion(index) => &remedy.companions.get(index)?.type_key,
+        };
+        let names = wish.path.iter().filter_map(|key| if let Key::Name(name) = key { Some(&**name) } else { None });
+        impact::of_change(type_key, &names.collect::<Vec<_>>().join("."))
+    };
+    remedy.wishes.iter().filter_map(of_wish).collect()
 }

@@ -9,11 +9,13 @@ mod examples;
 mod fixer;
 mod hindrance;
 mod impact;
+mod instantiate;
 pub mod proof;
 mod terraform;
 mod wishes;
 
 pub use edit::{EditError, FileEdit, TextEdit, digest};
-pub use fixer::{Fix, Fixer, Outcome, Refusal, Subject};
+pub use fixer::{Fix, Fixer, Given, Outcome, Record, Refusal, Subject};
 pub use hindrance::Hindrance;
 pub use impact::Effect;
+pub use instantiate::Input;

@@ -95,6 +95,8 @@ pub struct Proof {
     pub checks: Vec<Check>,
     /// The root modules that were evaluated again.
     pub roots: Vec<String>,
+    /// Values of variables that only a person knows, with which it holds: name and value.
+    pub assumed: Vec<(String, String)>,
 }
 
 /// Why a change isn't proven.
@@ -104,11 +106,13 @@ pub struct Disproof {
     pub check: Check,
     /// What it found.
     pub detail: String,
+    /// The rule and the address that it found it about.
+    pub about: Option<(RuleId, String)>,
 }
 
 impl Disproof {
-    fn new(check: Check, detail: impl Into<String>) -> Self {
-        Self { check, detail: detail.into() }
+    pub(crate) fn new(check: Check, detail: impl Into<String>) -> Self {
+        Self { check, detail: detail.into(), about: None }
     }
 }
 
@@ -171,5 +175,5 @@ pub fn check_verdicts(table: &RuleTable, rule: RuleId, claim: &Claim, stated: &[
     }
     let mut roots: Vec<String> = pairs.iter().map(|pair| pair.root.to_owned()).collect();
     roots.dedup();
-    Ok(Proof { claim: claim.clone(), stated: stated.to_vec(), checks: Check::ALL.to_vec(), roots })
+    Ok(Proof { claim: claim.clone(), stated: stated.to_vec(), checks: Check::ALL.to_vec(), roots, assumed: Vec::new() })
 }

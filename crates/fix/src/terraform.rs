@@ -11,17 +11,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use keyblind_resource::{HopKind, Origin, Resource, ResourceId, Value};
-use keyblind_rules::{Change, Remedy, Subject};
+use keyblind_rules::{Change, DOCUMENT, Remedy, Subject};
 use keyblind_scan::Trial;
 use keyblind_syntax::hcl::ast::{Block, Expr, ExprKind, File};
 use keyblind_syntax::{FileId, Site, TextRange, hcl};
 
 use crate::examples::{Examples, is_literal};
 use crate::hindrance::Hindrance;
+use crate::instantiate::{Input, Renaming};
 use crate::proof::Stated;
 use crate::wishes::Wishes;
 
 pub(crate) use layout::{is_formatted, unformatted_lines};
+pub(crate) use locate::children;
 
 /// Where a value that was carried is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +42,38 @@ impl Level {
 }
 
 /// Changed texts that a remedy comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Draft {
     /// The new texts by path.
     pub(crate) texts: BTreeMap<String, String>,
     /// What may be different afterwards.
     pub(crate) stated: Vec<Stated>,
+    /// The values that only a person knows.
+    pub(crate) inputs: Vec<Input>,
+}
+
+/// What writing goes by beside the remedy.
+pub(crate) struct Settings<'s> {
+    pub(crate) examples: &'s Examples,
+    pub(crate) level: Level,
+    /// Values that were given, by attribute.
+    pub(crate) given: &'s BTreeMap<String, String>,
+    /// Whether variables may be declared for values that only a person knows.
+    pub(crate) ask: bool,
+    /// Variables that were declared by earlier fixes.
+    pub(crate) known: &'s [Input],
+}
+
+/// Adds all that stands beside such a resource in a good example: the last resort where a rule asks for a whole arrangement.
+pub(crate) fn transplant(trial: &Trial, judged: ResourceId, number: usize, settings: &Settings<'_>) -> Result<Draft, Hindrance> {
+    let mut drafting = Drafting::new(trial, judged, settings);
+    drafting.transplant(number)?;
+    drafting.finish()
 }
 
 /// Writes a remedy into the texts of a trial.
-pub(crate) fn draft(trial: &Trial, judged: ResourceId, remedy: &Remedy, level: Level, examples: &Examples) -> Result<Draft, Hindrance> {
-    let mut drafting = Drafting { trial, examples, level, judged, files: BTreeMap::new(), splices: BTreeMap::new(), stated: Vec::new() };
+pub(crate) fn draft(trial: &Trial, judged: ResourceId, remedy: &Remedy, settings: &Settings<'_>) -> Result<Draft, Hindrance> {
+    let mut drafting = Drafting::new(trial, judged, settings);
     let companions = drafting.companions(remedy)?;
     let mut subjects: Vec<ResourceId> = Vec::new();
     for wish in &remedy.wishes {
@@ -73,10 +96,16 @@ pub(crate) struct Drafting<'t> {
     trial: &'t Trial,
     examples: &'t Examples,
     level: Level,
+    settings: &'t Settings<'t>,
     judged: ResourceId,
     files: BTreeMap<FileId, Rc<File>>,
     splices: BTreeMap<FileId, Vec<(TextRange, String)>>,
     stated: Vec<Stated>,
+    inputs: Vec<Input>,
+    /// While a companion is written: how the resource that it stands beside is referred to in it.
+    companion_of: Option<String>,
+    /// Resources of an example that are added, and how they are called.
+    renamed: Vec<Renaming>,
 }
 
 /// Where one is in the text.
@@ -95,6 +124,22 @@ impl Spot<'_> {
 }
 
 impl<'t> Drafting<'t> {
+    fn new(trial: &'t Trial, judged: ResourceId, settings: &'t Settings<'t>) -> Self {
+        Self {
+            trial,
+            examples: settings.examples,
+            level: settings.level,
+            settings,
+            judged,
+            files: BTreeMap::new(),
+            splices: BTreeMap::new(),
+            stated: Vec::new(),
+            inputs: Vec::new(),
+            companion_of: None,
+            renamed: Vec::new(),
+        }
+    }
+
     fn text(&self, file: FileId) -> &'t str {
         &self.trial.sources.file(file).text
     }
@@ -145,9 +190,34 @@ impl<'t> Drafting<'t> {
         let block = locate::block(&tree.body, resource.header.range).ok_or(Hindrance::NotProven)?;
         for name in wishes.names.keys() {
             self.state(resource, name);
+            self.state_readers(resource, name);
         }
         let spot = Spot { file, type_key: &resource.type_key, path: String::new() };
         self.body(&spot, block, wishes, &resource.body, resource, companions)
+    }
+
+    /// What reads an attribute changes with it; a policy document is read as JSON.
+    fn state_readers(&mut self, resource: &Resource, name: &str) {
+        let graph = &self.trial.graph;
+        let Some(id) = graph.resources.iter().position(|other| std::ptr::eq(other, resource)) else { return };
+        let is_document = &*resource.type_key == "data.aws_iam_policy_document";
+        let reads = |attribute: &str| {
+            attribute == name
+                || is_document && matches!(attribute, "json" | "minified_json")
+                || attribute.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let readers: Vec<(ResourceId, String)> = graph
+            .incoming(id)
+            .filter(|link| reads(&link.attribute))
+            .map(|link| (link.from, link.path.split('.').next().unwrap_or_default().to_owned()))
+            .collect();
+        if is_document {
+            self.state(resource, "json");
+            self.state(resource, "minified_json");
+        }
+        for (reader, path) in readers {
+            self.state(&graph.resources[reader], &path);
+        }
     }
 
     /// Changes what lies in a block.
@@ -177,10 +247,10 @@ impl<'t> Drafting<'t> {
         if additions.is_empty() {
             return Ok(());
         }
-        let rendered = additions
-            .iter()
-            .map(|(name, wish)| self.render_item(&spot.inner(name), name, wish, resource, companions))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut rendered = Vec::new();
+        for (name, wish) in &additions {
+            rendered.push(self.render_item(&spot.inner(name), name, wish, resource, companions)?);
+        }
         self.insert_items(spot.file, block, rendered);
         Ok(())
     }
@@ -271,10 +341,19 @@ impl<'t> Drafting<'t> {
         match &wish.change {
             Some(Change::Remove) => return self.remove(spot, owner),
             Some(change) => {
-                let wanted = self.render_change(change, resource, companions)?;
+                let wanted = self.render_change(spot, change, resource, companions)?;
                 return self.replace(spot.file, expr, &wanted, value, resource);
             }
             None => {}
+        }
+        if let Some(inner) = wish.names.get(DOCUMENT) {
+            return match &expr.kind {
+                // Of the document only the text counts: what it evaluates to is a text again.
+                ExprKind::Call { name, arguments, .. } if &*name.text == "jsonencode" && arguments.len() == 1 => {
+                    self.expression(spot, locate::Owner::Element, &arguments[0], inner, &Value::null(), resource, companions)
+                }
+                _ => Err(Hindrance::NeedsDecision),
+            };
         }
         match &expr.kind {
             ExprKind::Paren(inner) => self.expression(spot, owner, inner, wish, value, resource, companions),
@@ -308,6 +387,9 @@ impl<'t> Drafting<'t> {
                 let removed: Vec<usize> = wish.indices.iter().filter(|(_, inner)| inner.is_removal()).map(|(index, _)| *index).collect();
                 // The elements of a set stand in another order than in the text.
                 let of_index = |index: usize| -> Option<usize> {
+                    if value.is_null() {
+                        return (index < items.len()).then_some(index);
+                    }
                     let site = values.get(index)?.origin.used_at()?;
                     items.iter().position(|item| item.range.contains(site.range) || site.range.contains(item.range))
                 };
@@ -317,13 +399,14 @@ impl<'t> Drafting<'t> {
                 }
                 let mut additions = Vec::new();
                 for (index, inner) in wish.indices.iter().filter(|(_, inner)| !inner.is_removal()) {
-                    match (values.get(*index), of_index(*index)) {
+                    let null = Value::null();
+                    match (values.get(*index).or(value.is_null().then_some(&null)), of_index(*index)) {
                         (Some(there), Some(place)) => {
                             let item = &items[place];
                             self.expression(spot, locate::Owner::Element, item, inner, there, resource, companions)?;
                         }
-                        (Some(_), None) => return Err(Hindrance::ValueElsewhere),
-                        (None, _) => additions.push(self.render_expression(spot, inner, resource, companions)?),
+                        (Some(there), None) if !there.is_null() => return Err(Hindrance::ValueElsewhere),
+                        _ => additions.push(self.render_expression(spot, inner, resource, companions)?),
                     }
                 }
                 self.append_elements(spot.file, expr, items, additions);
@@ -482,8 +565,46 @@ impl<'t> Drafting<'t> {
         Ok(())
     }
 
+    /// Declares the variables that this fix is the first to need: where the module keeps its variables, or in the file of the
+    /// resource.
+    fn declare_inputs(&mut self) {
+        let new: Vec<Input> = self
+            .inputs
+            .iter()
+            .filter(|input| !self.settings.known.iter().any(|known| known.variable == input.variable && known.module == input.module))
+            .cloned()
+            .collect();
+        let own = self.trial.graph.resources[self.judged].header.file;
+        for input in new {
+            let variables = self.trial.sources.iter().find(|(_, source)| {
+                keyblind_dialects::paths::parent(&source.path) == input.module
+                    && keyblind_dialects::paths::name(&source.path) == "variables.tf"
+            });
+            let file = variables.map_or(own, |(file, _)| file);
+            let text = self.text(file);
+            let end = text.trim_end().len() as u32;
+            let gap = if end == 0 { "" } else { "\n\n" };
+            let description = format!("The `{}` that resources of this module use.", input.attribute);
+            let declared = format!(
+                "{gap}variable \"{}\" {{\n  description = {}\n  type        = {}\n}}",
+                input.variable,
+                crate::instantiate::quoted(&description),
+                input.kind
+            );
+            let newline = if text.len() as u32 == end { "\n" } else { "" };
+            self.splice(file, TextRange::new(end, end), format!("{declared}{newline}"));
+            self.stated.push(Stated {
+                file: self.path(file).to_owned(),
+                type_key: "variable".to_owned(),
+                name: input.variable,
+                path: String::new(),
+            });
+        }
+    }
+
     /// Applies what was collected.
-    fn finish(self) -> Result<Draft, Hindrance> {
+    fn finish(mut self) -> Result<Draft, Hindrance> {
+        self.declare_inputs();
         let mut texts = BTreeMap::new();
         for (file, mut splices) in self.splices {
             let old = &*self.trial.sources.file(file).text;
@@ -506,6 +627,6 @@ impl<'t> Drafting<'t> {
         if texts.is_empty() {
             return Err(Hindrance::NotProven);
         }
-        Ok(Draft { texts, stated: self.stated })
+        Ok(Draft { texts, stated: self.stated, inputs: self.inputs })
     }
 }

@@ -51,7 +51,9 @@ Examples:
   keyblind fix --write --all                    and those that replace, restart, cut access or cost
   keyblind fix --rule CKV_AWS_20 | git apply    only what one rule finds
   keyblind fix --finding 3f9a…                  one finding, by its fingerprint
-  keyblind fix --output json                    edits and proofs, for programs
+  keyblind fix --set CKV_AWS_24.cidr_blocks='[\"192.0.2.0/24\"]'
+  keyblind fix --output json > fixes.json       edits and proofs, for programs
+  keyblind fix --verify fixes.json              prove them again
 
 Exit codes: 0 nothing left, 1 findings left, 2 wrong usage, 3 something could not be read, 4 internal error, 5 nothing to scan.";
 
@@ -232,6 +234,12 @@ pub(crate) struct FixArguments {
     /// Write fixes too that replace resources, restart what runs, cut access or cost.
     #[arg(long, help_heading = "Fixes")]
     pub(crate) all: bool,
+    /// A value that only you know: `RULE.ATTRIBUTE=VALUE`, with any tool's id for the rule; may be given several times.
+    #[arg(long = "set", value_name = "RULE.ATTRIBUTE=VALUE", help_heading = "Fixes")]
+    pub(crate) given: Vec<Variable>,
+    /// Prove the fixes again that `--output json` wrote to a file, before or after they were applied.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["write", "output", "findings"], help_heading = "Fixes")]
+    pub(crate) verify: Option<PathBuf>,
     /// What to print.
     #[arg(long, value_name = "FORMAT", help_heading = "Fixes")]
     pub(crate) output: Option<FixOutput>,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Data, ResourceId, Value};
 use keyblind_rule_language::{
-    Condition, Decision, Direction, Linked, Literal, Matcher, Outcome, Path, Quantifier, Ruling, Step, TypePattern,
+    Condition, Decision, Direction, Linked, Literal, Matcher, Outcome, Path, Quantifier, Ruling, Step, TypePattern, View,
 };
 
 use crate::evaluation::{Evaluation, Scope};
@@ -22,6 +22,8 @@ use crate::walk::{Found, Label, Trail};
 const MOST_REMEDIES: usize = 12;
 /// The most wishes of one remedy.
 const MOST_WISHES: usize = 64;
+/// The name under which the document lies that an encoded text holds.
+pub const DOCUMENT: &str = "|json";
 /// The deepest nesting of conditions.
 const MAX_DEPTH: usize = 64;
 
@@ -81,6 +83,8 @@ pub enum Wanted {
     Literal(Literal),
     /// One of the [`Suggestions`].
     Suggested(usize),
+    /// A value that only a person knows, such as this one.
+    Asked(Literal),
 }
 
 /// A resource that should be there beside the one that is judged.
@@ -94,6 +98,11 @@ pub struct Companion {
 pub trait Suggestions {
     /// The values at a path of resources of a type, each with the number that it is known by.
     fn values(&self, type_key: &str, path: &[Key]) -> Vec<(Value, usize)>;
+}
+
+/// The value that a literal of a rule stands for.
+pub fn literal_value(literal: &Literal) -> Value {
+    crate::compare::value_of(literal)
 }
 
 /// No values.
@@ -131,8 +140,8 @@ impl Remedy {
     /// How much it asks for: of two ways the one that changes less is the likelier to be meant.
     fn cost(&self) -> usize {
         let wishes = self.wishes.iter().map(|wish| match wish.change {
-            Change::Set(Wanted::Literal(_)) => 2,
-            Change::Set(Wanted::Suggested(_)) | Change::Refer(_) => 3,
+            Change::Set(Wanted::Literal(_) | Wanted::Suggested(_)) => 2,
+            Change::Set(Wanted::Asked(_)) | Change::Refer(_) => 3,
             Change::Remove => 4,
         });
         wishes.sum::<usize>() + 12 * self.companions.len()
@@ -144,6 +153,7 @@ impl Change {
         match (self, other) {
             (Self::Set(Wanted::Literal(a)), Self::Set(Wanted::Literal(b))) => a == b,
             (Self::Set(Wanted::Suggested(a)), Self::Set(Wanted::Suggested(b))) => a == b,
+            (Self::Set(Wanted::Asked(a)), Self::Set(Wanted::Asked(b))) => a == b,
             (Self::Remove, Self::Remove) => true,
             (Self::Refer(a), Self::Refer(b)) => a == b,
             _ => false,
@@ -485,6 +495,7 @@ fn keys_to(found: Found<'_>) -> Option<Vec<Key>> {
             Step::Name(name) => Key::Name((**name).into()),
             Step::Index(index) => Key::Index(*index as usize),
             Step::Every => Key::Index(0),
+            Step::View(View::Json) => Key::Name(DOCUMENT.into()),
             Step::Names(_) | Step::View(_) => return None,
         });
     }
@@ -499,6 +510,8 @@ fn keys_of(trail: &Trail<'_>) -> Option<Vec<Key>> {
         Label::Name(name) if name.starts_with('$') => return None,
         Label::Name(name) => keys.push(Key::Name(name.into())),
         Label::Index(index) => keys.push(Key::Index(index)),
+        // What is written as a document in the text can be followed into it.
+        Label::View(View::Json) => keys.push(Key::Name(DOCUMENT.into())),
         Label::View(_) | Label::Candidate => return None,
     }
     Some(keys)

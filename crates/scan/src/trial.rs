@@ -131,9 +131,11 @@ impl Trials {
         std::str::from_utf8(&bytes).map(Into::into).map_err(|error| format!("not UTF-8 behind byte {}", error.valid_up_to()))
     }
 
-    /// Evaluates and judges one root module. `None` if the evaluator itself is at fault.
-    pub fn run(&self, table: &RuleTable, job: usize, changed: &Changed) -> Option<Trial> {
+    /// Evaluates and judges one root module, with values for variables beside those that it has anyway. `None` if the evaluator itself is at fault.
+    pub fn run(&self, table: &RuleTable, job: usize, changed: &Changed, values: &[(String, String)]) -> Option<Trial> {
         let job = self.jobs.get(job)?;
+        let mut inputs = job.inputs.clone();
+        inputs.variables.extend(values.iter().cloned());
         let tree = overlaid(&self.root, &self.given, changed);
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let folder = &*job.root.directory;
@@ -153,7 +155,7 @@ impl Trials {
             let mut project = Project::parse(texts, &tree, &mut sources);
             project.read_variables_files(&job.inputs.var_files, &tree, &mut sources);
             diagnostics.extend(project.diagnostics().iter().cloned());
-            let evaluation = project.evaluate(&job.root, &job.inputs, &tree);
+            let evaluation = project.evaluate(&job.root, &inputs, &tree);
             diagnostics.extend(evaluation.diagnostics);
             let graph = ResourceGraph::new(evaluation.resources);
             let judgements = judge(table, &Selection::all(table), &graph);

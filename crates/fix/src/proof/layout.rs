@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyblind_syntax::hcl;
 use keyblind_syntax::hcl::ast::{Block, File, Item};
+use keyblind_syntax::{TextRange, hcl};
 
 use super::{Check, Disproof, Stated};
 use crate::terraform::{is_formatted, unformatted_lines};
@@ -16,7 +16,7 @@ pub(super) fn check(path: &str, before: &str, after: &str, stated: &[Stated]) ->
         return Err(Disproof::new(Check::Parses, format!("`{path}`: {message}")));
     }
     check_declarations(path, (before, &old), (after, &new), stated)?;
-    check_comments(path, (before, &old), (after, &new), stated)?;
+    check_comments(path, (before, &old), (after, &new))?;
     check_format(path, before, after)
 }
 
@@ -35,12 +35,26 @@ fn declarations(file: &File) -> BTreeMap<(String, usize), &Item> {
     found
 }
 
-fn text_of<'t>(text: &'t str, item: &Item) -> &'t str {
-    let range = match item {
+fn range_of(item: &Item) -> TextRange {
+    match item {
         Item::Attribute(attribute) => attribute.range,
         Item::Block(block) => block.range,
-    };
-    &text[range.as_usize()]
+    }
+}
+
+fn text_of<'t>(text: &'t str, item: &Item) -> &'t str {
+    &text[range_of(item).as_usize()]
+}
+
+/// The name of an item. For a `dynamic` block that is the name of what it makes.
+fn name_of(item: &Item) -> String {
+    match item {
+        Item::Attribute(attribute) => attribute.name.text.to_string(),
+        Item::Block(inner) if &*inner.kind.text == "dynamic" => {
+            inner.labels.first().map_or_else(|| "dynamic".to_owned(), |label| label.text.to_string())
+        }
+        Item::Block(inner) => inner.kind.text.to_string(),
+    }
 }
 
 /// Without white space, whose changes are the formatter's business.
@@ -66,7 +80,12 @@ fn check_declarations(path: &str, (before, old): (&str, &File), (after, new): (&
     for (name, number) in new.keys().filter(|key| !old.contains_key(*key)) {
         let is_stated = *number == 0
             && stated.iter().any(|stated| {
-                stated.path.is_empty() && stated.file == path && *name == format!("resource.{}.{}", stated.type_key, stated.name)
+                let declared = match &*stated.type_key {
+                    "variable" => format!("variable.{}", stated.name),
+                    type_key if type_key.starts_with("data.") => format!("{type_key}.{}", stated.name),
+                    type_key => format!("resource.{type_key}.{}", stated.name),
+                };
+                stated.path.is_empty() && stated.file == path && *name == declared
             });
         if !is_stated {
             return wrong(name, "is new");
@@ -93,6 +112,12 @@ fn check_block(
                 stated.iter().any(|stated| stated.file == path && stated.type_key == type_key && stated.name == own && stated.path == item)
             })
         }
+        ("provider", [own]) => {
+            let type_key = format!("provider.{own}");
+            Box::new(move |item: &str| {
+                stated.iter().any(|stated| stated.file == path && stated.type_key == type_key && stated.path == item)
+            })
+        }
         ("module", [own]) => {
             let own = (*own).to_owned();
             Box::new(move |item: &str| {
@@ -113,19 +138,12 @@ fn check_block(
     }
 }
 
-/// The names of the items of a block that are different. For a `dynamic` block that is the name of what it makes.
+/// The names of the items of a block that are different.
 fn changed_items((before, old): (&str, &Block), (after, new): (&str, &Block)) -> BTreeSet<String> {
     let grouped = |text: &str, block: &Block| {
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for item in &block.body.items {
-            let name = match item {
-                Item::Attribute(attribute) => attribute.name.text.to_string(),
-                Item::Block(inner) if &*inner.kind.text == "dynamic" => {
-                    inner.labels.first().map_or_else(|| "dynamic".to_owned(), |label| label.text.to_string())
-                }
-                Item::Block(inner) => inner.kind.text.to_string(),
-            };
-            found.entry(name).or_default().push(squeezed(text_of(text, item)));
+            found.entry(name_of(item)).or_default().push(squeezed(text_of(text, item)));
         }
         found
     };
@@ -133,29 +151,47 @@ fn changed_items((before, old): (&str, &Block), (after, new): (&str, &Block)) ->
     old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
 }
 
-/// The comments of a file with how often each stands there.
-fn comments(text: &str, file: &File) -> BTreeMap<String, usize> {
+/// The comments of a file that stand outside of some ranges, with how often each stands there.
+fn comments(text: &str, file: &File, without: &[TextRange]) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
-    for comment in &file.comments {
+    for comment in file.comments.iter().filter(|comment| !without.iter().any(|range| range.contains(comment.range))) {
         *found.entry(text[comment.range.as_usize()].trim_end().to_owned()).or_default() += 1;
     }
     found
 }
 
-fn check_comments(path: &str, (before, old): (&str, &File), (after, new): (&str, &File), stated: &[Stated]) -> Result<(), Disproof> {
-    let (old, new) = (comments(before, old), comments(after, new));
-    for (comment, count) in &new {
-        if old.get(comment).is_none_or(|known| known < count) {
+fn check_comments(path: &str, (before, old): (&str, &File), (after, new): (&str, &File)) -> Result<(), Disproof> {
+    let all = comments(before, old, &[]);
+    // What stands in an item that is changed, or behind it on its line, may go with it.
+    let kept = comments(before, old, &changed_ranges((before, old), (after, new)));
+    let now = comments(after, new, &[]);
+    for (comment, count) in &now {
+        if all.get(comment).is_none_or(|known| known < count) {
             return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: the comment `{comment}` is new")));
         }
     }
-    // What stands in a block that goes, goes with it; a directive never does by the way.
-    let lost: usize = old.iter().map(|(comment, count)| count - new.get(comment).copied().unwrap_or_default()).sum();
-    let loses_lines = after.lines().count() < before.lines().count();
-    if lost > 0 && (!loses_lines || stated.is_empty()) {
-        return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: {lost} comments are gone")));
+    for (comment, count) in &kept {
+        if now.get(comment).is_none_or(|known| known < count) {
+            return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: the comment `{comment}` is gone")));
+        }
     }
     Ok(())
+}
+
+/// Where the items stand that are different, each to the end of its line.
+fn changed_ranges((before, old): (&str, &File), (after, new): (&str, &File)) -> Vec<TextRange> {
+    let (old, new) = (declarations(old), declarations(new));
+    let mut found = Vec::new();
+    for (key, item) in &old {
+        let (Item::Block(block), Some(Item::Block(other))) = (item, new.get(key)) else { continue };
+        let changed = changed_items((before, block), (after, other));
+        for item in block.body.items.iter().filter(|item| changed.contains(&name_of(item))) {
+            let range = range_of(item);
+            let end = before[range.end as usize..].find('\n').map_or(before.len(), |end| range.end as usize + end);
+            found.push(TextRange::new(range.start, end as u32));
+        }
+    }
+    found
 }
 
 fn check_format(path: &str, before: &str, after: &str) -> Result<(), Disproof> {

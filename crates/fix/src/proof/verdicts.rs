@@ -131,7 +131,8 @@ pub(super) fn check_fault(table: &RuleTable, rule: RuleId, claim: &Claim, pairs:
         failed_before |= failed;
         let all_pass = !after.is_empty() && after.iter().all(|judgement| matches!(judgement.verdict, Verdict::Pass));
         if failed && !all_pass {
-            return wrong(format!("`{}` doesn't pass `{}`", claim.address, claim.rule));
+            let detail = format!("`{}` doesn't pass `{}`", claim.address, claim.rule);
+            return Err(Disproof { about: Some((rule, claim.address.clone())), ..Disproof::new(Check::FaultGone, detail) });
         }
     }
     if failed_before { Ok(()) } else { wrong(format!("`{}` didn't fail `{}` before", claim.address, claim.rule)) }
@@ -155,7 +156,7 @@ pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>) -> Result<(), D
             (Standing::Failed(count), Some(Standing::Failed(known))) if *count <= known => {}
             (Standing::Failed(_), _) => {
                 let detail = format!("`{}` fails `{}`", name.0, table.meta(*rule).id);
-                return Err(Disproof::new(Check::NoNewFinding, detail));
+                return Err(Disproof { about: Some((*rule, name.0.to_owned())), ..Disproof::new(Check::NoNewFinding, detail) });
             }
             (Standing::Unknown, Some(Standing::Fine)) => {
                 let detail = format!("it can't be told any more whether `{}` passes `{}`", name.0, table.meta(*rule).id);

@@ -1,15 +1,22 @@
 //! Resources that are added beside the one that fails.
 
-use keyblind_resource::{Resource, ResourceId};
+use keyblind_resource::{BlockKind, Resource, ResourceId};
 use keyblind_rules::{Change, Remedy, Subject};
 use keyblind_syntax::TextRange;
 use keyblind_syntax::hcl::ast::Block;
 
 use super::insert::Rendered;
 use super::{Drafting, Spot, layout, locate};
+use crate::examples::Example;
 use crate::hindrance::Hindrance;
+use crate::instantiate::{self, Piece, Renaming};
 use crate::proof::Stated;
 use crate::wishes::Wishes;
+
+/// The most resources that are taken over from an example.
+const MOST_COMPANIONS: usize = 6;
+/// Arguments that a companion gets from the resource that it stands beside, or not at all.
+const META: &[&str] = &["count", "for_each", "provider", "depends_on", "lifecycle"];
 
 /// How a resource with several instances is referred to by a companion that has as many.
 struct Repetition {
@@ -19,7 +26,7 @@ struct Repetition {
     instance: String,
 }
 
-impl Drafting<'_> {
+impl<'t> Drafting<'t> {
     /// Adds the companions of a remedy behind the block of the resource that is judged. Gives how each is referred to.
     pub(super) fn companions(&mut self, remedy: &Remedy) -> Result<Vec<String>, Hindrance> {
         if remedy.companions.is_empty() {
@@ -62,12 +69,84 @@ impl Drafting<'_> {
         Ok(names)
     }
 
+    /// Adds what stands beside such a resource in a good example.
+    pub(super) fn transplant(&mut self, number: usize) -> Result<(), Hindrance> {
+        let (trial, examples) = (self.trial, self.examples);
+        let resource = &trial.graph.resources[self.judged];
+        let file = resource.header.file;
+        let tree = self.tree(file)?;
+        let block = locate::block(&tree.body, resource.header.range).ok_or(Hindrance::NotProven)?;
+        let (example, main, others) = examples.surroundings(&resource.type_key).into_iter().nth(number).ok_or(Hindrance::NeedsRedesign)?;
+        let is_repeated = block.body.attribute("count").or(block.body.attribute("for_each")).is_some();
+        if is_repeated || others.len() > MOST_COMPANIONS || others.iter().any(|other| other.kind == BlockKind::Provider) {
+            return Err(Hindrance::NeedsRedesign);
+        }
+        let mut names = Vec::new();
+        for other in &others {
+            let name = self.free_name(&other.type_key, resource);
+            self.renamed.push(Renaming { from: format!("{}.{}", other.type_key, other.name), to: format!("{}.{name}", other.type_key) });
+            self.stated.push(Stated {
+                file: self.path(file).to_owned(),
+                type_key: other.type_key.to_string(),
+                name: name.clone(),
+                path: String::new(),
+            });
+            names.push(name);
+        }
+        let provider = block.body.attribute("provider").map(|provider| self.text(file)[provider.value.range.as_usize()].to_owned());
+        let mut text = String::new();
+        for (other, name) in others.iter().zip(names) {
+            let pattern = example.block(other).ok_or(Hindrance::NeedsRedesign)?;
+            let mut items: Vec<Rendered> = provider.iter().map(|provider| Rendered::attribute("provider", provider)).collect();
+            items.extend(self.instantiated(example, main, pattern, &|name| META.contains(&name), resource)?);
+            let head = match other.type_key.strip_prefix("data.") {
+                Some(type_name) => format!("data \"{type_name}\" \"{name}\""),
+                None => format!("resource \"{}\" \"{name}\"", other.type_key),
+            };
+            text.push_str("\n\n");
+            text.push_str(&Rendered::block(&head, items).text(""));
+        }
+        let end = layout::line_end(self.text(file), block.range.end);
+        self.splice(file, TextRange::new(end, end), text);
+        self.refer_to_transplanted(example, main, block, resource)
+    }
+
+    /// The attributes by which the example's own resource refers to what stands beside it.
+    fn refer_to_transplanted(
+        &mut self,
+        example: &'t Example,
+        main: &Resource,
+        block: &Block,
+        resource: &'t Resource,
+    ) -> Result<(), Hindrance> {
+        let Some(pattern) = example.block(main) else { return Ok(()) };
+        let file = resource.header.file;
+        let mut added = Vec::new();
+        for attribute in pattern.body.attributes().filter(|attribute| !META.contains(&&*attribute.name.text)) {
+            let text = &example.text[attribute.value.range.as_usize()];
+            let name = &*attribute.name.text;
+            if !self.renamed.iter().any(|renaming| text.contains(&renaming.from)) {
+                continue;
+            }
+            let Piece::Text(renamed) = instantiate::expression(text, None, name, &self.renamed) else { continue };
+            self.state(resource, name);
+            match block.body.attribute(name) {
+                Some(own) => self.splice(file, own.value.range, renamed),
+                None => added.push(Rendered::attribute(name, &renamed)),
+            }
+        }
+        if !added.is_empty() {
+            self.insert_items(file, block, added);
+        }
+        Ok(())
+    }
+
     fn companion_items(
-        &self,
+        &mut self,
         remedy: &Remedy,
         index: usize,
         type_key: &str,
-        resource: &Resource,
+        resource: &'t Resource,
         block: &Block,
         repetition: &Repetition,
     ) -> Result<Vec<Rendered>, Hindrance> {
@@ -87,9 +166,18 @@ impl Drafting<'_> {
                 own.insert(0, Rendered::attribute(name, &format!("{}.{attribute}", repetition.instance)));
             } else {
                 let spot = Spot { file: resource.header.file, type_key, path: name.to_string() };
-                let resource = &self.trial.graph.resources[self.judged];
                 own.push(self.render_item(&spot, name, wish, resource, &[])?);
             }
+        }
+        let examples = self.examples;
+        if let Some((example, shown)) = examples.with_type(type_key).next()
+            && let Some(pattern) = example.block(shown)
+        {
+            let is_wished = |name: &str| wishes.names.contains_key(name) || META.contains(&name);
+            self.companion_of = Some(repetition.instance.clone());
+            let rest = self.instantiated(example, shown, pattern, &is_wished, resource);
+            self.companion_of = None;
+            own.extend(rest?);
         }
         items.extend(own);
         Ok(items)
@@ -106,6 +194,11 @@ impl Drafting<'_> {
             attribute.chars().all(|character| character.is_alphanumeric() || character == '_').then(|| attribute.to_owned())
         });
         shown.unwrap_or_else(|| "id".to_owned())
+    }
+
+    /// How the resource that is fixed is referred to in what is written.
+    pub(super) fn instance_of(&self, resource: &Resource) -> String {
+        self.companion_of.clone().unwrap_or_else(|| format!("{}.{}", resource.type_key, resource.name))
     }
 
     fn repetition(&self, resource: &Resource, block: &Block) -> Repetition {

@@ -3,8 +3,8 @@
 use keyblind_syntax::hcl::ast::{Block, Expr, Item, ObjectEntry};
 use keyblind_syntax::{FileId, TextRange};
 
-use super::render::key_text;
 use super::{Drafting, layout};
+use crate::instantiate::{key_text, quoted};
 
 /// An attribute or block on its way into a body.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Drafting<'_> {
         let between = &text[last.key.range.end as usize..last.value.range.start as usize];
         let sign = if between.contains(':') { ": " } else { " = " };
         let is_quoted = text[last.key.range.as_usize()].starts_with('"');
-        let key = |name: &str| if is_quoted { super::render::quoted(name) } else { key_text(name) };
+        let key = |name: &str| if is_quoted { quoted(name) } else { key_text(name) };
         let own_lines = whole.contains('\n');
         let indent = layout::indentation(text, last.range.start).to_owned();
         let comma = own_lines && text[last.range.end as usize..].trim_start_matches([' ', '\t']).starts_with(',');

@@ -83,7 +83,7 @@ fn within<'e>(expr: &'e Expr, is_it: &dyn Fn(&Expr) -> bool, range: TextRange) -
 }
 
 /// The expressions that an expression is made of.
-pub(super) fn children(expr: &Expr) -> Vec<&Expr> {
+pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
     match &expr.kind {
         ExprKind::Tuple(items) => items.iter().collect(),
         ExprKind::Object(entries) => entries.iter().flat_map(|entry| [&entry.key, &entry.value]).collect(),

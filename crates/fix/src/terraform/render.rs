@@ -2,15 +2,17 @@
 
 use std::fmt::Write;
 
-use keyblind_resource::Resource;
+use keyblind_resource::{Resource, Value};
 use keyblind_rule_language::Literal;
-use keyblind_rules::{Change, Subject, Wanted};
+use keyblind_rules::{Change, DOCUMENT, Subject, Wanted};
 use keyblind_syntax::hcl;
+use keyblind_syntax::hcl::ast::{Block, Item};
 
 use super::insert::Rendered;
 use super::{Drafting, Spot};
-use crate::examples::{Form, is_literal};
+use crate::examples::{Example, Form};
 use crate::hindrance::Hindrance;
+use crate::instantiate::{self, Input, Piece, Renaming, key_text, literal_text, quoted};
 use crate::wishes::Wishes;
 
 /// What is wished for at a name, with all that lies in it.
@@ -21,10 +23,25 @@ enum Content {
 
 impl<'t> Drafting<'t> {
     /// A change as an expression.
-    pub(super) fn render_change(&self, change: &Change, resource: &'t Resource, companions: &[String]) -> Result<String, Hindrance> {
+    pub(super) fn render_change(
+        &mut self,
+        spot: &Spot<'_>,
+        change: &Change,
+        resource: &'t Resource,
+        companions: &[String],
+    ) -> Result<String, Hindrance> {
         match change {
             Change::Set(Wanted::Literal(literal)) => Ok(literal_text(literal)),
-            Change::Set(Wanted::Suggested(number)) => self.suggested_text(*number),
+            Change::Set(Wanted::Suggested(number)) => self.suggested_text(spot, *number, resource),
+            Change::Set(Wanted::Asked(sample)) => {
+                let attribute = spot.path.rsplit('.').next().unwrap_or_default().to_owned();
+                let (kind, assumed) = match sample {
+                    Literal::Text(text) if instantiate::is_plural(&attribute) => ("list(string)", format!("[{}]", quoted(text))),
+                    Literal::Text(text) => ("string", text.to_string()),
+                    other => ("list(string)", literal_text(other)),
+                };
+                self.piece_text(Piece::Asked { kind, assumed }, &attribute, resource)
+            }
             Change::Refer(Subject::Companion(index)) => {
                 companions.get(*index).map(|name| format!("{name}.id")).ok_or(Hindrance::NeedsRedesign)
             }
@@ -38,19 +55,113 @@ impl<'t> Drafting<'t> {
         }
     }
 
-    /// An example's value, if it is one that isn't made up for the example.
-    fn suggested_text(&self, number: usize) -> Result<String, Hindrance> {
-        let shown = self.examples.shown(number).ok_or(Hindrance::NeedsValue)?;
-        let (expr, errors) = hcl::parse_expression(shown.text);
-        if !errors.is_empty() || !is_literal(&expr.kind) || is_made_up(shown.text) {
+    /// An example's value, made to fit.
+    fn suggested_text(&mut self, spot: &Spot<'_>, number: usize, resource: &Resource) -> Result<String, Hindrance> {
+        let examples = self.examples;
+        let shown = examples.shown(number).ok_or(Hindrance::NeedsValue)?;
+        let renamings = self.renamings(shown.resource, resource, shown.example);
+        let attribute = spot.path.rsplit('.').next().unwrap_or_default().to_owned();
+        let piece = instantiate::expression(shown.text, Some(shown.value), &attribute, &renamings);
+        self.piece_text(piece, &attribute, resource)
+    }
+
+    /// How the example's own resources are called here.
+    fn renamings(&self, shown: &Resource, resource: &Resource, example: &Example) -> Vec<Renaming> {
+        let mut renamings = self.renamed.clone();
+        let of_type = |other: &&Resource| other.type_key == resource.type_key;
+        let own = Some(shown).filter(of_type).or_else(|| example.resources.iter().find(of_type));
+        if let Some(own) = own {
+            renamings.push(Renaming { from: format!("{}.{}", own.type_key, own.name), to: self.instance_of(resource) });
+        }
+        renamings
+    }
+
+    /// A piece as an expression; what only a person knows is asked for.
+    fn piece_text(&mut self, piece: Piece, attribute: &str, resource: &Resource) -> Result<String, Hindrance> {
+        let (kind, assumed) = match piece {
+            Piece::Text(text) => return Ok(text),
+            Piece::Asked { kind, assumed } => (kind, assumed),
+        };
+        if let Some(given) = self.settings.given.get(attribute) {
+            if kind == "string" {
+                return Ok(quoted(given));
+            }
+            let (expr, errors) = hcl::parse_expression(given);
+            return if errors.is_empty() && crate::examples::is_literal(&expr.kind) {
+                Ok(given.clone())
+            } else {
+                Err(Hindrance::NeedsValue)
+            };
+        }
+        // Who calls a module would have to hand the value on: that is for a person to arrange.
+        if !self.settings.ask || !resource.calls.is_empty() {
             return Err(Hindrance::NeedsValue);
         }
-        Ok(shown.text.to_owned())
+        let module = keyblind_dialects::paths::parent(self.path(resource.header.file)).to_owned();
+        let is_known = |input: &&Input| input.module == module && input.attribute == attribute && input.kind == kind;
+        if let Some(known) = self.settings.known.iter().find(is_known).or_else(|| self.inputs.iter().find(is_known)) {
+            let variable = known.variable.clone();
+            if !self.inputs.iter().any(|input| input.variable == variable) {
+                self.inputs.push(Input { variable: variable.clone(), ..known.clone() });
+            }
+            return Ok(format!("var.{variable}"));
+        }
+        let variable = self.free_variable(&module, attribute)?;
+        self.inputs.push(Input { variable: variable.clone(), attribute: attribute.to_owned(), kind: kind.to_owned(), assumed, module });
+        Ok(format!("var.{variable}"))
+    }
+
+    /// The name of an attribute, or one like it that no variable of the module has.
+    fn free_variable(&mut self, module: &str, attribute: &str) -> Result<String, Hindrance> {
+        let mut taken = Vec::new();
+        for (file, source) in self.trial.sources.iter() {
+            if keyblind_dialects::paths::parent(&source.path) == module && !source.path.ends_with(".json") {
+                let tree = self.tree(file)?;
+                let variables = tree.body.blocks().filter(|block| &*block.kind.text == "variable");
+                taken.extend(variables.filter_map(|block| Some(block.labels.first()?.text.to_string())));
+            }
+        }
+        taken.extend(self.inputs.iter().map(|input| input.variable.clone()));
+        let names = std::iter::once(attribute.to_owned()).chain((2..).map(|number| format!("{attribute}_{number}")));
+        names.take(100).find(|name| !taken.contains(name)).ok_or(Hindrance::NeedsValue)
+    }
+
+    /// The items of an example's block, made to fit, without those that are named.
+    pub(super) fn instantiated(
+        &mut self,
+        example: &'t Example,
+        shown: &Resource,
+        block: &Block,
+        without: &dyn Fn(&str) -> bool,
+        resource: &Resource,
+    ) -> Result<Vec<Rendered>, Hindrance> {
+        let renamings = self.renamings(shown, resource, example);
+        let mut items = Vec::new();
+        for item in &block.body.items {
+            match item {
+                Item::Attribute(attribute) if !without(&attribute.name.text) => {
+                    let name = &*attribute.name.text;
+                    let text = &example.text[attribute.value.range.as_usize()];
+                    let value = value_at(&shown.body, attribute.value.range);
+                    let piece = match own_name(name, resource, text) {
+                        Some(own) => Piece::Text(own),
+                        None => instantiate::expression(text, value.as_ref(), name, &renamings),
+                    };
+                    items.push(Rendered::attribute(name, &self.piece_text(piece, name, resource)?));
+                }
+                Item::Block(inner) if !without(&inner.kind.text) && &*inner.kind.text != "dynamic" => {
+                    let inner_items = self.instantiated(example, shown, inner, &|_| false, resource)?;
+                    items.push(Rendered::block(&inner.kind.text, inner_items));
+                }
+                _ => {}
+            }
+        }
+        Ok(items)
     }
 
     /// A new attribute or block.
     pub(super) fn render_item(
-        &self,
+        &mut self,
         spot: &Spot<'_>,
         name: &str,
         wish: &Wishes,
@@ -65,14 +176,14 @@ impl<'t> Drafting<'t> {
 
     /// What lies in a list or object that is new.
     pub(super) fn render_expression(
-        &self,
+        &mut self,
         spot: &Spot<'_>,
         wish: &Wishes,
         resource: &'t Resource,
         companions: &[String],
     ) -> Result<String, Hindrance> {
         if let Some(change) = &wish.change {
-            return self.render_change(change, resource, companions);
+            return self.render_change(spot, change, resource, companions);
         }
         if !wish.names.is_empty() {
             let mut text = "{".to_owned();
@@ -83,19 +194,31 @@ impl<'t> Drafting<'t> {
             text.push_str(" }");
             return Ok(text);
         }
-        let items = wish.indices.values().map(|inner| self.render_expression(spot, inner, resource, companions));
-        Ok(format!("[{}]", items.collect::<Result<Vec<_>, _>>()?.join(", ")))
+        let mut items = Vec::new();
+        for inner in wish.indices.values() {
+            items.push(self.render_expression(spot, inner, resource, companions)?);
+        }
+        Ok(format!("[{}]", items.join(", ")))
     }
 
-    fn content(&self, spot: &Spot<'_>, wish: &Wishes, resource: &'t Resource, companions: &[String]) -> Result<Content, Hindrance> {
+    fn content(&mut self, spot: &Spot<'_>, wish: &Wishes, resource: &'t Resource, companions: &[String]) -> Result<Content, Hindrance> {
         let form = self.examples.form(spot.type_key, &spot.path);
         if let Some(change) = &wish.change {
             return match change {
                 Change::Set(Wanted::Literal(Literal::Map(entries))) if form == Some(Form::Block) => {
                     Ok(Content::Block(entries.iter().map(|(name, value)| Rendered::attribute(name, &literal_text(value))).collect()))
                 }
-                change => self.render_change(change, resource, companions).map(Content::Expression),
+                Change::Set(Wanted::Suggested(number)) if form == Some(Form::Block) => {
+                    let examples = self.examples;
+                    let shown = examples.shown(*number).ok_or(Hindrance::NeedsValue)?;
+                    let block = super::locate::block(&shown.example.file.body, shown.range).ok_or(Hindrance::NeedsValue)?;
+                    self.instantiated(shown.example, shown.resource, block, &|_| false, resource).map(Content::Block)
+                }
+                change => self.render_change(spot, change, resource, companions).map(Content::Expression),
             };
+        }
+        if wish.names.contains_key(DOCUMENT) {
+            return Err(Hindrance::NeedsDecision);
         }
         // The first of several new blocks stands for all: one is what a condition asks for.
         let inner = if wish.names.is_empty() { wish.indices.values().next() } else { Some(wish) };
@@ -104,9 +227,17 @@ impl<'t> Drafting<'t> {
         if form == Some(Form::Attribute) || form.is_none() && (is_list_of_values || is_map(&spot.path)) {
             return self.render_expression(spot, wish, resource, companions).map(Content::Expression);
         }
-        let items = inner.names.iter().filter(|(_, inner)| !inner.is_removal());
-        let items = items.map(|(name, inner)| self.render_item(&spot.inner(name), name, inner, resource, companions));
-        Ok(Content::Block(items.collect::<Result<_, _>>()?))
+        let mut items = Vec::new();
+        for (name, inner) in inner.names.iter().filter(|(_, inner)| !inner.is_removal()) {
+            items.push(self.render_item(&spot.inner(name), name, inner, resource, companions)?);
+        }
+        // A block of an example is whole; a wish alone may not be.
+        let examples = self.examples;
+        if let Some((example, shown, block)) = examples.block_at(spot.type_key, &spot.path) {
+            let is_wished = |name: &str| inner.names.contains_key(name) || is_optional(name);
+            items.extend(self.instantiated(example, shown, block, &is_wished, resource)?);
+        }
+        Ok(Content::Block(items))
     }
 }
 
@@ -129,57 +260,23 @@ fn is_map(path: &str) -> bool {
     )
 }
 
-/// Whether a text of an example stands for something of a person's own: a name, an account, an address.
-pub(super) fn is_made_up(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let holds_number = text.split(|character: char| !character.is_ascii_digit()).any(|digits| digits.len() >= 9);
-    let is_address =
-        text.split(['"', ' ', '/']).any(|part| part.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_unspecified()));
-    holds_number
-        || is_address
-        || ["acme", "example", "arn:", "@", "://", "projects/", "subscriptions/"].iter().any(|mark| lower.contains(mark))
+/// Keys of one's own go where a wish asks for them, not along with something else.
+fn is_optional(name: &str) -> bool {
+    name.contains("kms")
 }
 
-/// A name as a key of an object.
-pub(super) fn key_text(name: &str) -> String {
-    let mut characters = name.chars();
-    let is_plain = characters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
-        && characters.all(|character| character.is_alphanumeric() || matches!(character, '_' | '-'));
-    if is_plain { name.to_owned() } else { quoted(name) }
+/// The name of a new resource is that of the one it stands beside.
+fn own_name(attribute: &str, resource: &Resource, text: &str) -> Option<String> {
+    (attribute == "name" && text.starts_with('"') && !text.contains("${")).then(|| quoted(&resource.name.replace('_', "-")))
 }
 
-/// A literal as Terraform writes it.
-pub(super) fn literal_text(literal: &Literal) -> String {
-    match literal {
-        Literal::Null => "null".to_owned(),
-        Literal::Bool(value) => value.to_string(),
-        Literal::Int(value) => value.to_string(),
-        Literal::Decimal(text) => text.to_string(),
-        Literal::Text(text) => quoted(text),
-        Literal::List(items) => format!("[{}]", items.iter().map(literal_text).collect::<Vec<_>>().join(", ")),
-        Literal::Map(entries) if entries.is_empty() => "{}".to_owned(),
-        Literal::Map(entries) => {
-            let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{} = {}", key_text(key), literal_text(value))).collect();
-            format!("{{ {} }}", entries.join(", "))
-        }
+/// The value that was written at a place.
+fn value_at(value: &Value, range: keyblind_syntax::TextRange) -> Option<Value> {
+    if value.origin.used_at().is_some_and(|site| site.range == range) {
+        return Some(value.clone());
     }
-}
-
-/// A text in quotes.
-pub(super) fn quoted(text: &str) -> String {
-    let mut result = String::with_capacity(text.len() + 2);
-    result.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => result.push_str("\\\""),
-            '\\' => result.push_str("\\\\"),
-            '\n' => result.push_str("\\n"),
-            '\r' => result.push_str("\\r"),
-            '\t' => result.push_str("\\t"),
-            other => result.push(other),
-        }
+    if let Some(items) = value.as_items() {
+        return items.iter().find_map(|item| value_at(item, range));
     }
-    result.push('"');
-    // What begins an interpolation is doubled.
-    result.replace("${", "$${").replace("%{", "%%{")
+    value.as_mapping()?.iter().find_map(|(_, inner)| value_at(inner, range))
 }

@@ -1,46 +1,122 @@
 //! Every rule's bad examples are fixed, or the rule is on the list of those that have no fix.
+//!
+//! `KEYBLIND_UPDATE=1` writes the list anew, `RULE=id,id` shows what becomes of single rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
 
-use keyblind_fix::Outcome;
+use keyblind_fix::{Hindrance, Outcome};
 use keyblind_rule_language::Language;
-use keyblind_rules::RuleTable;
+use keyblind_rules::{RuleId, RuleTable};
 
 use crate::support::{fix_all, folder};
+
+const LIST: &str = "tests/rules-without-fix.txt";
+
+/// What becomes of a rule's bad examples.
+struct Fixed {
+    /// Why one of them has no fix.
+    refused: Option<Hindrance>,
+    needs_input: bool,
+    is_unsafe: bool,
+    /// The texts afterwards.
+    texts: Vec<String>,
+    details: Vec<String>,
+}
+
+fn fix(table: &RuleTable, rule: RuleId, bad: &[Box<str>]) -> Fixed {
+    let mut fixed = Fixed { refused: None, needs_input: false, is_unsafe: false, texts: Vec::new(), details: Vec::new() };
+    for text in bad {
+        let folder = folder(&[("main.tf", text)]);
+        let (fixer, outcomes) = fix_all(table, folder.path(), rule);
+        for (address, outcome) in outcomes {
+            match outcome {
+                Outcome::Fixed(fix) => {
+                    fixed.needs_input |= !fix.inputs.is_empty();
+                    fixed.is_unsafe |= !fix.effects.is_empty();
+                }
+                Outcome::Gone => {}
+                Outcome::Refused(refusal) => {
+                    fixed.refused = fixed.refused.max(Some(refusal.hindrance));
+                    let details = refusal.disproofs.iter().map(|disproof| disproof.detail.clone()).collect::<Vec<_>>();
+                    fixed.details.push(format!("{address}: {}", details.join(" / ")));
+                }
+            }
+        }
+        fixed.texts.push(fixer.text("main.tf").unwrap().to_string());
+    }
+    fixed
+}
 
 #[test]
 fn bad_examples_become_good() {
     let table = RuleTable::embedded().unwrap();
     let only = std::env::var("RULE").ok();
-    let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut fixed = 0;
-    for (rule, meta) in table.iter().filter(|(_, meta)| only.as_deref().is_none_or(|only| only.split(',').any(|only| only == &*meta.id))) {
+    let is_wanted = |id: &str| only.as_deref().is_none_or(|only| only.split(',').any(|only| only == id));
+    let mut refused: BTreeMap<String, Hindrance> = BTreeMap::new();
+    let (mut rules, mut needs_input, mut is_unsafe) = (0, 0, 0);
+    let mut formatted: BTreeMap<String, String> = BTreeMap::new();
+    for (rule, meta) in table.iter().filter(|(_, meta)| is_wanted(&meta.id)) {
         let docs = table.docs(rule);
         let Some(examples) = docs.examples.iter().find(|examples| examples.language == Language::Terraform) else { continue };
-        let mut reasons = Vec::new();
-        for bad in &examples.bad {
-            let folder = folder(&[("main.tf", bad)]);
-            let (fixer, outcomes) = fix_all(&table, folder.path(), rule);
-            for (address, outcome) in outcomes {
-                if let Outcome::Refused(refusal) = outcome {
-                    let detail =
-                        refusal.disproofs.iter().map(|disproof| format!("{:?}: {}", disproof.check, disproof.detail)).collect::<Vec<_>>();
-                    reasons.push(format!("{} {address} {}", refusal.hindrance, detail.join(" / ")));
-                }
+        let fixed = fix(&table, rule, &examples.bad);
+        rules += 1;
+        match fixed.refused {
+            Some(hindrance) => {
+                eprintln!("{}: {hindrance}: {}", meta.id, fixed.details.join(" || "));
+                refused.insert(meta.id.to_string(), hindrance);
             }
+            None if fixed.needs_input => needs_input += 1,
+            None if fixed.is_unsafe => is_unsafe += 1,
+            None => {}
+        }
+        for (index, text) in fixed.texts.into_iter().enumerate() {
             if only.is_some() {
-                eprintln!("--- {}\n{}", meta.id, fixer.text("main.tf").unwrap());
+                eprintln!("--- {}\n{text}", meta.id);
+            }
+            formatted.insert(format!("{}-{index}.tf", meta.id), text);
+        }
+    }
+    eprintln!("{rules} rules: {} without a fix, {needs_input} need input, {is_unsafe} unsafe", refused.len());
+    check_format(&table, &formatted);
+    if only.is_some() {
+        return;
+    }
+    let list: String = refused.iter().map(|(rule, hindrance)| format!("{rule} {hindrance}\n")).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(LIST);
+    if std::env::var_os("KEYBLIND_UPDATE").is_some() {
+        std::fs::write(&path, &list).unwrap();
+    }
+    let known = std::fs::read_to_string(&path).unwrap();
+    let set = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(set(&list), set(&known), "`{LIST}` isn't what is found; KEYBLIND_UPDATE=1 writes it anew");
+    assert!(refused.len() * 20 <= rules, "{} of {rules} rules have no fix", refused.len());
+}
+
+/// Terraform's own formatter has nothing to say about what it had nothing to say about before.
+fn check_format(table: &RuleTable, fixed: &BTreeMap<String, String>) {
+    if Command::new("terraform").arg("version").output().is_err() {
+        return;
+    }
+    let mut before = BTreeMap::new();
+    for (_, meta) in table.iter() {
+        let docs = table.docs(table.find(&meta.id).unwrap());
+        if let Some(examples) = docs.examples.iter().find(|examples| examples.language == Language::Terraform) {
+            for (index, bad) in examples.bad.iter().enumerate() {
+                before.insert(format!("{}-{index}.tf", meta.id), bad.to_string());
             }
         }
-        if reasons.is_empty() {
-            fixed += 1;
-        } else {
-            refused.insert(meta.id.to_string(), reasons);
-        }
     }
-    eprintln!("fixed {fixed}, refused {}", refused.len());
-    assert!(only.is_some() || fixed * 100 >= 60 * (fixed + refused.len()), "too few rules have a fix");
-    for (rule, reasons) in &refused {
-        eprintln!("{rule}: {}", reasons.join(" || "));
-    }
+    let unformatted = |texts: &BTreeMap<String, String>| -> BTreeSet<String> {
+        let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let folder = folder(&files);
+        let output = Command::new("terraform").args(["fmt", "-check", "-list=true"]).current_dir(folder.path()).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!errors.contains(".tf"), "{errors}");
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    };
+    let (old, new) = (unformatted(&before), unformatted(fixed));
+    let worse: Vec<&String> = new.difference(&old).collect();
+    assert!(worse.is_empty(), "the formatter would change {} texts, first {:?}:\n{}", worse.len(), worse[0], fixed[worse[0]]);
 }

@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod examples;
+mod places;
+mod sabotage;
 mod support;

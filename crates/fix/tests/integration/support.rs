@@ -5,7 +5,7 @@ use std::path::Path;
 
 use globset::GlobSet;
 use keyblind_dialects::terraform::Inputs;
-use keyblind_fix::{Fixer, Outcome, Subject};
+use keyblind_fix::{Fixer, Given, Outcome, Subject};
 use keyblind_rules::suppressions::Date;
 use keyblind_rules::{RuleId, RuleTable, Selection, Verdict};
 use keyblind_scan::{Keep, Request, Targets};
@@ -47,7 +47,7 @@ pub(crate) fn failing(table: &RuleTable, folder: &Path, rule: RuleId) -> Vec<(St
     let trials = keyblind_scan::Trials::open(&request(table, folder));
     let mut found = BTreeSet::new();
     for job in 0..trials.len() {
-        let trial = trials.run(table, job, &keyblind_scan::Changed::new()).unwrap();
+        let trial = trials.run(table, job, &keyblind_scan::Changed::new(), &[]).unwrap();
         for judgement in trial.judgements.iter().filter(|judgement| judgement.rule == rule) {
             if matches!(judgement.verdict, Verdict::Fail(_)) {
                 found.insert((trials.directory(job).to_owned(), trial.graph.resources[judgement.resource].address.to_string()));
@@ -59,7 +59,7 @@ pub(crate) fn failing(table: &RuleTable, folder: &Path, rule: RuleId) -> Vec<(St
 
 /// Fixes all that one rule finds, each on the ground of the ones before.
 pub(crate) fn fix_all<'t>(table: &'t RuleTable, folder: &Path, rule: RuleId) -> (Fixer<'t>, Vec<(String, Outcome)>) {
-    let mut fixer = Fixer::new(table, &request(table, folder));
+    let mut fixer = Fixer::new(table, &request(table, folder), Given::new());
     let mut outcomes = Vec::new();
     for (root, address) in failing(table, folder, rule) {
         let outcome = fixer.fix(&Subject { rule, root: &root, address: &address });

@@ -2,16 +2,17 @@
 
 mod index;
 mod json;
+mod verify;
 mod write;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use keyblind_fix::{Effect, Fix, Fixer, Hindrance, Outcome, Refusal, Subject};
+use keyblind_fix::{Effect, Fix, Fixer, Given, Hindrance, Outcome, Refusal, Subject};
 use keyblind_report::diff;
 use keyblind_rules::{RuleId, RuleTable};
-use keyblind_scan::{Keep, ScanReport, ScanResult, Status, scan};
+use keyblind_scan::{Keep, ScanReport, ScanResult, Status, rules_named, scan};
 
 use super::plural;
 use super::scan::{prepare, say_diagnostics};
@@ -32,7 +33,10 @@ struct Attempt<'r> {
 pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Exit> {
     let prepared = prepare(&arguments.what, None, Keep::default())?;
     let table = &prepared.table;
-    let mut fixer = Fixer::new(table, &prepared.request);
+    let mut fixer = Fixer::new(table, &prepared.request, given(table, arguments)?);
+    if let Some(path) = &arguments.verify {
+        return verify::run(path, &mut fixer, global);
+    }
     let bar = Bar::new(When::Auto, global.quiet);
     let report = scan(table, prepared.request, &|progress| bar.update(progress));
     bar.finish();
@@ -66,6 +70,20 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
     })
 }
 
+/// The values that were given, by rule and attribute.
+fn given(table: &RuleTable, arguments: &FixArguments) -> anyhow::Result<Given> {
+    let mut given = Given::new();
+    for value in &arguments.given {
+        let Some((rule, attribute)) = value.name.rsplit_once('.') else {
+            return Err(UsageError::new(format_args!("`--set {}` names no attribute: write it as RULE.ATTRIBUTE=VALUE", value.name)).into());
+        };
+        for rule in rules_named(table, rule).map_err(UsageError::new)? {
+            given.entry(rule).or_default().insert(attribute.to_owned(), value.value.clone());
+        }
+    }
+    Ok(given)
+}
+
 /// Fixes one finding after the other, each on the ground of those before.
 fn attempt<'r>(
     fixer: &mut Fixer<'_>,
@@ -93,7 +111,8 @@ fn attempt<'r>(
             None => Outcome::Refused(Refusal { hindrance: Hindrance::NotProven, disproofs: Vec::new() }),
         };
         let taken = match &outcome {
-            Outcome::Fixed(fix) => arguments.all || fix.effects.is_empty() || !arguments.write,
+            // Nobody else can say what a variable without value should be: such a fix is shown, and written only when asked for.
+            Outcome::Fixed(fix) => !arguments.write || arguments.all && fix.inputs.is_empty() || is_safe(fix),
             _ => false,
         };
         if let (Outcome::Fixed(fix), true) = (&outcome, taken) {
@@ -188,7 +207,16 @@ fn named(report: &ScanReport, result: &ScanResult) -> String {
     format!("{} {}", report.rules[result.rule].id, result.address)
 }
 
-/// The words for whether a fix is safe.
-fn safety(fix: &Fix) -> &'static str {
-    if fix.effects.is_empty() { "safe" } else { "unsafe" }
+/// Whether a fix changes nothing but the fault, and needs nothing.
+fn is_safe(fix: &Fix) -> bool {
+    fix.effects.is_empty() && fix.inputs.is_empty()
+}
+
+/// The word for what a fix asks of whoever applies it.
+fn class(fix: &Fix) -> &'static str {
+    match (fix.inputs.is_empty(), fix.effects.is_empty()) {
+        (false, _) => "needs-input",
+        (true, false) => "unsafe",
+        (true, true) => "safe",
+    }
 }

@@ -5,6 +5,7 @@ mod baselines;
 mod commands;
 mod diff;
 mod endings;
+mod fixes;
 mod formats;
 mod hostile;
 mod imports;

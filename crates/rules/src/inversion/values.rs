@@ -48,17 +48,28 @@ impl Inversion<'_, '_> {
                 fitting.push(literal);
             }
         }
-        // Of several good values the one that the examples show is the one that is meant.
-        fitting.sort_by_key(|literal| !suggested.iter().any(|(value, _)| *value == value_of(literal)));
-        let states_one = !fitting.is_empty();
-        ways.extend(fitting.into_iter().map(|literal| Remedy::wish(subject, path.clone(), Change::Set(Wanted::Literal(literal)))));
-        if !states_one {
-            for (value, number) in suggested {
-                if self.evaluation.matches(matcher, Some(&value), scope) == Truth::from(wanted) {
-                    ways.push(Remedy::wish(subject, path.clone(), Change::Set(Wanted::Suggested(number))));
-                }
+        // What the examples show goes before what merely satisfies: a bound is rarely what is meant.
+        let mut shown: Vec<(Value, usize)> = Vec::new();
+        for (value, number) in suggested {
+            let fits = self.evaluation.matches(matcher, Some(&value), scope) == Truth::from(wanted);
+            if fits && !shown.iter().any(|(known, _)| *known == value) {
+                shown.push((value, number));
             }
         }
+        fitting.sort_by_key(|literal| !shown.iter().any(|(value, _)| *value == value_of(literal)));
+        for (value, number) in &shown {
+            match fitting.iter().find(|literal| value_of(literal) == *value) {
+                Some(literal) => ways.push(Remedy::wish(subject, path.clone(), Change::Set(Wanted::Literal(literal.clone())))),
+                None => ways.push(Remedy::wish(subject, path.clone(), Change::Set(Wanted::Suggested(*number)))),
+            }
+        }
+        if shown.is_empty() && fitting.is_empty() {
+            let samples = matcher.tests.iter().flat_map(|test| samples_for(test, wanted, value));
+            let fitting = samples.filter(|sample| self.evaluation.matches(matcher, Some(&value_of(sample)), scope) == Truth::from(wanted));
+            ways.extend(fitting.take(1).map(|sample| Remedy::wish(subject, path.clone(), Change::Set(Wanted::Asked(sample)))));
+        }
+        fitting.retain(|literal| !shown.iter().any(|(value, _)| *value == value_of(literal)));
+        ways.extend(fitting.into_iter().map(|literal| Remedy::wish(subject, path.clone(), Change::Set(Wanted::Literal(literal)))));
         if value.is_some() && self.evaluation.matches(matcher, None, scope) == Truth::from(wanted) {
             ways.push(Remedy::wish(subject, path, Change::Remove));
         }
@@ -136,6 +147,20 @@ fn literals_for(test: &Test, wanted: bool, found: &mut Vec<Literal>) {
             }
         }
         _ => {}
+    }
+}
+
+/// Values of the sort that a test asks for where only a person knows the right one: addresses of an office, a name.
+fn samples_for(test: &Test, wanted: bool, value: Option<&Value>) -> Vec<Literal> {
+    let like = |text: &str| match value {
+        Some(value) if value.as_items().is_some() => Literal::List(vec![Literal::Text(text.into())]),
+        _ => Literal::Text(text.into()),
+    };
+    match (test, wanted) {
+        (Test::Cidr(_), false) => vec![like("192.0.2.0/24"), like("10.0.0.0/8"), like("2001:db8::/32")],
+        (Test::Exists(true) | Test::Empty(false), true) | (Test::Exists(false) | Test::Empty(true), false) => vec![like("example")],
+        (Test::StartsWith(texts) | Test::EndsWith(texts), true) => texts.first().map(|text| like(text)).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 

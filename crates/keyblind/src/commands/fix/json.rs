@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use keyblind_fix::proof::Proof;
-use keyblind_fix::{Effect, FileEdit, Outcome};
+use keyblind_fix::{Effect, FileEdit, Input, Outcome};
 use keyblind_scan::ScanReport;
 use serde::Serialize;
 
-use super::{Attempt, safety};
+use super::{Attempt, class};
 
 #[derive(Serialize)]
 struct Document<'r> {
@@ -24,11 +24,12 @@ struct FixView<'r> {
     address: &'r str,
     fingerprint: &'r str,
     severity: &'static str,
-    safety: &'static str,
+    class: &'static str,
     effects: &'r [Effect],
     /// Whether later fixes of this document stand on it.
     taken: bool,
     edits: &'r [FileEdit],
+    inputs: &'r [Input],
     proof: &'r Proof,
 }
 
@@ -60,10 +61,11 @@ pub(super) fn write(report: &ScanReport, attempts: &[Attempt<'_>], out: &mut dyn
                 address,
                 fingerprint,
                 severity,
-                safety: safety(fix),
+                class: class(fix),
                 effects: &fix.effects,
                 taken: attempt.taken,
                 edits: &fix.edits,
+                inputs: &fix.inputs,
                 proof: &fix.proof,
             }),
             Outcome::Refused(refusal) => document.refused.push(RefusedView {

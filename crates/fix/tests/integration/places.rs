@@ -1,0 +1,115 @@
+//! Where fixes land, and how they look there.
+
+use keyblind_fix::Outcome;
+use keyblind_rules::RuleTable;
+
+use crate::support::{fix_all, folder};
+
+/// The texts after all that one rule finds was fixed.
+fn fixed(rule: &str, files: &[(&str, &str)]) -> Vec<String> {
+    let table = RuleTable::embedded().unwrap();
+    let folder = folder(files);
+    let (fixer, outcomes) = fix_all(&table, folder.path(), table.find(rule).unwrap());
+    assert!(!outcomes.is_empty(), "`{rule}` finds nothing");
+    for (address, outcome) in &outcomes {
+        assert!(!matches!(outcome, Outcome::Refused(_)), "{address}: {outcome:?}");
+    }
+    files.iter().map(|(path, _)| fixer.text(path).unwrap().to_string()).collect()
+}
+
+#[track_caller]
+fn becomes(rule: &str, before: &str, after: &str) {
+    assert_eq!(fixed(rule, &[("main.tf", before)])[0], after);
+}
+
+#[test]
+fn a_literal_is_replaced_and_its_comment_stays() {
+    becomes(
+        "database-publicly-accessible",
+        "resource \"aws_db_instance\" \"a\" {\n  publicly_accessible = true # why\n}\n",
+        "resource \"aws_db_instance\" \"a\" {\n  publicly_accessible = false # why\n}\n",
+    );
+}
+
+#[test]
+fn an_attribute_is_added_in_its_column() {
+    becomes(
+        "kms-key-never-rotated",
+        "resource \"aws_kms_key\" \"a\" {\n  description = \"x\"\n  policy      = \"{}\"\n\n  tags = {\n    a = \"b\"\n  }\n}\n",
+        "resource \"aws_kms_key\" \"a\" {\n  description = \"x\"\n  policy      = \"{}\"\n\n  tags = {\n    a = \"b\"\n  }\n}\n"
+            .replace("\"{}\"\n", "\"{}\"\n  enable_key_rotation = true\n")
+            .replace("description =", "description         =")
+            .replace("policy      =", "policy              =")
+            .as_str(),
+    );
+}
+
+#[test]
+fn carriage_returns_and_empty_blocks_are_kept_in_form() {
+    becomes(
+        "kms-key-never-rotated",
+        "resource \"aws_kms_key\" \"a\" {}\r\n",
+        "resource \"aws_kms_key\" \"a\" {\r\n  enable_key_rotation = true\r\n}\r\n",
+    );
+}
+
+#[test]
+fn a_value_is_changed_where_it_is_written() {
+    let texts = fixed(
+        "database-publicly-accessible",
+        &[
+            ("main.tf", "resource \"aws_db_instance\" \"a\" {\n  publicly_accessible = var.public\n}\n"),
+            ("variables.tf", "variable \"public\" {\n  default = true\n}\n"),
+        ],
+    );
+    assert_eq!(texts[1], "variable \"public\" {\n  default = false\n}\n");
+}
+
+#[test]
+fn values_of_files_win_over_defaults() {
+    let texts = fixed(
+        "database-publicly-accessible",
+        &[
+            (
+                "main.tf",
+                "variable \"public\" {\n  default = false\n}\n\nresource \"aws_db_instance\" \"a\" {\n  publicly_accessible = var.public\n}\n",
+            ),
+            ("terraform.tfvars", "public = true\n"),
+        ],
+    );
+    assert_eq!(texts[1], "public = false\n");
+}
+
+#[test]
+fn a_default_that_others_use_as_well_is_left_alone() {
+    let module = "variable \"public\" {\n  default = true\n}\n\nresource \"aws_db_instance\" \"a\" {\n  publicly_accessible = var.public\n}\n\nresource \"null_resource\" \"b\" {\n  triggers = {\n    public = var.public\n  }\n}\n";
+    let texts = fixed("database-publicly-accessible", &[("main.tf", "module \"db\" {\n  source = \"./db\"\n}\n"), ("db/main.tf", module)]);
+    assert_eq!(texts[0], "module \"db\" {\n  source = \"./db\"\n}\n");
+    assert_eq!(texts[1], module.replace("publicly_accessible = var.public", "publicly_accessible = false"));
+}
+
+#[test]
+fn a_module_is_handed_another_argument() {
+    let module = "variable \"public\" {}\n\nresource \"aws_db_instance\" \"a\" {\n  publicly_accessible = var.public\n}\n";
+    let texts = fixed(
+        "database-publicly-accessible",
+        &[("main.tf", "module \"db\" {\n  source = \"./db\"\n  public = true\n}\n"), ("db/main.tf", module)],
+    );
+    assert_eq!(texts[0], "module \"db\" {\n  source = \"./db\"\n  public = false\n}\n");
+}
+
+#[test]
+fn a_companion_stands_beside_and_has_as_many_instances() {
+    let texts = fixed(
+        "s3-bucket-without-public-access-block",
+        &[("main.tf", "resource \"aws_s3_bucket\" \"logs\" {\n  count  = 2\n  bucket = \"b-${count.index}\"\n}\n")],
+    );
+    assert!(texts[0].contains("resource \"aws_s3_bucket_public_access_block\" \"logs\" {\n  count "), "{}", texts[0]);
+    assert!(texts[0].contains("= aws_s3_bucket.logs[count.index].id\n"), "{}", texts[0]);
+    let texts = fixed(
+        "s3-bucket-without-public-access-block",
+        &[("main.tf", "resource \"aws_s3_bucket\" \"logs\" {\n  for_each = toset([\"a\", \"b\"])\n  bucket   = each.key\n}\n")],
+    );
+    assert!(texts[0].contains("for_each                = aws_s3_bucket.logs\n"), "{}", texts[0]);
+    assert!(texts[0].contains("bucket                  = each.value.id\n"), "{}", texts[0]);
+}
