@@ -64,7 +64,7 @@ impl Inversion<'_, '_> {
             }
         }
         if shown.is_empty() && fitting.is_empty() {
-            let samples = matcher.tests.iter().flat_map(|test| samples_for(test, wanted, value));
+            let samples = matcher.tests.iter().flat_map(|test| samples_for(test, wanted, value, &path)).collect::<Vec<_>>().into_iter();
             let fitting = samples.filter(|sample| self.evaluation.matches(matcher, Some(&value_of(sample)), scope) == Truth::from(wanted));
             ways.extend(fitting.take(1).map(|sample| Remedy::wish(subject, path.clone(), Change::Set(Wanted::Asked(sample)))));
         }
@@ -151,7 +151,9 @@ fn literals_for(test: &Test, wanted: bool, found: &mut Vec<Literal>) {
 }
 
 /// Values of the sort that a test asks for where only a person knows the right one: addresses of an office, a name.
-fn samples_for(test: &Test, wanted: bool, value: Option<&Value>) -> Vec<Literal> {
+fn samples_for(test: &Test, wanted: bool, value: Option<&Value>, path: &[Key]) -> Vec<Literal> {
+    let names_somebody =
+        matches!(path.last(), Some(Key::Name(name)) if matches!(&**name, "member" | "members" | "principal" | "principals"));
     let like = |text: &str| match value {
         Some(value) if value.as_items().is_some() => Literal::List(vec![Literal::Text(text.into())]),
         _ => Literal::Text(text.into()),
@@ -159,6 +161,9 @@ fn samples_for(test: &Test, wanted: bool, value: Option<&Value>) -> Vec<Literal>
     match (test, wanted) {
         (Test::Cidr(_), false) => vec![like("192.0.2.0/24"), like("10.0.0.0/8"), like("2001:db8::/32")],
         (Test::Exists(true) | Test::Empty(false), true) | (Test::Exists(false) | Test::Empty(true), false) => vec![like("example")],
+        (Test::In(_) | Test::Equals(_) | Test::Contains(_) | Test::ContainsAny(_), false) if names_somebody => {
+            vec![like("user:somebody@example.org")]
+        }
         (Test::StartsWith(texts) | Test::EndsWith(texts), true) => texts.first().map(|text| like(text)).into_iter().collect(),
         _ => Vec::new(),
     }
