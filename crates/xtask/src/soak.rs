@@ -1,42 +1,101 @@
 //! What takes long: fuzzing, and scans of large public repositories. Figures are written to docs/evidence/ by hand.
 
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use keyblind_rule_language::{Language, read_folder};
 
 use crate::{corpora, process};
 
-/// Targets of `fuzz/`.
-const TARGETS: &[&str] = &["hcl", "json", "expression", "scan"];
+/// A target of `fuzz/`.
+struct Target {
+    name: &'static str,
+    /// How many shares of the time it gets.
+    shares: u64,
+    /// Beside `fuzz/seeds/<name>`: folders whose files are seeds as they are, so that no text is kept twice.
+    seeds: &'static [&'static str],
+    /// Whether the words of the HCL dictionary mean something to it.
+    has_dictionary: bool,
+    longest: u32,
+}
+
+const FIXTURES: &str = "crates/syntax/tests/syntax/fixtures";
+const ORACLE: &str = "crates/dialects/tests/oracle";
+
+const TARGETS: &[Target] = &[
+    Target { name: "hcl", shares: 1, seeds: &[FIXTURES, ORACLE], has_dictionary: true, longest: 4_096 },
+    Target { name: "expression", shares: 1, seeds: &[], has_dictionary: true, longest: 1_024 },
+    Target { name: "json", shares: 1, seeds: &[FIXTURES, ORACLE], has_dictionary: false, longest: 4_096 },
+    Target { name: "dockerfile", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
+    Target { name: "shell", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
+    Target { name: "github_expression", shares: 1, seeds: &[], has_dictionary: false, longest: 1_024 },
+    Target { name: "kubernetes", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
+    Target { name: "scan", shares: 3, seeds: &[ORACLE, "examples/shop"], has_dictionary: true, longest: 8_192 },
+];
 
 /// Fuzzes each target for its share of the minutes, then scans every repository beneath `KEYBLIND_CORPORA` if it is set.
 pub(crate) fn run(minutes: u64) -> Result<()> {
     process::run("cargo", &["install", "--locked", "--quiet", "cargo-fuzz@0.13.2"]).context("cargo-fuzz can't be installed")?;
-    let share = Duration::from_secs(minutes * 60 / TARGETS.len() as u64).as_secs().to_string();
+    let examples = examples_of_rules()?;
+    let shares: u64 = TARGETS.iter().map(|target| target.shares).sum();
     for target in TARGETS {
-        let seconds = format!("-max_total_time={share}");
-        let corpus = process::target().join("fuzz-corpus").join(target);
-        std::fs::create_dir_all(&corpus).context("the corpus folder can't be made")?;
-        let seeds = process::repository().join("fuzz/seeds").join(target);
-        let arguments = [
-            "fuzz",
-            "run",
-            target,
-            &*corpus.to_string_lossy(),
-            &*seeds.to_string_lossy(),
-            "--",
-            &*seconds,
-            "-timeout=20",
-            "-rss_limit_mb=4096",
-            "-seed=1",
-        ];
-        // The fuzzer's instrumentation needs flags that a stable compiler only takes this way.
-        process::run_with("cargo", &arguments, &[("RUSTC_BOOTSTRAP", "1")])?;
+        fuzz(target, minutes * 60 * target.shares / shares, &examples)?;
     }
     if std::env::var_os("KEYBLIND_CORPORA").is_some() {
         scan_corpora()?;
     }
     Ok(())
+}
+
+fn fuzz(target: &Target, seconds: u64, examples: &Path) -> Result<()> {
+    let corpus = process::target().join("fuzz-corpus").join(target.name);
+    std::fs::create_dir_all(&corpus).context("the corpus folder can't be made")?;
+    let build = process::target().join("fuzz");
+    // No sanitizer: nothing here is unsafe, and without one it is several times faster.
+    let mut arguments: Vec<String> = ["fuzz", "run", "--sanitizer", "none", "--target-dir"].map(str::to_owned).to_vec();
+    arguments.extend([text(&build), target.name.to_owned(), text(&corpus)]);
+    let repository = process::repository();
+    let own = repository.join("fuzz/seeds").join(target.name);
+    arguments.extend(own.is_dir().then(|| text(&own)));
+    arguments.extend(target.seeds.iter().map(|folder| text(&repository.join(folder))));
+    arguments.extend((target.name == "scan").then(|| text(examples)));
+    arguments.extend(["--", "-timeout=20", "-rss_limit_mb=4096", "-seed=1", "-print_final_stats=1"].map(str::to_owned));
+    arguments.extend([format!("-max_total_time={seconds}"), format!("-max_len={}", target.longest)]);
+    arguments.extend(target.has_dictionary.then(|| format!("-dict={}", text(&repository.join("fuzz/hcl.dict")))));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // The fuzzer's instrumentation needs flags that a stable compiler only takes this way.
+    process::run_with("cargo", &arguments, &[("RUSTC_BOOTSTRAP", "1")])
+}
+
+/// Writes the examples of all rules as seeds for whole scans: together they make every rule decide something.
+fn examples_of_rules() -> Result<PathBuf> {
+    let folder = process::target().join("fuzz-examples");
+    std::fs::create_dir_all(&folder).context("the folder for examples can't be made")?;
+    for rule in read_folder(&process::repository().join("rules")).rules {
+        for examples in &rule.docs.examples {
+            for (kind, texts) in [("bad", &examples.bad), ("good", &examples.good)] {
+                for (number, example) in texts.iter().enumerate() {
+                    let name = format!("{}-{}-{kind}-{number}", rule.id, examples.language.name());
+                    std::fs::write(folder.join(name), format!("=== {}\n{example}", file_name(examples.language)))?;
+                }
+            }
+        }
+    }
+    Ok(folder)
+}
+
+/// A name by which a scan takes a text for the language.
+fn file_name(language: Language) -> &'static str {
+    match language.name() {
+        "dockerfile" => "Dockerfile",
+        "github-actions" => ".github/workflows/ci.yml",
+        "kubernetes" | "cloudformation" => "resources.yaml",
+        _ => "main.tf",
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Every repository must be read to its end: exit 0, 1 (findings) or 3 (incomplete, said so), nothing else.
