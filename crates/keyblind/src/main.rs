@@ -17,7 +17,8 @@ use clap::Parser;
 use crate::arguments::Cli;
 use crate::exit::Exit;
 
-/// The system's allocator is slow where it is musl's, and evaluation allocates a lot.
+/// The system's allocator is slow where it is musl's, and evaluation allocates a lot. Huge pages are off: a scan is over
+/// before they pay, and with them every thread's few small objects take megabytes.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

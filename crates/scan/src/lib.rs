@@ -6,6 +6,7 @@
 mod code;
 mod compare;
 pub mod config;
+mod disk;
 mod example;
 mod fingerprint;
 mod judged;

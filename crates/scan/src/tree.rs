@@ -1,14 +1,14 @@
 //! The files that a scan may read: everything beneath the trust root, and nothing else.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use globset::GlobSet;
 use keyblind_dialects::{Listing, Tree};
 
+use crate::disk::Disk;
 use crate::limits;
 use crate::walk::{self, Walk};
 
@@ -21,8 +21,8 @@ pub(crate) struct SourceTree {
 
 #[derive(Debug)]
 enum Place {
-    /// A directory on disk, by its canonical path. Symbolic links are followed as long as they stay in it.
-    Disk(PathBuf),
+    /// A directory on disk.
+    Disk(Disk),
     /// A tree that doesn't lie on disk.
     Snapshot(Arc<dyn Listing>),
 }
@@ -30,7 +30,7 @@ enum Place {
 impl SourceTree {
     /// A tree of everything beneath `root`, which must be a canonical path.
     pub(crate) fn new(root: PathBuf) -> Self {
-        Self { place: Place::Disk(root), overlay: HashMap::new() }
+        Self { place: Place::Disk(Disk::new(root)), overlay: HashMap::new() }
     }
 
     /// A tree that doesn't lie on disk, such as a commit's.
@@ -41,7 +41,7 @@ impl SourceTree {
     /// Finds the files beneath a directory.
     pub(crate) fn walk(&self, directory: &str, exclude: &GlobSet) -> Walk {
         match &self.place {
-            Place::Disk(root) => walk::walk(root, &root.join(directory), exclude),
+            Place::Disk(disk) => walk::walk(disk.root(), &disk.root().join(directory), exclude),
             Place::Snapshot(snapshot) => walk::of_snapshot(&**snapshot, directory, exclude),
         }
     }
@@ -49,20 +49,6 @@ impl SourceTree {
     /// Puts a text in the place of a file, also of one that doesn't exist (standard input).
     pub(crate) fn overlay(&mut self, path: &str, text: impl Into<Arc<[u8]>>) {
         self.overlay.insert(path.to_owned(), text.into());
-    }
-
-    /// The canonical place of a path, if it lies beneath the root.
-    fn resolve(root: &Path, path: &str) -> Result<PathBuf, String> {
-        let plain =
-            !path.starts_with('/') && path.split('/').all(|part| part != ".." && part != "." && (path.is_empty() || !part.is_empty()));
-        if !plain || path.contains('\0') {
-            return Err("the path doesn't lie beneath the root".to_owned());
-        }
-        let resolved = root.join(path).canonicalize().map_err(|error| describe(&error))?;
-        if !resolved.starts_with(root) {
-            return Err("a symbolic link leads out of the root".to_owned());
-        }
-        Ok(resolved)
     }
 
     /// Reads a file of at most `largest` bytes.
@@ -74,15 +60,17 @@ impl SourceTree {
             return Ok(bytes.clone());
         }
         let too_large = || format!("larger than {} MiB, which is the limit", largest / (1024 * 1024));
-        let root = match &self.place {
-            Place::Disk(root) => root,
+        let disk = match &self.place {
+            Place::Disk(disk) => disk,
             Place::Snapshot(snapshot) => {
                 let bytes = snapshot.read(path)?;
                 return if bytes.len() as u64 > largest { Err(too_large()) } else { Ok(bytes) };
             }
         };
-        let mut bytes = Vec::new();
-        Self::open(root, path)?.take(largest + 1).read_to_end(&mut bytes).map_err(|error| describe(&error))?;
+        let (file, length) = disk.open(path)?;
+        // One byte more than there is, to see the end in the same reading.
+        let mut bytes = Vec::with_capacity(usize::try_from(length.min(largest)).unwrap_or_default() + 1);
+        file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| describe(&error))?;
         if bytes.len() as u64 > largest {
             return Err(too_large());
         }
@@ -97,25 +85,17 @@ impl SourceTree {
         if let Some(bytes) = self.overlay.get(path) {
             return Ok(bytes[..bytes.len().min(length)].to_vec());
         }
-        let root = match &self.place {
-            Place::Disk(root) => root,
+        let disk = match &self.place {
+            Place::Disk(disk) => disk,
             Place::Snapshot(snapshot) => {
                 let bytes = snapshot.read(path)?;
                 return Ok(bytes[..bytes.len().min(length)].to_vec());
             }
         };
-        let mut head = Vec::new();
-        Self::open(root, path)?.take(length as u64).read_to_end(&mut head).map_err(|error| describe(&error))?;
+        let (file, whole) = disk.open(path)?;
+        let mut head = Vec::with_capacity(length.min(usize::try_from(whole).unwrap_or(length)) + 1);
+        file.take(length as u64).read_to_end(&mut head).map_err(|error| describe(&error))?;
         Ok(head)
-    }
-
-    /// Opens what is a regular file: opening a pipe would wait for ever.
-    fn open(root: &Path, path: &str) -> Result<File, String> {
-        let place = Self::resolve(root, path)?;
-        if !place.metadata().map_err(|error| describe(&error))?.is_file() {
-            return Err("not a regular file".to_owned());
-        }
-        File::open(&place).map_err(|error| describe(&error))
     }
 }
 
@@ -126,9 +106,10 @@ impl Tree for SourceTree {
 
     fn list(&self, directory: &str) -> Vec<String> {
         let mut names: Vec<String> = match &self.place {
-            Place::Disk(root) => Self::resolve(root, directory)
+            Place::Disk(disk) => disk
+                .resolve(directory)
                 .ok()
-                .and_then(|place| place.read_dir().ok())
+                .and_then(|place| place.path.read_dir().ok())
                 .into_iter()
                 .flatten()
                 .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -147,7 +128,7 @@ impl Tree for SourceTree {
 
     fn is_directory(&self, path: &str) -> bool {
         match &self.place {
-            Place::Disk(root) => Self::resolve(root, path).is_ok_and(|place| place.is_dir()),
+            Place::Disk(disk) => disk.resolve(path).is_ok_and(|place| place.metadata.is_dir()),
             Place::Snapshot(snapshot) => snapshot.is_directory(path),
         }
     }

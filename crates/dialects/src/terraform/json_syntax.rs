@@ -9,7 +9,7 @@
 use keyblind_syntax::TextRange;
 use keyblind_syntax::hcl;
 use keyblind_syntax::hcl::ast::{
-    Attribute, Block, Body, Expr, ExprKind, File, Ident, Item, Label, ObjectEntry, SplatStep, SyntaxError, TemplatePart,
+    Attribute, Block, Body, Expr, ExprKind, File, ForObject, ForTuple, Ident, Item, Label, ObjectEntry, SplatStep, SyntaxError, TemplatePart,
 };
 use keyblind_syntax::json::{self, Member, Node, NodeKind};
 
@@ -247,7 +247,8 @@ fn relocate(expr: &mut Expr, to: TextRange) {
                 relocate(part, to);
             }
         }
-        ExprKind::ForTuple { key, value, collection, body, condition } => {
+        ExprKind::ForTuple(walk) => {
+            let ForTuple { key, value, collection, body, condition } = &mut **walk;
             for name in key.iter_mut().chain([value]) {
                 name.range = to;
             }
@@ -255,7 +256,8 @@ fn relocate(expr: &mut Expr, to: TextRange) {
                 relocate(part, to);
             }
         }
-        ExprKind::ForObject { key, value, collection, body_key, body, condition, .. } => {
+        ExprKind::ForObject(walk) => {
+            let ForObject { key, value, collection, body_key, body, condition, .. } = &mut **walk;
             for name in key.iter_mut().chain([value]) {
                 name.range = to;
             }

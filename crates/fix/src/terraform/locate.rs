@@ -93,12 +93,8 @@ pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
         ExprKind::Unary { operand, .. } => vec![operand],
         ExprKind::Binary { left, right, .. } => vec![left, right],
         ExprKind::Conditional { condition, then, otherwise } => vec![condition, then, otherwise],
-        ExprKind::ForTuple { collection, body, condition, .. } => {
-            [&**collection, &**body].into_iter().chain(condition.as_deref()).collect()
-        }
-        ExprKind::ForObject { collection, body_key, body, condition, .. } => {
-            [&**collection, &**body_key, &**body].into_iter().chain(condition.as_deref()).collect()
-        }
+        ExprKind::ForTuple(walk) => [&walk.collection, &walk.body].into_iter().chain(&walk.condition).collect(),
+        ExprKind::ForObject(walk) => [&walk.collection, &walk.body_key, &walk.body].into_iter().chain(&walk.condition).collect(),
         ExprKind::Paren(inner) => vec![inner],
         ExprKind::Template(parts) => {
             let mut found = Vec::new();

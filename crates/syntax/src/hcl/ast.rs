@@ -128,7 +128,8 @@ pub struct Label {
     pub range: TextRange,
 }
 
-/// An expression.
+/// An expression. Trees are most of what a scan keeps in memory: rare large kinds are boxed, so that the frequent ones stay
+/// small.
 #[derive(Clone, Debug)]
 pub struct Expr {
     /// What it is.
@@ -172,28 +173,47 @@ pub enum ExprKind {
     /// `condition ? then : otherwise`
     Conditional { condition: Box<Expr>, then: Box<Expr>, otherwise: Box<Expr> },
     /// `[for k, v in collection : value if condition]`
-    ForTuple { key: Option<Ident>, value: Ident, collection: Box<Expr>, body: Box<Expr>, condition: Option<Box<Expr>> },
+    ForTuple(Box<ForTuple>),
     /// `{for k, v in collection : key => value... if condition}`
-    ForObject {
-        /// The key (or index) variable.
-        key: Option<Ident>,
-        /// The value variable.
-        value: Ident,
-        /// What is walked.
-        collection: Box<Expr>,
-        /// The result's key.
-        body_key: Box<Expr>,
-        /// The result's value.
-        body: Box<Expr>,
-        /// Whether values of equal keys are grouped (`...`).
-        grouped: bool,
-        /// The `if`.
-        condition: Option<Box<Expr>>,
-    },
+    ForObject(Box<ForObject>),
     /// `( … )`
     Paren(Box<Expr>),
     /// What could not be read; the message is in [`File::errors`].
     Error,
+}
+
+/// `[for k, v in collection : value if condition]`
+#[derive(Clone, Debug)]
+pub struct ForTuple {
+    /// The key (or index) variable.
+    pub key: Option<Ident>,
+    /// The value variable.
+    pub value: Ident,
+    /// What is walked.
+    pub collection: Expr,
+    /// What becomes of each element.
+    pub body: Expr,
+    /// The `if`.
+    pub condition: Option<Expr>,
+}
+
+/// `{for k, v in collection : key => value... if condition}`
+#[derive(Clone, Debug)]
+pub struct ForObject {
+    /// The key (or index) variable.
+    pub key: Option<Ident>,
+    /// The value variable.
+    pub value: Ident,
+    /// What is walked.
+    pub collection: Expr,
+    /// The result's key.
+    pub body_key: Expr,
+    /// The result's value.
+    pub body: Expr,
+    /// Whether values of equal keys are grouped (`...`).
+    pub grouped: bool,
+    /// The `if`.
+    pub condition: Option<Expr>,
 }
 
 /// A part of a template.
@@ -205,9 +225,9 @@ pub enum TemplatePart {
     /// `${ … }`
     Interpolation { value: Expr, range: TextRange },
     /// `%{ if … }…%{ else }…%{ endif }`
-    If { condition: Expr, then: Vec<TemplatePart>, otherwise: Vec<TemplatePart>, range: TextRange },
+    If { condition: Box<Expr>, then: Vec<TemplatePart>, otherwise: Vec<TemplatePart>, range: TextRange },
     /// `%{ for k, v in … }…%{ endfor }`
-    For { key: Option<Ident>, value: Ident, collection: Expr, body: Vec<TemplatePart>, range: TextRange },
+    For { key: Option<Ident>, value: Ident, collection: Box<Expr>, body: Vec<TemplatePart>, range: TextRange },
 }
 
 /// `key = value` inside an object.

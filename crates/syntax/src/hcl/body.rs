@@ -19,7 +19,8 @@ impl Parser<'_> {
     pub(super) fn file_body(&mut self) -> Body {
         let start = self.text_start();
         self.start();
-        let (items, _) = self.items(None);
+        let (mut items, _) = self.items(None);
+        items.shrink_to_fit();
         Body { items, range: TextRange::new(start, self.text_end()) }
     }
 
@@ -187,7 +188,8 @@ impl Parser<'_> {
         };
         let indentation = self.line_indentation(start);
         let open = self.bump().range();
-        let (items, close) = self.items(Some(Enclosing { indentation, open }));
+        let (mut items, close) = self.items(Some(Enclosing { indentation, open }));
+        items.shrink_to_fit();
         self.ascend();
         let ends_line = match self.current.kind {
             TokenKind::Newline | TokenKind::End => true,
@@ -212,7 +214,10 @@ impl Parser<'_> {
         loop {
             let next = self.current.kind;
             match next {
-                TokenKind::OpenBrace => return Ok(labels),
+                TokenKind::OpenBrace => {
+                    labels.shrink_to_fit();
+                    return Ok(labels);
+                }
                 TokenKind::Identifier => {
                     let label = self.bump();
                     let Ident { text, range } = self.ident(label);

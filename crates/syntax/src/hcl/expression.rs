@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::ast::{BinaryOp, Expr, ExprKind, Ident, ObjectEntry, SplatStep, UnaryOp};
+use super::ast::{BinaryOp, Expr, ExprKind, ForObject, ForTuple, Ident, ObjectEntry, SplatStep, UnaryOp};
 use super::lexer::TokenKind;
 use super::parser::{Delimiter, Parsed, Parser};
 use crate::source::TextRange;
@@ -301,6 +301,7 @@ impl Parser<'_> {
         let end = self.leave(TokenKind::CloseParen, outer, expected)?.end;
         let range = TextRange::new(first.start, end);
         self.grow(height, range)?;
+        arguments.shrink_to_fit();
         Ok(Expr { kind: ExprKind::Call { name, arguments, expand_last }, range })
     }
 
@@ -323,6 +324,7 @@ impl Parser<'_> {
         let end = self.leave(TokenKind::CloseBracket, outer, "an operator, `,` or `]` behind the element")?.end;
         let range = TextRange::new(start, end);
         self.grow(height, range)?;
+        elements.shrink_to_fit();
         Ok(Expr { kind: ExprKind::Tuple(elements), range })
     }
 
@@ -366,6 +368,7 @@ impl Parser<'_> {
         let end = self.leave(TokenKind::CloseBrace, outer, "an operator, `,`, a line end or `}` behind the value")?.end;
         let range = TextRange::new(start, end);
         self.grow(height, range)?;
+        entries.shrink_to_fit();
         Ok(Expr { kind: ExprKind::Object(entries), range })
     }
 
@@ -388,28 +391,28 @@ impl Parser<'_> {
     fn for_tuple(&mut self, start: u32, outer: bool) -> Parsed<Expr> {
         self.bump();
         let (key, value) = self.loop_variables()?;
-        let collection = Box::new(self.expression()?);
+        let collection = self.expression()?;
         let mut height = self.height;
         self.expect(TokenKind::Colon, "an operator or `:` behind what `for` walks")?;
-        let body = Box::new(self.expression()?);
+        let body = self.expression()?;
         height = height.max(self.height);
         let condition = self.for_condition(&mut height)?;
         let end = self.leave(TokenKind::CloseBracket, outer, "an operator, `if` or `]` at the end of the `for`")?.end;
         let range = TextRange::new(start, end);
         self.grow(height, range)?;
-        Ok(Expr { kind: ExprKind::ForTuple { key, value, collection, body, condition }, range })
+        Ok(Expr { kind: ExprKind::ForTuple(Box::new(ForTuple { key, value, collection, body, condition })), range })
     }
 
     fn for_object(&mut self, start: u32, outer: bool) -> Parsed<Expr> {
         self.bump();
         let (key, value) = self.loop_variables()?;
-        let collection = Box::new(self.expression()?);
+        let collection = self.expression()?;
         let mut height = self.height;
         self.expect(TokenKind::Colon, "an operator or `:` behind what `for` walks")?;
-        let body_key = Box::new(self.expression()?);
+        let body_key = self.expression()?;
         height = height.max(self.height);
         self.expect(TokenKind::FatArrow, "an operator or `=>` behind the key of the `for`")?;
-        let body = Box::new(self.expression()?);
+        let body = self.expression()?;
         height = height.max(self.height);
         let grouped = self.current.kind == TokenKind::Ellipsis;
         if grouped {
@@ -419,16 +422,17 @@ impl Parser<'_> {
         let end = self.leave(TokenKind::CloseBrace, outer, "an operator, `...`, `if` or `}` at the end of the `for`")?.end;
         let range = TextRange::new(start, end);
         self.grow(height, range)?;
-        Ok(Expr { kind: ExprKind::ForObject { key, value, collection, body_key, body, grouped, condition }, range })
+        let walk = ForObject { key, value, collection, body_key, body, grouped, condition };
+        Ok(Expr { kind: ExprKind::ForObject(Box::new(walk)), range })
     }
 
-    fn for_condition(&mut self, height: &mut u32) -> Parsed<Option<Box<Expr>>> {
+    fn for_condition(&mut self, height: &mut u32) -> Parsed<Option<Expr>> {
         if !self.at_word("if") {
             return Ok(None);
         }
         self.bump();
         let condition = self.expression()?;
         *height = (*height).max(self.height);
-        Ok(Some(Box::new(condition)))
+        Ok(Some(condition))
     }
 }

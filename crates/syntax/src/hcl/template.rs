@@ -383,6 +383,7 @@ impl<'text> Parser<'text> {
             return Err(failure(range, message.to_owned()));
         }
         self.grow(pieces.height + deepest, whole)?;
+        folder.parts.shrink_to_fit();
         Ok(folder.parts)
     }
 }
@@ -450,18 +451,18 @@ impl Folder {
             PieceKind::EndIf => match self.frames.pop() {
                 Some(Frame { kind: FrameKind::If(condition), range: start, outer }) => {
                     let then = mem::replace(&mut self.parts, outer);
-                    self.parts.push(TemplatePart::If { condition, then, otherwise: Vec::new(), range: start.cover(range) });
+                    self.parts.push(TemplatePart::If { condition: Box::new(condition), then, otherwise: Vec::new(), range: start.cover(range) });
                 }
                 Some(Frame { kind: FrameKind::Else(condition, then), range: start, outer }) => {
                     let otherwise = mem::replace(&mut self.parts, outer);
-                    self.parts.push(TemplatePart::If { condition, then, otherwise, range: start.cover(range) });
+                    self.parts.push(TemplatePart::If { condition: Box::new(condition), then, otherwise, range: start.cover(range) });
                 }
                 _ => return Err((range, "this `endif` belongs to no `if`")),
             },
             PieceKind::EndFor => match self.frames.pop() {
                 Some(Frame { kind: FrameKind::For { key, value, collection }, range: start, outer }) => {
                     let body = mem::replace(&mut self.parts, outer);
-                    self.parts.push(TemplatePart::For { key, value, collection, body, range: start.cover(range) });
+                    self.parts.push(TemplatePart::For { key, value, collection: Box::new(collection), body, range: start.cover(range) });
                 }
                 _ => return Err((range, "this `endfor` belongs to no `for`")),
             },

@@ -4,7 +4,7 @@ use hcl_edit::expr::{BinaryOperator, Expression, ObjectKey, TraversalOperator, U
 use hcl_edit::structure::{BlockLabel, Structure};
 use hcl_edit::template::{Directive, Element, Strip, Template};
 use keyblind_syntax::hcl;
-use keyblind_syntax::hcl::ast::{BinaryOp, Body, Expr, ExprKind, Ident, Item, SplatStep, TemplatePart, UnaryOp};
+use keyblind_syntax::hcl::ast::{BinaryOp, Body, Expr, ExprKind, ForObject, ForTuple, Ident, Item, SplatStep, TemplatePart, UnaryOp};
 
 /// What the other parser makes of a text, if it can read it.
 pub(crate) fn read(text: &str) -> Option<hcl_edit::structure::Body> {
@@ -116,7 +116,8 @@ fn compare(theirs: &Expression, ours: &Expr) {
             let operators: Vec<_> = theirs.operators.iter().map(|operator| operator.value()).collect();
             compare_traversal(&theirs.expr, &operators, ours);
         }
-        (Expression::ForExpr(theirs), ExprKind::ForTuple { key, value, collection, body, condition }) => {
+        (Expression::ForExpr(theirs), ExprKind::ForTuple(ours)) => {
+            let ForTuple { key, value, collection, body, condition } = &**ours;
             compare_variables(theirs.intro.key_var.as_ref().map(|key| key.as_str()), &theirs.intro.value_var, key.as_ref(), value);
             compare(&theirs.intro.collection_expr, collection);
             assert!(theirs.key_expr.is_none());
@@ -126,7 +127,8 @@ fn compare(theirs: &Expression, ours: &Expr) {
                 compare(&theirs.expr, ours);
             }
         }
-        (Expression::ForExpr(theirs), ExprKind::ForObject { key, value, collection, body_key, body, grouped, condition }) => {
+        (Expression::ForExpr(theirs), ExprKind::ForObject(ours)) => {
+            let ForObject { key, value, collection, body_key, body, grouped, condition } = &**ours;
             compare_variables(theirs.intro.key_var.as_ref().map(|key| key.as_str()), &theirs.intro.value_var, key.as_ref(), value);
             compare(&theirs.intro.collection_expr, collection);
             compare(theirs.key_expr.as_ref().expect("a key"), body_key);

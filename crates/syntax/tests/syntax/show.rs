@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use keyblind_syntax::hcl::ast::{BinaryOp, Body, Expr, ExprKind, Ident, Item, SplatStep, TemplatePart, UnaryOp};
+use keyblind_syntax::hcl::ast::{BinaryOp, Body, Expr, ExprKind, ForObject, ForTuple, Ident, Item, SplatStep, TemplatePart, UnaryOp};
 use keyblind_syntax::hcl::{self, File};
 
 /// An expression that must parse, as a text with a bracket around every node that has children.
@@ -75,11 +75,13 @@ pub(crate) fn show(expression: &Expr) -> String {
         ExprKind::Conditional { condition, then, otherwise } => {
             format!("(? {} {} {})", show(condition), show(then), show(otherwise))
         }
-        ExprKind::ForTuple { key, value, collection, body, condition } => {
+        ExprKind::ForTuple(walk) => {
+            let ForTuple { key, value, collection, body, condition } = &**walk;
             let condition = condition.as_ref().map_or(String::new(), |condition| format!(" if {}", show(condition)));
             format!("[for {} in {}: {}{condition}]", variables(key.as_ref(), value), show(collection), show(body))
         }
-        ExprKind::ForObject { key, value, collection, body_key, body, grouped, condition } => {
+        ExprKind::ForObject(walk) => {
+            let ForObject { key, value, collection, body_key, body, grouped, condition } = &**walk;
             let condition = condition.as_ref().map_or(String::new(), |condition| format!(" if {}", show(condition)));
             format!(
                 "{{for {} in {}: {} => {}{}{condition}}}",

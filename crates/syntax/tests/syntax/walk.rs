@@ -141,12 +141,8 @@ fn children(expression: &Expr) -> Vec<&Expr> {
         ExprKind::Unary { operand, .. } => vec![operand],
         ExprKind::Binary { left, right, .. } => vec![left, right],
         ExprKind::Conditional { condition, then, otherwise } => vec![condition, then, otherwise],
-        ExprKind::ForTuple { collection, body, condition, .. } => {
-            [collection, body].into_iter().chain(condition).map(|child| &**child).collect()
-        }
-        ExprKind::ForObject { collection, body_key, body, condition, .. } => {
-            [collection, body_key, body].into_iter().chain(condition).map(|child| &**child).collect()
-        }
+        ExprKind::ForTuple(walk) => [&walk.collection, &walk.body].into_iter().chain(&walk.condition).collect(),
+        ExprKind::ForObject(walk) => [&walk.collection, &walk.body_key, &walk.body].into_iter().chain(&walk.condition).collect(),
         ExprKind::Paren(inner) => vec![inner],
     }
 }
@@ -168,13 +164,13 @@ fn part_children(parts: &[TemplatePart]) -> Vec<&Expr> {
             TemplatePart::Literal { .. } => Vec::new(),
             TemplatePart::Interpolation { value, .. } => vec![value],
             TemplatePart::If { condition, then, otherwise, .. } => {
-                let mut found = vec![condition];
+                let mut found = vec![&**condition];
                 found.extend(part_children(then));
                 found.extend(part_children(otherwise));
                 found
             }
             TemplatePart::For { collection, body, .. } => {
-                let mut found = vec![collection];
+                let mut found = vec![&**collection];
                 found.extend(part_children(body));
                 found
             }

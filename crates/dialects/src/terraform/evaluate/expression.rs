@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Data, HopKind, Mapping, Origin, Reason, Reference, Unknown, Value};
 use keyblind_syntax::Site;
-use keyblind_syntax::hcl::ast::{Expr, ExprKind, Ident, ObjectEntry, SplatStep};
+use keyblind_syntax::hcl::ast::{Expr, ExprKind, ForObject, ForTuple, Ident, ObjectEntry, SplatStep};
 
 use super::super::functions;
 use super::super::types;
@@ -58,16 +58,8 @@ impl<'p> Evaluator<'p> {
                 operators::binary(*op, &left, || self.eval(right, scope)).with_origin(Origin::Site(site))
             }
             ExprKind::Conditional { condition, then, otherwise } => self.conditional(condition, then, otherwise, scope, site),
-            ExprKind::ForTuple { key, value, collection, body, condition } => {
-                let collection = self.eval(collection, scope);
-                let variables = ForVariables { key: key.as_ref(), value, condition: condition.as_deref() };
-                self.for_tuple(&collection, variables, body, scope, site)
-            }
-            ExprKind::ForObject { key, value, collection, body_key, body, grouped, condition } => {
-                let collection = self.eval(collection, scope);
-                let variables = ForVariables { key: key.as_ref(), value, condition: condition.as_deref() };
-                self.for_object(&collection, variables, body_key, body, *grouped, scope, site)
-            }
+            ExprKind::ForTuple(walk) => self.for_tuple(walk, scope, site),
+            ExprKind::ForObject(walk) => self.for_object(walk, scope, site),
             ExprKind::Paren(inner) => self.eval(inner, scope),
             ExprKind::Error => invalid("it could not be read".to_owned(), site),
         }
@@ -182,11 +174,13 @@ impl<'p> Evaluator<'p> {
         Value { data: Data::Tuple(Arc::new(items)), origin: Origin::Site(site), sensitive: base.sensitive }
     }
 
-    fn for_tuple(&self, collection: &Value, variables: ForVariables<'_>, body: &Expr, scope: Scope<'_, 'p>, site: Site) -> Value {
+    fn for_tuple(&self, walk: &ForTuple, scope: Scope<'_, 'p>, site: Site) -> Value {
+        let collection = &self.eval(&walk.collection, scope);
+        let variables = ForVariables { key: walk.key.as_ref(), value: &walk.value, condition: walk.condition.as_ref() };
         let mut result = Vec::new();
         let done = self.each_element(collection, variables, scope, site, &mut |scope, kept| {
             match kept {
-                Kept::Yes => result.push(self.eval(body, scope)),
+                Kept::Yes => result.push(self.eval(&walk.body, scope)),
                 Kept::No => {}
                 Kept::Unknown(cause) => return Some(derived(&cause)),
             }
@@ -198,17 +192,9 @@ impl<'p> Evaluator<'p> {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one expression")]
-    fn for_object(
-        &self,
-        collection: &Value,
-        variables: ForVariables<'_>,
-        body_key: &Expr,
-        body: &Expr,
-        grouped: bool,
-        scope: Scope<'_, 'p>,
-        site: Site,
-    ) -> Value {
+    fn for_object(&self, walk: &ForObject, scope: Scope<'_, 'p>, site: Site) -> Value {
+        let collection = &self.eval(&walk.collection, scope);
+        let variables = ForVariables { key: walk.key.as_ref(), value: &walk.value, condition: walk.condition.as_ref() };
         let mut entries: Vec<(Arc<str>, Value)> = Vec::new();
         let mut groups: std::collections::BTreeMap<Arc<str>, Vec<Value>> = std::collections::BTreeMap::new();
         let mut seen: std::collections::HashSet<Arc<str>> = std::collections::HashSet::new();
@@ -218,12 +204,12 @@ impl<'p> Evaluator<'p> {
                 Kept::No => return None,
                 Kept::Unknown(cause) => return Some(derived(&cause)),
             }
-            let key = self.eval(body_key, scope);
+            let key = self.eval(&walk.body_key, scope);
             let Some(key) = types::to_text(&key) else {
                 return Some(if key.is_unknown() { keyed_by_unknown(&key) } else { invalid("a key must be a text".to_owned(), site) });
             };
-            let value = self.eval(body, scope);
-            if grouped {
+            let value = self.eval(&walk.body, scope);
+            if walk.grouped {
                 groups.entry(key).or_default().push(value);
             } else if seen.insert(key.clone()) {
                 entries.push((key, value));
@@ -235,7 +221,7 @@ impl<'p> Evaluator<'p> {
         if let Some(unknown) = done {
             return unknown.with_origin(Origin::Site(site));
         }
-        let mapping: Mapping = if grouped {
+        let mapping: Mapping = if walk.grouped {
             groups.into_iter().map(|(key, values)| (key, Value::at(Data::Tuple(Arc::new(values)), site))).collect()
         } else {
             entries.into_iter().collect()
