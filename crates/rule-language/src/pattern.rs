@@ -71,6 +71,9 @@ pub struct Expression {
     pub fold: bool,
     #[serde(skip)]
     compiled: OnceLock<Option<Regex>>,
+    /// What it asks of what stands around a match; rules ask for it at every value with unknown parts.
+    #[serde(skip)]
+    edges: OnceLock<Option<LookSet>>,
 }
 
 impl Expression {
@@ -84,7 +87,7 @@ impl Expression {
             // The parser draws the expression over several lines; its last line says what is wrong.
             other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
         })?;
-        Ok(Self { text: text.into(), fold, compiled: OnceLock::new() })
+        Ok(Self { text: text.into(), fold, compiled: OnceLock::new(), edges: OnceLock::new() })
     }
 
     /// Whether it asks nothing of what stands around a match: found in a part, it is found in the whole.
@@ -98,7 +101,7 @@ impl Expression {
     }
 
     fn edges(&self) -> Option<LookSet> {
-        Some(regex_syntax::parse(&self.text).ok()?.properties().look_set())
+        *self.edges.get_or_init(|| Some(regex_syntax::parse(&self.text).ok()?.properties().look_set()))
     }
 
     /// The compiled expression. `None` can only come from a table that wasn't made by this crate.

@@ -29,9 +29,13 @@ struct Statement<'v> {
 impl Statement<'_> {
     /// Whether it is about an action, without a condition and, if that can be confined to resources, about all of them.
     fn covers(&self, action: &str, confinable: bool) -> Truth {
+        // Most statements name what they are about: their lists of actions needn't be looked at.
+        let confined = if confinable { self.everywhere.and(self.applies) } else { self.applies };
+        if confined == Truth::False {
+            return Truth::False;
+        }
         let by_exception = if self.not_actions.is_empty() { Truth::False } else { !self.not_actions.cover(action) };
-        let everywhere = if confinable { self.everywhere } else { Truth::True };
-        self.actions.cover(action).or(by_exception).and(everywhere).and(self.applies)
+        self.actions.cover(action).or(by_exception).and(confined)
     }
 }
 
@@ -203,9 +207,12 @@ impl<'v> Grants<'v> {
         statement.map_or(Origin::None, |statement| statement.origin.clone())
     }
 
-    /// Whether any action of a service may be allowed.
+    /// Whether any action of a service may be allowed on all resources.
     pub(crate) fn concern(&self, service: &str) -> bool {
-        self.allowed.iter().any(|statement| !statement.not_actions.is_empty() || statement.actions.concern(service))
+        self.allowed.iter().any(|statement| {
+            statement.everywhere.and(statement.applies) != Truth::False
+                && (!statement.not_actions.is_empty() || statement.actions.concern(service))
+        })
     }
 }
 

@@ -51,7 +51,8 @@ const PLACEHOLDERS: &[&str] =
 
 struct Detectors {
     any: RegexSet,
-    each: Vec<(&'static str, Regex)>,
+    /// Each is compiled when `any` has found it: most never are.
+    each: Vec<OnceLock<Option<Regex>>>,
     /// A secret key alone, as the value of something that is named for it.
     secret_key: Regex,
 }
@@ -60,7 +61,7 @@ fn detectors() -> Option<&'static Detectors> {
     static DETECTORS_ONCE: OnceLock<Option<Detectors>> = OnceLock::new();
     DETECTORS_ONCE
         .get_or_init(|| {
-            let each = DETECTORS.iter().map(|(name, pattern)| Some((*name, Regex::new(pattern).ok()?))).collect::<Option<_>>()?;
+            let each = DETECTORS.iter().map(|_| OnceLock::new()).collect();
             let any = RegexSet::new(DETECTORS.iter().map(|(_, pattern)| pattern)).ok()?;
             Some(Detectors { any, each, secret_key: Regex::new(r"^[A-Za-z0-9/+]{40}$").ok()? })
         })
@@ -168,10 +169,11 @@ fn search_text(text: &str, path: &str, take: &mut dyn FnMut(Value) -> bool) -> b
         return take(credential("aws-secret-access-key", path));
     }
     for index in detectors.any.matches(text) {
-        let Some((detector, expression)) = detectors.each.get(index) else { continue };
+        let (detector, pattern) = DETECTORS[index];
+        let Some(expression) = detectors.each[index].get_or_init(|| Regex::new(pattern).ok()) else { continue };
         let is_one = expression.captures_iter(text).any(|captures| {
             let credential = captures.get(1).or_else(|| captures.get(0)).map_or("", |found| found.as_str());
-            match *detector {
+            match detector {
                 "aws-secret-access-key" => looks_random(credential),
                 "password" => !PLACEHOLDERS.iter().any(|placeholder| credential.to_lowercase().contains(placeholder)),
                 _ => true,
@@ -210,6 +212,9 @@ mod tests {
     #[test]
     fn every_expression_compiles() {
         assert!(detectors().is_some());
+        for (name, pattern) in DETECTORS {
+            assert!(Regex::new(pattern).is_ok(), "{name}");
+        }
     }
 
     #[test]
