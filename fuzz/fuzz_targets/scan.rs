@@ -63,6 +63,7 @@ fn scanned(world: &World) -> ScanReport {
     let today: Date = "2026-01-01".parse().expect("a day");
     let request = Request {
         targets: Targets::resolve(std::slice::from_ref(&world.folder), None, None, Some(&world.folder)).expect("the folder is there"),
+        snapshot: None,
         text: None,
         selection: Selection::all(&world.table),
         severities: Default::default(),
@@ -85,7 +86,11 @@ fn check_nothing_is_silent(written: &[&str], report: &ScanReport) {
     let is_named = |path: &str| {
         report.sources.iter().any(|(_, file)| &*file.path == path)
             || report.diagnostics.iter().any(|diagnostic| diagnostic.path.as_deref() == Some(path))
-            || files.skipped.values().flatten().any(|skipped| path.strip_prefix(&**skipped).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+            || files
+                .skipped
+                .values()
+                .flatten()
+                .any(|skipped| path.strip_prefix(&**skipped).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     };
     let unnamed: Vec<&str> = written.iter().copied().filter(|path| !is_named(path)).collect();
     assert!(!unnamed.iter().any(|path| is_configuration(path)), "neither read nor mentioned: {unnamed:?}");

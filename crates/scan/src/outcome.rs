@@ -323,10 +323,14 @@ pub struct Files {
 /// How long the steps took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timings {
-    /// Finding the files.
-    pub walk: Duration,
-    /// Reading and parsing them.
+    /// Finding and reading the files.
+    pub read: Duration,
+    /// Parsing them.
     pub parse: Duration,
-    /// Evaluating and judging.
+    /// Evaluating, judging, and bringing the verdicts together.
     pub judge: Duration,
+    /// Of that: evaluating, all threads together.
+    pub evaluate_threads: Duration,
+    /// Of that: deciding rules, all threads together.
+    pub rules_threads: Duration,
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use globset::GlobSet;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
@@ -137,7 +137,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     progress(Progress::Walking);
     let tree = tree_of(&request);
     let mut input = read::read(&request.targets.paths, request.targets.code.as_deref(), &tree, &request.exclude);
-    let walk = started.elapsed();
+    let read = started.elapsed();
 
     progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() + input.documents.len() });
     let mut sources = SourceMap::default();
@@ -158,11 +158,12 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         None => Suppressions::default(),
     };
     jobs.extend(plan_jobs(&mut input, &mut sources));
-    let parse = started.elapsed() - walk;
+    let parse = started.elapsed() - read;
 
     let (done, of) = (AtomicUsize::new(0), jobs.len());
     progress(Progress::Judging { done: 0, of });
     let code = code(&project, &tree, &request);
+    let spent = Spent::default();
     let evaluating = Evaluating {
         project: &project,
         kubernetes: &kubernetes,
@@ -170,6 +171,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         sources: &sources,
         only: input.only.as_ref(),
         code: code.as_ref(),
+        spent: &spent,
     };
     let ignores = if request.policy.is_some() { request.ignores.as_slice() } else { &[] };
     let judging = judged::Judging {
@@ -219,8 +221,9 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let merged = merge::merge(verdicts, &folding, &mut summary);
     let rules = merged.rules.iter().map(|&rule| card(table, rule, severity(rule))).collect();
     let diagnostics = settle(diagnostics, &sources, &mut summary);
-    let judge = started.elapsed() - walk - parse;
-    let timings = Timings { walk, parse, judge };
+    let judge = started.elapsed() - read - parse;
+    let threads = |spent: &AtomicU64| Duration::from_nanos(spent.load(Ordering::Relaxed));
+    let timings = Timings { read, parse, judge, evaluate_threads: threads(&spent.evaluating), rules_threads: threads(&spent.rules) };
     ScanReport { sources, places: request.targets.places, rules, results: merged.results, diagnostics, summary, timings }
 }
 
@@ -341,6 +344,18 @@ struct Evaluating<'a> {
     sources: &'a SourceMap,
     only: Option<&'a Only>,
     code: Option<&'a Code>,
+    spent: &'a Spent,
+}
+
+/// What the jobs took so far, in nanoseconds of their threads.
+#[derive(Default)]
+struct Spent {
+    evaluating: AtomicU64,
+    rules: AtomicU64,
+}
+
+fn add_since(spent: &AtomicU64, start: Instant) {
+    spent.fetch_add(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 /// Evaluates and judges one job. Should the evaluator itself be at fault, that costs this job, and it is said.
@@ -353,6 +368,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
         Job::Kubernetes { root } => root.directory().clone(),
     };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let start = Instant::now();
         let (mut evaluation, only) = match job {
             Job::Root { root, inputs } => {
                 let evaluation = evaluating.project.evaluate(root, inputs, evaluating.tree);
@@ -375,9 +391,12 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
             },
         };
         let graph = evaluation.graph();
+        add_since(&evaluating.spent.evaluating, start);
+        let start = Instant::now();
         let wanted = |site: Site| only.is_none_or(|only| only.includes(&sources.file(site.file).path));
         let mut judged = judging.judge(&graph, &place, &wanted);
         judged.diagnostics.extend(evaluation.diagnostics);
+        add_since(&evaluating.spent.rules, start);
         judged
     }));
     attempt.unwrap_or_else(|_| {

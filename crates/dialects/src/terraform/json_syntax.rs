@@ -9,7 +9,8 @@
 use keyblind_syntax::TextRange;
 use keyblind_syntax::hcl;
 use keyblind_syntax::hcl::ast::{
-    Attribute, Block, Body, Expr, ExprKind, File, ForObject, ForTuple, Ident, Item, Label, ObjectEntry, SplatStep, SyntaxError, TemplatePart,
+    Attribute, Block, Body, Expr, ExprKind, File, ForObject, ForTuple, Ident, Item, Label, ObjectEntry, SplatStep, SyntaxError,
+    TemplatePart,
 };
 use keyblind_syntax::json::{self, Member, Node, NodeKind};
 

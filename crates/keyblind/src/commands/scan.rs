@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Context;
 use keyblind_report::text;
@@ -51,6 +52,7 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
         summary: !global.quiet || arguments.summary,
     };
     let options = output::Options { text, category: arguments.category.clone() };
+    let reporting = Instant::now();
     // What holds more is written first; what comes after it holds less.
     let mut reports: Vec<(output::Format, Option<&output::OutputFile>)> =
         arguments.outputs.iter().map(|file| (file.format, Some(file))).chain([(arguments.format, None)]).collect();
@@ -65,8 +67,14 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
     if global.verbose {
         let timings = report.timings;
         terminal::say(format_args!(
-            "found files in {:.0?}, read them in {:.0?}, judged in {:.0?}",
-            timings.walk, timings.parse, timings.judge
+            "read files in {:.0?}, parsed them in {:.0?}, judged in {:.0?} (evaluation {:.0?} and rules {:.0?}, all threads together), \
+             reported in {:.0?}",
+            timings.read,
+            timings.parse,
+            timings.judge,
+            timings.evaluate_threads,
+            timings.rules_threads,
+            reporting.elapsed()
         ));
     }
     Ok(exit(&report, fail_on, acting_for, arguments.allow_incomplete))

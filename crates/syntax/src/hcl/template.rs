@@ -451,7 +451,12 @@ impl Folder {
             PieceKind::EndIf => match self.frames.pop() {
                 Some(Frame { kind: FrameKind::If(condition), range: start, outer }) => {
                     let then = mem::replace(&mut self.parts, outer);
-                    self.parts.push(TemplatePart::If { condition: Box::new(condition), then, otherwise: Vec::new(), range: start.cover(range) });
+                    self.parts.push(TemplatePart::If {
+                        condition: Box::new(condition),
+                        then,
+                        otherwise: Vec::new(),
+                        range: start.cover(range),
+                    });
                 }
                 Some(Frame { kind: FrameKind::Else(condition, then), range: start, outer }) => {
                     let otherwise = mem::replace(&mut self.parts, outer);
