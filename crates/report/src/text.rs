@@ -127,7 +127,7 @@ pub fn diagnostics(report: &ScanReport, color: bool, width: usize, notes: bool) 
     }
     let (local, distant): (Vec<_>, Vec<_>) = report.summary.missing_modules.iter().partition(|(source, _)| is_local(source));
     for (missing, what, advice) in [
-        (distant, "not installed", "run `terraform init` and scan again"),
+        (distant, "not installed", "run `terraform init`, or keep what a kustomization fetches in the repository, and scan again"),
         (local, "not there", "scan the whole repository, or name what may be read with `--root`"),
     ] {
         if missing.is_empty() {

@@ -77,6 +77,12 @@ pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &SourceTree, ex
                 if kind == FileKind::Terraform {
                     found.extend(configuration_of(paths::parent(path), tree));
                 }
+                // So are manifests: what selects an object, or what it names, stands beside it.
+                if is_manifest(path, kind, tree) {
+                    let beside = tree.list(paths::parent(path)).into_iter().filter_map(|name| paths::join(paths::parent(path), &name));
+                    let beside = beside.map(|path| (FileKind::of(&path), path)).filter(|(kind, _)| may_be_manifest(*kind));
+                    found.extend(beside.map(|(kind, path)| (path, kind)));
+                }
                 only.files.insert(path.clone());
             }
         }
@@ -93,6 +99,15 @@ pub(crate) fn read(targets: &[Target], code: Option<&str>, tree: &SourceTree, ex
     input.only = (!only.files.is_empty()).then_some(only);
     read_all(found, tree, &mut input);
     input
+}
+
+fn may_be_manifest(kind: FileKind) -> bool {
+    matches!(kind, FileKind::Json | FileKind::Document("yaml" | "kustomize"))
+}
+
+fn is_manifest(path: &str, kind: FileKind, tree: &SourceTree) -> bool {
+    let text = may_be_manifest(kind).then(|| tree.read(path).and_then(|bytes| text_of(&bytes)));
+    matches!(text, Some(Ok(text)) if recognise(path, &text) == Some(Dialect::Kubernetes))
 }
 
 /// The kustomizations of the directories that lead to the targets.

@@ -69,7 +69,11 @@ pub(super) fn write(report: &ScanReport, options: &Options, out: &mut dyn Write)
     }
     let (local, distant): (Vec<&String>, Vec<&String>) = summary.missing_modules.keys().partition(|source| super::is_local(source));
     for (name, sources, advice) in [
-        ("not installed", distant, "run `terraform init` so that what they create is judged"),
+        (
+            "not installed",
+            distant,
+            "run `terraform init`, or keep what a kustomization fetches in the repository, so that what they create is judged",
+        ),
         ("not found", local, "these modules lie outside the trust root, or aren't there; `--root` widens it"),
     ] {
         if !sources.is_empty() {
