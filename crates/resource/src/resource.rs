@@ -113,7 +113,7 @@ impl Resource {
             (_, Dialect::Dockerfile) if &*self.type_key == "dockerfile" => String::new(),
             (_, Dialect::Dockerfile | Dialect::GithubActions) => self.name.to_string(),
             // The kind of what makes nothing by itself is part of its address.
-            (BlockKind::Managed, Dialect::CloudFormation) => format!("{}.{}", self.type_key, self.address),
+            (BlockKind::Managed | BlockKind::UnreadModule, Dialect::CloudFormation) => format!("{}.{}", self.type_key, self.address),
             _ => self.address.to_string(),
         }
     }

@@ -143,7 +143,9 @@ pub(crate) fn reference_of(value: &Value) -> Option<Reference> {
 pub(crate) fn unread_module_of(graph: &ResourceGraph, id: ResourceId) -> Option<Reason> {
     let unread = |id: ResourceId| {
         let call = &graph.resources[id];
-        let source = || call.body.get("source").and_then(Value::as_str).unwrap_or("its source isn't known");
+        // A nested stack says where its template lies under names of its own.
+        let source = || ["source", "TemplateURL", "Location"].iter().find_map(|name| call.body.get(name).and_then(Value::as_str));
+        let source = || source().unwrap_or("its source isn't known");
         (call.kind == BlockKind::UnreadModule).then(|| Reason::ModuleNotInstalled { module: call.address.clone(), source: source().into() })
     };
     let linked = graph.incoming(id).map(|link| link.from).chain(graph.outgoing(id).map(|link| link.to)).find_map(unread);

@@ -35,7 +35,7 @@ impl FileKind {
             "dockerfile" | "containerfile" => return Self::Document("dockerfile"),
             "kustomization" => return Self::Document("kustomize"),
             "chart.yaml" => return unjudged("helm"),
-            "serverless.yml" | "serverless.yaml" => return unjudged("serverless"),
+            "serverless.yml" | "serverless.yaml" => return Self::Document("serverless"),
             ".gitlab-ci.yml" | ".gitlab-ci.yaml" => return unjudged("gitlab-ci"),
             "azure-pipelines.yml" | "azure-pipelines.yaml" => return unjudged("azure-pipelines"),
             "bitbucket-pipelines.yml" => return unjudged("bitbucket-pipelines"),

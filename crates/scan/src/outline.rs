@@ -1,6 +1,6 @@
 //! The outline of a file, for directives: where its comments, blocks, attributes and elements lie.
 
-use keyblind_dialects::{dockerfile, github_actions};
+use keyblind_dialects::{cloudformation, dockerfile, github_actions};
 use keyblind_rules::suppressions::{Outline, Region, RegionKind};
 use keyblind_syntax::hcl::ast::{Body, Expr, ExprKind, Item};
 use keyblind_syntax::hcl::{self, Comment};
@@ -16,6 +16,7 @@ pub(crate) fn of(file: &SourceFile) -> Outline {
     match ending {
         "tf" | "tofu" | "tfvars" => of_hcl(&file.text),
         _ if github_actions::recognises(&file.path, &file.text) => within_file(&file.text, of_yaml(&file.text)),
+        _ if cloudformation::recognises(&file.text) => of_template(file),
         _ => of_yaml(&file.text),
     }
 }
@@ -39,6 +40,31 @@ fn of_dockerfile(text: &str) -> Outline {
 fn of_yaml(text: &str) -> Outline {
     let stream = yaml::parse(text);
     Outline { comments: stream.comments, regions: stream.documents.iter().map(yaml_region).collect() }
+}
+
+/// Outlines a template: each resource, parameter and so on is a block of its own, so that a directive in one of them doesn't
+/// reach the others.
+fn of_template(file: &SourceFile) -> Outline {
+    let stream = yaml::parse(&file.text);
+    let sections = stream.documents.iter().filter_map(Node::as_mapping).flatten();
+    let mut regions: Vec<Region> = Vec::new();
+    for section in sections {
+        match section.value.as_mapping().filter(|_| section.value.alias.is_none()) {
+            Some(entries) => regions.extend(entries.iter().map(|entry| yaml_region_of(entry.range(), &entry.value))),
+            None => regions.push(yaml_region_of(section.range(), &section.value)),
+        }
+    }
+    let starts: Vec<u32> = regions.iter().skip(1).map(|region| region.range.start).chain([file.text.len() as u32]).collect();
+    for (region, next) in regions.iter_mut().zip(starts) {
+        // A comment behind the last value belongs to the block if it is indented as a part of it.
+        let column = |offset| file.line_column(offset).column;
+        let key = column(region.range.start);
+        let behind = stream.comments.iter().filter(|comment| region.range.end <= comment.start && comment.end <= next);
+        if let Some(last) = behind.take_while(|comment| column(comment.start) > key).last() {
+            region.range.end = last.end;
+        }
+    }
+    Outline { comments: stream.comments, regions }
 }
 
 fn yaml_region(node: &Node) -> Region {
@@ -98,5 +124,20 @@ mod tests {
             open.extend(&region.children);
         }
         assert!(found.contains(&"one = 1") && found.contains(&"2"), "{found:?}");
+    }
+
+    #[test]
+    fn a_comment_in_a_resource_reaches_that_resource() {
+        let text = "Resources:\n  A:\n    Type: X::Y::Z\n    # last of A\n  # above B\n  B:\n    # first of B\n    Type: X::Y::Z\n";
+        let file = SourceFile::new("template.yaml", text);
+        let outline = of(&file);
+        let reached = |comment: &str| {
+            let start = text.find(comment).unwrap() as u32;
+            let range = TextRange::new(start, start + comment.len() as u32);
+            outline.area(&file, range, range, keyblind_rules::suppressions::Reach::Enclosing).map(|area| &text[area.as_usize()][..1])
+        };
+        assert_eq!(reached("# last of A"), Some("A"));
+        assert_eq!(reached("# above B"), None);
+        assert_eq!(reached("# first of B"), Some("B"));
     }
 }

@@ -212,6 +212,8 @@ const TELLING: &[&str] = &[
     "\"AWSTemplateFormatVersion\"",
     "\"Resources\"",
     "\"Parameters\"",
+    "\"Mappings\"",
+    "\"Transform\"",
     "\"apiVersion\"",
     "\"kind\"",
 ];

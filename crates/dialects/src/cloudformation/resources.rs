@@ -79,6 +79,11 @@ fn read_transforms<'n>(evaluator: &mut Evaluator<'n>, template: &'n Node) {
     }
 }
 
+/// Whether a resource stands for a template of its own, which may hold any companion of what it is given.
+fn is_stack(type_name: &str) -> bool {
+    matches!(type_name, "AWS::CloudFormation::Stack" | "AWS::Serverless::Application") || type_name.ends_with("::MODULE")
+}
+
 impl<'n> Evaluator<'n> {
     fn resource(&self, declared: &Expanded<'n>, globals: Option<&'n Node>) -> Option<Resource> {
         let Expanded { key, member, scope } = declared;
@@ -122,7 +127,7 @@ impl<'n> Evaluator<'n> {
         Some(Resource {
             address: key.clone(),
             dialect: Dialect::CloudFormation,
-            kind: BlockKind::Managed,
+            kind: if is_stack(&type_name) { BlockKind::UnreadModule } else { BlockKind::Managed },
             type_key: type_name,
             name: key.clone(),
             body: self.bounded(body),
