@@ -44,7 +44,8 @@ pub fn recognises(text: &str) -> bool {
 /// A cheap look before the real one.
 fn looks_like_template(text: &str) -> bool {
     static TYPE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"Type["']?\s*:\s*["']?[A-Za-z0-9]+::[A-Za-z0-9]"#).ok());
-    static TOP: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?m)^["']?(?:AWSTemplateFormatVersion|Resources)["']?\s*:"#).ok());
+    static TOP: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"(?m)^[ \t]*["']?(?:AWSTemplateFormatVersion|Resources)["']?\s*:"#).ok());
     let matches = |regex: &LazyLock<Option<Regex>>| regex.as_ref().is_some_and(|regex| regex.is_match(text));
     if is_flow(text) {
         return text.contains(VERSION) || text.contains("Resources") && matches(&TYPE);

@@ -1,7 +1,7 @@
 //! The truth of matchers.
 
 use keyblind_resource::{Data, Fragment, Number, Reason, Unknown, Value};
-use keyblind_rule_language::{Expression, Kind, Literal, Matcher, Missing, Test, TypePattern, glob_matches};
+use keyblind_rule_language::{Expression, Kind, Literal, Matcher, Missing, Test, glob_matches};
 
 use crate::compare::{self, equals_literal, same_text};
 use crate::evaluation::{Evaluation, Scope};
@@ -166,11 +166,20 @@ impl Evaluation<'_> {
             }
             Test::Cidr(test) => cidr::matches(*test, value),
             Test::Port(port) => ports::includes(value, *port),
-            Test::RefersTo(types) => refers_to(value, types),
+            Test::RefersTo(types) => refers_to(value, &|address| types.iter().any(|pattern| pattern.matches(self.type_at(address, scope)))),
             Test::All(matchers) => matchers.iter().map(|matcher| self.matches(matcher, Some(value), scope)).fold(Truth::True, Truth::and),
             Test::Any(matchers) => matchers.iter().map(|matcher| self.matches(matcher, Some(value), scope)).fold(Truth::False, Truth::or),
             Test::Not(matcher) => !self.matches(matcher, Some(value), scope),
         }
+    }
+
+    /// The type key of a resource that something in the scope's resource refers to. A logical id of a template doesn't tell it.
+    fn type_at<'t>(&'t self, address: &'t str, scope: &Scope<'_>) -> &'t str {
+        if address.contains('.') {
+            return type_of(address);
+        }
+        let mut referred = self.graph.outgoing(scope.resource).map(|link| &self.graph.resources[link.to]);
+        referred.find(|resource| *resource.address == *address).map_or(address, |resource| &resource.type_key)
     }
 
     fn one_of(&mut self, value: &Value, literals: &[Literal], fold: bool) -> Truth {
@@ -368,19 +377,18 @@ fn is_of_kind(value: &Value, kind: Kind) -> Truth {
 }
 
 /// Whether a value, or an element of it, was made from an attribute of a resource of one of the types.
-fn refers_to(value: &Value, types: &[TypePattern]) -> Truth {
-    let fits = |address: &str| types.iter().any(|pattern| pattern.matches(type_of(address)));
+fn refers_to(value: &Value, fits: &dyn Fn(&str) -> bool) -> Truth {
     let hops = value.origin.hops().any(|hop| matches!(&hop.kind, keyblind_resource::HopKind::Resource { address, .. } if fits(address)));
     if hops {
         return Truth::True;
     }
     match &value.data {
         Data::List(items) | Data::Set(items) | Data::Tuple(items) => {
-            items.iter().filter(|item| item.as_items().is_none()).map(|item| refers_to(item, types)).fold(Truth::False, Truth::or)
+            items.iter().filter(|item| item.as_items().is_none()).map(|item| refers_to(item, fits)).fold(Truth::False, Truth::or)
         }
         Data::Unknown(unknown) if unknown.references.iter().any(|reference| fits(&reference.address)) => Truth::True,
         Data::Unknown(unknown) if !unknown.candidates.is_empty() => {
-            compare::agree(unknown.candidates.iter().map(|candidate| refers_to(candidate, types)))
+            compare::agree(unknown.candidates.iter().map(|candidate| refers_to(candidate, fits)))
         }
         // A value from outside may come from anywhere; one that names its resources comes from those.
         Data::Unknown(unknown) if unknown.references.is_empty() => Truth::Unknown,

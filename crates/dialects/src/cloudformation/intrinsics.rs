@@ -104,15 +104,17 @@ impl<'n> Evaluator<'n> {
             Kind::List(parts) => (parts.first(), parts.get(1)),
             _ => (Some(argument), None),
         };
-        let Some(template) = template.and_then(|template| match &template.kind {
+        let Some(written) = template.and_then(|template| match &template.kind {
             Kind::Text(text) => Some(text.clone()),
             Kind::Number(text) => Some(text.clone()),
             Kind::Bool(value) => Some(value.to_string().into()),
             _ => None,
         }) else {
-            return invalid("`Fn::Sub` needs a text").with_origin(Origin::Site(site));
+            let value = template.map_or_else(|| invalid("`Fn::Sub` needs a text"), |template| self.eval(template, scope));
+            let value = if value.is_unknown() { value } else { invalid("`Fn::Sub` needs a text") };
+            return value.with_origin(Origin::Site(site));
         };
-        let parts = template_parts(&template);
+        let parts = template_parts(&written);
         let value_of = |name: &str| match variables.and_then(|variables| variables.get(name)) {
             Some(node) => self.eval(node, scope).with_origin(Origin::Site(site)),
             None => match name.split_once('.') {

@@ -164,7 +164,9 @@ fn function_of(tag: &Arc<str>) -> Arc<str> {
 
 /// An object, or the call that an object of one such member is.
 fn of_members(mut members: Vec<Member>) -> Kind {
-    let is_call = |key: &str| key == "Ref" || key.starts_with("Fn::") && !key.starts_with("Fn::ForEach::");
+    // What another tool puts in before the template is a template.
+    let is_directive = |key: &str| key.starts_with("Rain::");
+    let is_call = |key: &str| key == "Ref" || key.starts_with("Fn::") && !key.starts_with("Fn::ForEach::") || is_directive(key);
     if members.len() == 1
         && is_call(&members[0].key)
         && let Some(member) = members.pop()

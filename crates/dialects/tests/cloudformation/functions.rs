@@ -22,6 +22,7 @@ fn texts_are_put_together() {
         ("!Length [a, b, c]", "3"),
         ("!GetAZs ''", "?(the region's availability zones is known only when the stack is deployed)"),
         ("!ImportValue other-vpc", "?(the export `other-vpc` of another stack is known only when the stack is deployed)"),
+        ("!Sub {'Rain::Embed': x.sh}", "?(not evaluated: `Rain::Embed`)"),
         ("!Mystery x", "?(not evaluated: `!Mystery`)"),
     ] {
         if !expected.is_empty() {

@@ -70,6 +70,24 @@ fn suppressions_in_metadata_are_read() {
 }
 
 #[test]
+fn templates_are_told_by_their_content() {
+    for (text, expected) in [
+        ("AWSTemplateFormatVersion: '2010-09-09'\n", true),
+        ("---\n  AWSTemplateFormatVersion: '2010-09-09'\n  Resources: {}\n", true),
+        ("Resources:\n  A:\n    Type: AWS::S3::Bucket\n", true),
+        ("{\"Resources\": {\"A\": {\"Type\": \"AWS::S3::Bucket\"}}}", true),
+        ("{\"Resources\": {\"A\": {\"Type\": \"AWS::S3::Bucket\"}}", true),
+        ("AWSTemplateFormatVersion: '2010-09-09'\nResources: [\n", true),
+        ("version: 0.0\nResources:\n  - F: {Type: AWS::Lambda::Function}\n", false),
+        ("ROSTemplateFormatVersion: '2015-09-01'\nResources:\n  A: {Type: ALIYUN::ECS::Instance}\n", false),
+        ("kind: ConfigMap\ndata:\n  Resources:\n    A:\n      Type: AWS::S3::Bucket\n", false),
+        ("{\"kind\": \"List\", \"Resources\": []}", false),
+    ] {
+        assert_eq!(keyblind_dialects::cloudformation::recognises(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn broken_texts_are_said_to_be_so() {
     for text in ["{\"Resources\": ", "Resources: [", "\t- x"] {
         let template = evaluate(text);
