@@ -30,6 +30,7 @@ const TARGETS: &[Target] = &[
     Target { name: "shell", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
     Target { name: "github_expression", shares: 1, seeds: &[], has_dictionary: false, longest: 1_024 },
     Target { name: "kubernetes", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
+    Target { name: "cloudformation", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
     Target { name: "scan", shares: 3, seeds: &[ORACLE, "examples/shop"], has_dictionary: true, longest: 8_192 },
 ];
 

@@ -136,6 +136,8 @@ fn is_anybody(principal: &Value) -> Truth {
         {
             Truth::False
         }
+        // The account that a template is deployed to is one.
+        Data::Unknown(unknown) if crate::computed::is_never_everything(unknown) => Truth::False,
         Data::Unknown(_) => Truth::Unknown,
         _ => Truth::False,
     }

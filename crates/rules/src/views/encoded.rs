@@ -118,6 +118,12 @@ fn with_unknown_parts(value: Value, unknown: &Unknown, within: char, whole: char
     };
     match value.data {
         Data::String(text) if text.contains(whole) => part(Vec::new()),
+        // Where only one part isn't known, a text that is that part and nothing else is the very value that was put in.
+        Data::String(text)
+            if text.chars().eq([within]) && unknown.fragments.iter().filter(|part| **part == Fragment::Unknown).count() == 1 =>
+        {
+            part(Vec::new())
+        }
         Data::String(text) if text.contains(within) => {
             let mut fragments = Vec::new();
             for (index, literal) in text.split(within).enumerate() {
