@@ -120,7 +120,7 @@ pub(crate) fn documents(id: FileId, file: &SourceFile, diagnostics: &mut Vec<Dia
 pub(crate) fn evaluation(objects: Vec<Object>, mut diagnostics: Vec<Diagnostic>) -> Evaluation {
     let mut resources = Vec::with_capacity(objects.len());
     for object in objects {
-        if object.given_name().is_none() {
+        if shown_name(&object).is_none() {
             let message = format!("this `{}` has no name, so that Kubernetes refuses it: it isn't judged", object.kind());
             diagnostics.push(Diagnostic::incomplete("object-without-name", object.header, message).with_help("give it a `metadata.name`"));
             continue;
@@ -137,9 +137,15 @@ pub(crate) fn evaluation(objects: Vec<Object>, mut diagnostics: Vec<Diagnostic>)
     Evaluation { resources, links, diagnostics }
 }
 
+/// What an object is called; by its labels where whoever applies it has yet to name it.
+fn shown_name(object: &Object) -> Option<Arc<str>> {
+    let labels = || Some(pods::labels_in_order(&object.body).join(".")).filter(|labels| !labels.is_empty());
+    object.given_name().or_else(|| labels().map(Arc::from))
+}
+
 fn resource(object: Object) -> Resource {
     let namespace = links::namespace(&object.body);
-    let name = object.given_name().unwrap_or_default();
+    let name = shown_name(&object).unwrap_or_default();
     let address = format!("{}.{namespace}.{name}", object.kind());
     let pod = pods::pod(&object);
     let skips = skips::of(&object.body);

@@ -192,8 +192,12 @@ items:
 #[test]
 fn an_object_without_a_name_is_said() {
     let pod = |metadata: &str| format!("apiVersion: v1\nkind: Pod\nmetadata: {metadata}\nspec: {{containers: []}}\n");
-    let evaluated = evaluate(&[("a.yaml", &pod("{namespace: a}")), ("b.yaml", &pod("{generateName: worker-}"))]);
-    assert_eq!(evaluated.addresses(), ["Pod.default.worker-"]);
+    let evaluated = evaluate(&[
+        ("a.yaml", &pod("{namespace: a}")),
+        ("b.yaml", &pod("{generateName: worker-}")),
+        ("c.yaml", &pod("{labels: {app: web}}")),
+    ]);
+    assert_eq!(evaluated.addresses(), ["Pod.default.worker-", "Pod.default.app-web"]);
     assert!(evaluated.diagnostics[0].starts_with("object-without-name"), "{:?}", evaluated.diagnostics);
 }
 
