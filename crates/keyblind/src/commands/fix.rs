@@ -178,12 +178,24 @@ fn summarize(report: &ScanReport, attempts: &[Attempt<'_>], changes: &Changes, a
             findings.iter().for_each(|finding| terminal::say(format_args!("  {finding}")));
         }
     }
-    let held_back = fixes(false).count() as u64;
-    if held_back > 0 {
-        terminal::say(format_args!(
-            "{held_back} fix{} not safe: add `--all` to write them too",
-            if held_back == 1 { " is" } else { "es are" }
-        ));
+    let inputs: BTreeMap<&str, &str> = attempts
+        .iter()
+        .filter_map(|attempt| if let Outcome::Fixed(fix) = &attempt.outcome { Some(&fix.inputs) } else { None })
+        .flatten()
+        .map(|input| (input.variable.as_str(), input.assumed.as_str()))
+        .collect();
+    for (variable, assumed) in &inputs {
+        terminal::say(format_args!("needs input: `var.{variable}`, such as {assumed}"));
+    }
+    let held_back: Vec<&str> =
+        fixes(false).filter_map(|attempt| if let Outcome::Fixed(fix) = &attempt.outcome { Some(class(fix)) } else { None }).collect();
+    for (class, help) in [("unsafe", "add `--all` to write them too"), ("needs-input", "give the values with `--set RULE.ATTRIBUTE=VALUE`")]
+    {
+        let count = held_back.iter().filter(|other| **other == class).count();
+        if count > 0 {
+            let verb = if count == 1 { " is" } else { "es are" };
+            terminal::say(format_args!("{count} fix{verb} held back ({class}): {help}"));
+        }
     }
     let mut refused: BTreeMap<Hindrance, Vec<&Attempt<'_>>> = BTreeMap::new();
     for attempt in attempts {

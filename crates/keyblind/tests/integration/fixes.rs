@@ -41,7 +41,7 @@ fn fixes_that_are_not_safe_are_held_back() {
     let repository = Repository::new([("main.tf", unversioned.as_str())]);
     let outcome = fix(&repository, ["--write", "--force"]);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
-    assert!(outcome.errors.contains("1 fix is not safe: add `--all` to write them too"), "{}", outcome.errors);
+    assert!(outcome.errors.contains("1 fix is held back (unsafe): add `--all` to write them too"), "{}", outcome.errors);
     assert_eq!(repository.read("main.tf"), unversioned.replace("public-read", "private"));
     let outcome = fix(&repository, ["--write", "--force", "--all"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
