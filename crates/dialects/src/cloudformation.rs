@@ -1,6 +1,6 @@
 //! CloudFormation and the Serverless Application Model, in YAML and JSON, evaluated as far as the template alone decides.
 //!
-//! One way: text → [`node`] (one tree for both syntaxes) → declarations, with loops unrolled → [`Evaluation`]. A parameter
+//! One way: text → `node` (one tree for both syntaxes) → declarations, with loops unrolled → [`Evaluation`]. A parameter
 //! has its default as value; what only a deployment knows (regions, accounts, attributes of resources, exports, macros) is
 //! unknown with its reason, and keeps what is known of it.
 //!
