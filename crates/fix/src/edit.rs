@@ -1,5 +1,6 @@
 //! Edits: ranges of bytes of the original text, and what takes their place.
 
+use keyblind_syntax::TextRange;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use similar::{DiffOp, TextDiff};
@@ -116,6 +117,21 @@ impl FileEdit {
         old.push_str(new.get(done..).ok_or_else(misplaced)?);
         if digest(&old) == self.digest { Ok(old) } else { Err(EditError::OtherText(self.path.clone())) }
     }
+}
+
+/// A text with ranges replaced; `None` if two of them overlap.
+pub(crate) fn spliced(old: &str, mut splices: Vec<(TextRange, String)>) -> Option<String> {
+    splices.sort_by_key(|(range, _)| (range.start, range.end));
+    let mut new = String::with_capacity(old.len() + 256);
+    let mut done = 0;
+    for (range, text) in &splices {
+        let range = range.as_usize();
+        new.push_str(old.get(done..range.start)?);
+        new.push_str(text);
+        done = range.end;
+    }
+    new.push_str(old.get(done..)?);
+    Some(new)
 }
 
 /// Where lines begin, as the diff counts them, and where the text ends.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyblind_dialects::MemoryTree;
 use keyblind_dialects::terraform::{Inputs, Project};
-use keyblind_resource::{BlockKind, Resource, Value};
+use keyblind_dialects::{MemoryTree, evaluate_text};
+use keyblind_resource::{BlockKind, Dialect, Resource, Value};
 use keyblind_rule_language::Language;
-use keyblind_rules::{Change, Key, Remedy, RuleId, RuleTable, Subject, Suggestions, Wanted, Wish, literal_value};
+use keyblind_rules::{Change, Key, Remedy, RuleId, RuleTable, Subject, Suggestions, Wanted, Wish, dialect_of, literal_value};
 use keyblind_scan::Trial;
 use keyblind_syntax::hcl::ast::{Block, Body, ExprKind, File, Item};
 use keyblind_syntax::{Site, SourceMap, TextRange, hcl};
@@ -43,6 +43,7 @@ pub(crate) struct Examples {
 #[derive(Debug)]
 pub(crate) struct Example {
     pub(crate) text: Arc<str>,
+    /// The blocks of Terraform; of another dialect none.
     pub(crate) file: File,
     pub(crate) resources: Vec<Resource>,
 }
@@ -70,16 +71,15 @@ pub(crate) struct Shown<'e> {
 }
 
 impl Examples {
-    /// Reads the examples of a rule.
-    pub(crate) fn of(table: &RuleTable, rule: RuleId) -> Self {
+    /// Reads the examples of a rule in a dialect.
+    pub(crate) fn of(table: &RuleTable, rule: RuleId, dialect: Dialect) -> Self {
         let mut examples = Self::default();
-        let own = table.docs(rule).examples.iter().filter(|examples| examples.language == Language::Terraform);
-        for set in own {
+        for set in table.docs(rule).examples.iter().filter(|examples| dialect_of(examples.language) == dialect) {
             for text in &set.good {
-                examples.good.push(Example::read(text));
+                examples.good.push(Example::read(dialect, text));
             }
-            for text in set.good.iter().chain(&set.bad) {
-                examples.add_forms(text);
+            if dialect == Dialect::Terraform {
+                set.good.iter().chain(&set.bad).for_each(|text| examples.add_forms(text));
             }
         }
         for index in 0..examples.good.len() {
@@ -272,7 +272,11 @@ impl Suggestions for Examples {
 }
 
 impl Example {
-    fn read(text: &str) -> Self {
+    fn read(dialect: Dialect, text: &str) -> Self {
+        if dialect != Dialect::Terraform {
+            let resources = evaluate_text(dialect, text).into_iter().flat_map(|evaluation| evaluation.resources).collect();
+            return Self { text: text.into(), file: hcl::parse(""), resources };
+        }
         let tree = MemoryTree::new([("main.tf", text)]);
         let project = Project::parse(vec![("main.tf".into(), text.into())], &tree, &mut SourceMap::default());
         let resources = project.roots().iter().flat_map(|root| project.evaluate(root, &Inputs::default(), &tree).resources);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use keyblind_resource::ResourceId;
+use keyblind_resource::{Dialect, ResourceId};
 use keyblind_rules::{Judge, Key, Remedy, RuleId, RuleTable, Selection, Verdict};
 use keyblind_scan::{Changed, Request, Trial, Trials};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::impact::{self, Effect};
 use crate::instantiate::Input;
 use crate::proof::{self, Check, Claim, Disproof, Pair, Proof, Texts};
 use crate::terraform::{self, Draft, Level, Settings};
+use crate::yaml;
 
 /// The most changes that are tried for one finding.
 const MOST_ATTEMPTS: usize = 24;
@@ -29,7 +30,7 @@ const MOST_ROUNDS: usize = 12;
 pub struct Subject<'s> {
     /// The rule that fails.
     pub rule: RuleId,
-    /// The directory of the root module.
+    /// The directory of the root module or kustomization, or the path of the document.
     pub root: &'s str,
     /// The resource's address.
     pub address: &'s str,
@@ -81,7 +82,7 @@ pub struct Fixer<'t> {
     changed: Changed,
     inputs: Vec<Input>,
     states: HashMap<usize, Rc<Trial>>,
-    examples: HashMap<RuleId, Rc<Examples>>,
+    examples: HashMap<(RuleId, Dialect), Rc<Examples>>,
 }
 
 /// A fix as it was written down, to be proven again.
@@ -235,7 +236,7 @@ impl<'t> Fixer<'t> {
 
     /// Tries what would mend a goal on the ground of what was changed already; what that brings about is mended as well.
     fn search(&mut self, search: &mut Search<'_>, ground: &Ground, goal: &Goal, round: usize) -> Option<Fix> {
-        let examples = self.examples(goal.rule, &goal.trial.graph.resources[goal.resource].type_key);
+        let examples = self.examples(goal.rule, goal.trial.dialect, &goal.trial.graph.resources[goal.resource].type_key);
         let selection = Selection::all(self.table);
         let remedies = Judge::new(self.table, &selection, &goal.trial.graph).remedies(goal.resource, goal.rule, &*examples);
         let remedies = ranked(remedies, &goal.trial, &examples);
@@ -245,7 +246,12 @@ impl<'t> Fixer<'t> {
                 let mut known = self.inputs.clone();
                 known.extend(ground.draft.inputs.iter().cloned());
                 let settings = Settings { examples: &examples, level, given: &given, ask: search.ask, known: &known };
-                let draft = match terraform::draft(&goal.trial, goal.resource, remedy, &settings) {
+                let draft = match goal.trial.dialect {
+                    Dialect::Terraform => terraform::draft(&goal.trial, goal.resource, remedy, &settings),
+                    Dialect::Dockerfile => Err(Hindrance::UneditedSyntax),
+                    _ => yaml::draft(&goal.trial, remedy, &settings),
+                };
+                let draft = match draft {
                     Ok(draft) => draft,
                     Err(hindrance) => {
                         if search.refusal.disproofs.is_empty() {
@@ -260,10 +266,14 @@ impl<'t> Fixer<'t> {
                 }
             }
         }
+        let known = self.inputs.clone();
+        let settings = Settings { examples: &examples, level: Level::Written, given: &given, ask: search.ask, known: &known };
+        if goal.trial.dialect != Dialect::Terraform {
+            let drafts = yaml::taught(self.table, goal.rule, &goal.trial, goal.resource, &settings);
+            return drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), round));
+        }
         // A whole arrangement of resources only an example can show.
         for number in (0..MOST_EXAMPLES).filter(|_| round == 0) {
-            let settings =
-                Settings { examples: &examples, level: Level::Written, given: &given, ask: search.ask, known: &self.inputs.clone() };
             let Ok(draft) = terraform::transplant(&goal.trial, goal.resource, number, &settings) else { continue };
             let next = ground.with(draft, vec![Effect::Costs]);
             if let Some(fix) = self.attempt(search, &next, round) {
@@ -322,7 +332,7 @@ impl<'t> Fixer<'t> {
             trials.push((job, old, Rc::new(self.trials.run(self.table, job, &whole, &values).ok_or_else(failed)?)));
         }
         let pairs: Vec<Pair<'_>> =
-            trials.iter().map(|(job, before, after)| Pair { root: self.trials.directory(*job), before, after }).collect();
+            trials.iter().map(|(job, before, after)| Pair { root: self.trials.place(*job), before, after }).collect();
         let claim = Claim {
             rule: self.table.meta(subject.rule).id.to_string(),
             root: subject.root.to_owned(),
@@ -344,7 +354,7 @@ impl<'t> Fixer<'t> {
 
     /// The values that are assumed for what only a person knows.
     fn values(&self, job: usize, more: &[Input]) -> Vec<(String, String)> {
-        let of_root = |input: &&Input| input.module == self.trials.directory(job);
+        let of_root = |input: &&Input| input.module == self.trials.place(job);
         self.inputs.iter().chain(more).filter(of_root).map(|input| (input.variable.clone(), input.assumed.clone())).collect()
     }
 
@@ -358,13 +368,15 @@ impl<'t> Fixer<'t> {
         Some(trial)
     }
 
-    fn examples(&mut self, rule: RuleId, type_key: &str) -> Rc<Examples> {
+    fn examples(&mut self, rule: RuleId, dialect: Dialect, type_key: &str) -> Rc<Examples> {
         let table = self.table;
         self.examples
-            .entry(rule)
+            .entry((rule, dialect))
             .or_insert_with(|| {
-                let mut examples = Examples::of(table, rule);
-                examples.learn_forms(table, type_key);
+                let mut examples = Examples::of(table, rule, dialect);
+                if dialect == Dialect::Terraform {
+                    examples.learn_forms(table, type_key);
+                }
                 Rc::new(examples)
             })
             .clone()

@@ -13,6 +13,7 @@ mod instantiate;
 pub mod proof;
 mod terraform;
 mod wishes;
+mod yaml;
 
 pub use edit::{EditError, FileEdit, TextEdit, digest};
 pub use fixer::{Fix, Fixer, Given, Outcome, Record, Refusal, Subject};

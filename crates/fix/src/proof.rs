@@ -3,12 +3,15 @@
 //! The checks know the text before, the text after, what the fix is for and what it says that it changes; how it was made
 //! is no matter to them.
 
+mod document;
 mod layout;
 mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use keyblind_dialects::{recognise, terraform};
+use keyblind_resource::Dialect;
 use keyblind_rules::{RuleId, RuleTable};
 use keyblind_scan::Trial;
 use serde::{Deserialize, Serialize};
@@ -37,6 +40,15 @@ pub struct Stated {
     pub name: String,
     /// The attribute or blocks of it; empty for a resource that is added.
     pub path: String,
+}
+
+/// The type key under which a node of a YAML or JSON document is stated: its name is the number of the document in the file,
+/// its path a JSON pointer (RFC 6901).
+pub const NODE: &str = "node";
+
+/// A JSON pointer.
+pub(crate) fn pointer(names: &[String]) -> String {
+    names.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect()
 }
 
 /// One check.
@@ -149,7 +161,12 @@ pub fn check_texts(texts: &Texts<'_>, stated: &[Stated]) -> Result<(), Disproof>
         if made != **after {
             return Err(misfit(format!("`{path}` is different beyond its edits")));
         }
-        layout::check(path, before, after, stated)?;
+        match recognise(path, before) {
+            _ if terraform::is_configuration(path) || terraform::is_variables_file(path) => layout::check(path, before, after, stated)?,
+            Some(Dialect::Dockerfile) => return Err(Disproof::new(Check::Parses, format!("`{path}` is in a syntax that isn't edited"))),
+            // A patch of a kustomization is recognised as nothing by itself.
+            _ => document::check(path, before, after, stated)?,
+        }
     }
     if let Some(edit) = texts.edits.iter().find(|edit| !texts.after.contains_key(&edit.path)) {
         return Err(Disproof::new(Check::EditsFit, format!("`{}` has edits, but no text", edit.path)));

@@ -606,19 +606,10 @@ impl<'t> Drafting<'t> {
     fn finish(mut self) -> Result<Draft, Hindrance> {
         self.declare_inputs();
         let mut texts = BTreeMap::new();
-        for (file, mut splices) in self.splices {
+        for (file, splices) in self.splices {
             let old = &*self.trial.sources.file(file).text;
-            splices.sort_by_key(|(range, _)| (range.start, range.end));
-            let mut new = String::with_capacity(old.len() + 256);
-            let mut done = 0;
-            for (range, text) in &splices {
-                let range = range.as_usize();
-                // Two wishes about the same bytes contradict each other.
-                new.push_str(old.get(done..range.start).ok_or(Hindrance::NeedsDecision)?);
-                new.push_str(text);
-                done = range.end;
-            }
-            new.push_str(old.get(done..).ok_or(Hindrance::NeedsDecision)?);
+            // Two wishes about the same bytes contradict each other.
+            let new = crate::edit::spliced(old, splices).ok_or(Hindrance::NeedsDecision)?;
             if new != old {
                 let new = layout::tidy(old, new);
                 texts.insert(self.trial.sources.file(file).path.to_string(), new);

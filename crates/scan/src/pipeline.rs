@@ -300,7 +300,7 @@ fn plan_jobs(input: &mut Input, sources: &mut SourceMap) -> Vec<Job> {
 }
 
 /// The manifests and kustomizations among the documents: they are evaluated with those that they name.
-fn take_manifests(input: &mut Input) -> Vec<(Arc<str>, Arc<str>)> {
+pub(crate) fn take_manifests(input: &mut Input) -> Vec<(Arc<str>, Arc<str>)> {
     let documents = std::mem::take(&mut input.documents);
     let (manifests, others) = documents.into_iter().partition::<Vec<_>, _>(|(dialect, ..)| *dialect == Dialect::Kubernetes);
     input.documents = others;

@@ -1,28 +1,29 @@
-//! Judging root modules again with some texts changed: what fixes are proven by.
+//! Judging what is evaluated by itself again with some texts changed: what fixes are proven by.
 //!
-//! A trial evaluates one root module with everything that it calls, and judges it by every rule. Only the root modules
-//! that a changed file can reach need one.
+//! A trial evaluates one root module with everything that it calls, one kustomization with its bases, the manifests of one
+//! directory, or one document, and judges it by every rule. Only what a changed file can reach needs one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use keyblind_dialects::kubernetes;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
-use keyblind_dialects::{Tree, paths};
-use keyblind_resource::ResourceGraph;
+use keyblind_dialects::{self as dialects, Evaluation, Tree, paths};
+use keyblind_resource::{Dialect, ResourceGraph};
 use keyblind_rules::{Judgement, RuleTable, Selection, judge};
-use keyblind_syntax::{Diagnostic, SourceMap};
+use keyblind_syntax::{Diagnostic, FileId, SourceFile, SourceMap};
 
-use crate::pipeline::Request;
-use crate::read;
+use crate::pipeline::{Request, take_manifests};
+use crate::read::{self, Input};
 use crate::target::Target;
 use crate::tree::SourceTree;
 
 /// Texts that take the place of files, by path relative to the trust root.
 pub type Changed = BTreeMap<String, Arc<str>>;
 
-/// What can be tried: the root modules of a request, with the values that they are judged with.
+/// What can be tried: all that a request evaluates by itself, root modules with the values that they are judged with.
 #[derive(Debug)]
 pub struct Trials {
     root: PathBuf,
@@ -34,16 +35,30 @@ pub struct Trials {
 }
 
 #[derive(Debug)]
-struct Job {
-    root: Root,
-    inputs: Inputs,
-    /// The directories whose files the root module is made of.
-    directories: BTreeSet<Arc<str>>,
+enum Job {
+    Terraform {
+        root: Root,
+        inputs: Inputs,
+        /// The directories whose files the root module is made of.
+        directories: BTreeSet<Arc<str>>,
+    },
+    Kustomization {
+        directory: Arc<str>,
+        files: BTreeSet<Arc<str>>,
+    },
+    /// Documents that are evaluated together, known by one place.
+    Documents {
+        dialect: Dialect,
+        place: Arc<str>,
+        files: BTreeSet<Arc<str>>,
+    },
 }
 
-/// One root module, evaluated and judged by all rules.
+/// What is evaluated by itself, evaluated and judged by all rules.
 #[derive(Debug)]
 pub struct Trial {
+    /// The dialect.
+    pub dialect: Dialect,
     /// The files that it was made of.
     pub sources: SourceMap,
     /// Its resources.
@@ -55,7 +70,7 @@ pub struct Trial {
 }
 
 impl Trials {
-    /// Finds the root modules that a request is about.
+    /// Finds what a request is about.
     pub fn open(request: &Request) -> Self {
         let mut given = Changed::new();
         for target in &request.targets.paths {
@@ -71,24 +86,17 @@ impl Trials {
         for (path, _) in &input.terraform {
             files.entry(paths::parent(path).to_owned()).or_default().push(path.to_string());
         }
-        let project = Project::parse(std::mem::take(&mut input.terraform), &tree, &mut SourceMap::default());
-        let mut jobs = Vec::new();
-        for root in project.roots().iter().filter(|root| input.judged.contains(&*root.directory)) {
-            let directories = project.directories_of(root);
-            let own: Vec<_> = request.input_sets.iter().filter(|set| *set.directory == *root.directory).collect();
-            let with = |set: &Inputs| Inputs {
-                variables: set.variables.iter().chain(&request.inputs.variables).cloned().collect(),
-                var_files: set.var_files.iter().chain(&request.inputs.var_files).cloned().collect(),
-            };
-            if own.is_empty() {
-                jobs.push(Job { root: root.clone(), inputs: request.inputs.clone(), directories: directories.clone() });
-            }
-            jobs.extend(own.iter().map(|set| Job { root: root.clone(), inputs: with(&set.inputs), directories: directories.clone() }));
+        let mut jobs = root_modules(request, &mut input, &tree);
+        jobs.extend(manifests(&mut input, &tree));
+        let mut documents: BTreeMap<(Dialect, Arc<str>), BTreeSet<Arc<str>>> = BTreeMap::new();
+        for (dialect, path, _) in input.documents {
+            documents.entry((dialect, dialects::group(dialect, &path).into())).or_default().insert(path);
         }
+        jobs.extend(documents.into_iter().map(|((dialect, place), files)| Job::Documents { dialect, place, files }));
         Self { root: request.targets.root.clone(), given, files, jobs }
     }
 
-    /// How many root modules (with values) there are; each is named by its number.
+    /// How many there are; each is named by its number.
     pub fn len(&self) -> usize {
         self.jobs.len()
     }
@@ -98,26 +106,29 @@ impl Trials {
         self.jobs.is_empty()
     }
 
-    /// Those of a directory: one for each set of values.
-    pub fn of_root(&self, directory: &str) -> Vec<usize> {
-        (0..self.jobs.len()).filter(|&job| *self.jobs[job].root.directory == *directory).collect()
+    /// Those of a place, as results name it: one for each set of values of a root module.
+    pub fn of_root(&self, place: &str) -> Vec<usize> {
+        (0..self.jobs.len()).filter(|&job| self.place(job) == place).collect()
     }
 
-    /// The directory of a root module.
-    pub fn directory(&self, job: usize) -> &str {
-        &self.jobs[job].root.directory
+    /// The directory of a root module or kustomization, or the path of a document.
+    pub fn place(&self, job: usize) -> &str {
+        match &self.jobs[job] {
+            Job::Terraform { root, .. } => &root.directory,
+            Job::Kustomization { directory, .. } => directory,
+            Job::Documents { place, .. } => place,
+        }
     }
 
     /// Those that a file is a part of.
     pub fn reached_by(&self, path: &str) -> Vec<usize> {
         let is_values = terraform::is_variables_file(path);
-        let reaches = |job: &Job| {
-            let folder = paths::parent(path);
-            if is_values {
-                *job.root.directory == *folder || job.inputs.var_files.iter().any(|file| file == path)
-            } else {
-                job.directories.contains(folder)
+        let reaches = |job: &Job| match job {
+            Job::Terraform { root, inputs, .. } if is_values => {
+                *root.directory == *paths::parent(path) || inputs.var_files.iter().any(|file| file == path)
             }
+            Job::Terraform { directories, .. } => directories.contains(paths::parent(path)),
+            Job::Kustomization { files, .. } | Job::Documents { files, .. } => files.contains(path),
         };
         (0..self.jobs.len()).filter(|&job| reaches(&self.jobs[job])).collect()
     }
@@ -127,42 +138,126 @@ impl Trials {
     /// # Errors
     /// Says in one sentence why it can't be read.
     pub fn read(&self, path: &str) -> Result<Arc<str>, String> {
-        let bytes = overlaid(&self.root, &self.given, &Changed::new()).read(path)?;
-        std::str::from_utf8(&bytes).map(Into::into).map_err(|error| format!("not UTF-8 behind byte {}", error.valid_up_to()))
+        read_text(&overlaid(&self.root, &self.given, &Changed::new()), path)
     }
 
-    /// Evaluates and judges one root module, with values for variables beside those that it has anyway. `None` if the evaluator itself is at fault.
+    /// Evaluates and judges one of them, with values for variables beside those that a root module has anyway. `None` if the evaluator itself is at fault.
     pub fn run(&self, table: &RuleTable, job: usize, changed: &Changed, values: &[(String, String)]) -> Option<Trial> {
         let job = self.jobs.get(job)?;
-        let mut inputs = job.inputs.clone();
-        inputs.variables.extend(values.iter().cloned());
         let tree = overlaid(&self.root, &self.given, changed);
         let attempt = catch_unwind(AssertUnwindSafe(|| {
-            let folder = &*job.root.directory;
-            let mut names: BTreeSet<&str> = self.files.get(folder).into_iter().flatten().map(String::as_str).collect();
-            names.extend(
-                changed.keys().map(String::as_str).filter(|path| paths::parent(path) == folder && terraform::is_configuration(path)),
-            );
-            let mut diagnostics = Vec::new();
-            let mut texts: Vec<(Arc<str>, Arc<str>)> = Vec::new();
-            for path in names {
-                match tree.read(path).and_then(|bytes| String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())) {
-                    Ok(text) => texts.push((path.into(), text.into())),
-                    Err(reason) => diagnostics.push(Diagnostic::unread("unreadable-file", path, reason)),
-                }
-            }
             let mut sources = SourceMap::default();
-            let mut project = Project::parse(texts, &tree, &mut sources);
-            project.read_variables_files(&job.inputs.var_files, &tree, &mut sources);
-            diagnostics.extend(project.diagnostics().iter().cloned());
-            let evaluation = project.evaluate(&job.root, &inputs, &tree);
-            diagnostics.extend(evaluation.diagnostics);
-            let graph = ResourceGraph::new(evaluation.resources);
+            let (dialect, mut evaluation) = match job {
+                Job::Terraform { root, inputs, .. } => {
+                    (Dialect::Terraform, self.evaluate_root(root, inputs, values, (&tree, changed), &mut sources))
+                }
+                Job::Kustomization { directory, .. } => (Dialect::Kubernetes, evaluate_kustomization(directory, &tree, &mut sources)),
+                Job::Documents { dialect, files, .. } => (*dialect, evaluate_documents(*dialect, files, &tree, &mut sources)),
+            };
+            let graph = evaluation.graph();
             let judgements = judge(table, &Selection::all(table), &graph);
-            Trial { sources, graph, judgements, diagnostics }
+            Trial { dialect, sources, graph, judgements, diagnostics: evaluation.diagnostics }
         }));
         attempt.ok()
     }
+
+    fn evaluate_root(
+        &self,
+        root: &Root,
+        inputs: &Inputs,
+        values: &[(String, String)],
+        (tree, changed): (&SourceTree, &Changed),
+        sources: &mut SourceMap,
+    ) -> Evaluation {
+        let mut inputs = inputs.clone();
+        inputs.variables.extend(values.iter().cloned());
+        let folder = &*root.directory;
+        let mut names: BTreeSet<&str> = self.files.get(folder).into_iter().flatten().map(String::as_str).collect();
+        names.extend(changed.keys().map(String::as_str).filter(|path| paths::parent(path) == folder && terraform::is_configuration(path)));
+        let mut diagnostics = Vec::new();
+        let mut texts: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for path in names {
+            match read_text(tree, path) {
+                Ok(text) => texts.push((path.into(), text)),
+                Err(reason) => diagnostics.push(Diagnostic::unread("unreadable-file", path, reason)),
+            }
+        }
+        let mut project = Project::parse(texts, tree, sources);
+        project.read_variables_files(&inputs.var_files, tree, sources);
+        diagnostics.extend(project.diagnostics().iter().cloned());
+        let evaluation = project.evaluate(root, &inputs, tree);
+        diagnostics.extend(evaluation.diagnostics);
+        Evaluation { resources: evaluation.resources, links: Vec::new(), diagnostics }
+    }
+}
+
+/// Each root module with each set of values that it is judged with.
+fn root_modules(request: &Request, input: &mut Input, tree: &SourceTree) -> Vec<Job> {
+    let project = Project::parse(std::mem::take(&mut input.terraform), tree, &mut SourceMap::default());
+    let mut jobs = Vec::new();
+    for root in project.roots().iter().filter(|root| input.judged.contains(&*root.directory)) {
+        let own: Vec<_> = request.input_sets.iter().filter(|set| *set.directory == *root.directory).collect();
+        let with = |set: &Inputs| Inputs {
+            variables: set.variables.iter().chain(&request.inputs.variables).cloned().collect(),
+            var_files: set.var_files.iter().chain(&request.inputs.var_files).cloned().collect(),
+        };
+        let job = |inputs| Job::Terraform { root: root.clone(), inputs, directories: project.directories_of(root) };
+        if own.is_empty() {
+            jobs.push(job(request.inputs.clone()));
+        }
+        jobs.extend(own.iter().map(|set| job(with(&set.inputs))));
+    }
+    jobs
+}
+
+/// Kustomizations, and the manifests of each directory.
+fn manifests(input: &mut Input, tree: &SourceTree) -> Vec<Job> {
+    let mut sources = SourceMap::default();
+    let project = kubernetes::Project::parse(take_manifests(input), &input.above, tree, &mut sources);
+    let job = |root: &kubernetes::Root| {
+        let files = project.files_of(root, &sources);
+        match root {
+            kubernetes::Root::Directory { directory, .. } => {
+                Job::Documents { dialect: Dialect::Kubernetes, place: directory.clone(), files }
+            }
+            kubernetes::Root::Kustomization { directory } => Job::Kustomization { directory: directory.clone(), files },
+        }
+    };
+    project.roots().iter().map(job).collect()
+}
+
+fn evaluate_kustomization(directory: &str, tree: &SourceTree, sources: &mut SourceMap) -> Evaluation {
+    let file = kubernetes::kustomization_in(directory, tree);
+    let given = file.and_then(|path| Some((path.as_str().into(), read_text(tree, &path).ok()?)));
+    let project = kubernetes::Project::parse(given.into_iter().collect(), &kubernetes::Above::default(), tree, sources);
+    let mut evaluation = Evaluation { diagnostics: project.diagnostics().to_vec(), ..Evaluation::default() };
+    // Nothing else was given, so that it is the only root.
+    if let Some(root) = project.roots().first() {
+        let found = project.evaluate(root, sources);
+        evaluation.diagnostics.extend(found.diagnostics);
+        (evaluation.resources, evaluation.links) = (found.resources, found.links);
+    }
+    evaluation
+}
+
+fn evaluate_documents(dialect: Dialect, files: &BTreeSet<Arc<str>>, tree: &SourceTree, sources: &mut SourceMap) -> Evaluation {
+    let mut ids: Vec<FileId> = Vec::new();
+    let mut unread = Vec::new();
+    for path in files {
+        match read_text(tree, path) {
+            Ok(text) => ids.push(sources.add(SourceFile::new(path.clone(), text))),
+            Err(reason) => unread.push(Diagnostic::unread("unreadable-file", &**path, reason)),
+        }
+    }
+    let files: Vec<(FileId, &SourceFile)> = ids.iter().map(|&id| (id, sources.file(id))).collect();
+    let mut evaluation = dialects::evaluate(dialect, &files, tree);
+    evaluation.diagnostics.extend(unread);
+    evaluation
+}
+
+fn read_text(tree: &SourceTree, path: &str) -> Result<Arc<str>, String> {
+    let bytes = tree.read(path)?;
+    std::str::from_utf8(&bytes).map(Into::into).map_err(|error| format!("not UTF-8 behind byte {}", error.valid_up_to()))
 }
 
 fn overlaid(root: &std::path::Path, given: &Changed, changed: &Changed) -> SourceTree {

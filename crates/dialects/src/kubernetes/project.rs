@@ -106,6 +106,23 @@ impl Project {
         &self.roots
     }
 
+    /// The files that a root is made of. `sources` are those that the project was read with.
+    pub fn files_of(&self, root: &Root, sources: &SourceMap) -> BTreeSet<Arc<str>> {
+        let first = match root {
+            Root::Directory { files, .. } => return files.iter().map(|&id| sources.file(id).path.clone()).collect(),
+            Root::Kustomization { directory } => directory,
+        };
+        let (mut found, mut seen, mut open) = (BTreeSet::new(), HashSet::new(), vec![first]);
+        while let Some(directory) = open.pop() {
+            let Some(kustomization) = self.kustomizations.get(directory).filter(|_| seen.insert(directory)) else { continue };
+            found.insert(kustomization.path.clone());
+            found.extend(kustomization.consumed().map(Arc::from));
+            found.extend(kustomization.files().map(|(path, _)| path.clone()));
+            open.extend(kustomization.used());
+        }
+        found
+    }
+
     /// What was wrong with the kustomizations themselves.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics

@@ -50,7 +50,7 @@ pub(crate) fn failing(table: &RuleTable, folder: &Path, rule: RuleId) -> Vec<(St
         let trial = trials.run(table, job, &keyblind_scan::Changed::new(), &[]).unwrap();
         for judgement in trial.judgements.iter().filter(|judgement| judgement.rule == rule) {
             if matches!(judgement.verdict, Verdict::Fail(_)) {
-                found.insert((trials.directory(job).to_owned(), trial.graph.resources[judgement.resource].address.to_string()));
+                found.insert((trials.place(job).to_owned(), trial.graph.resources[judgement.resource].address.to_string()));
             }
         }
     }

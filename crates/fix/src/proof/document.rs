@@ -1,0 +1,152 @@
+//! Checks on the text of YAML and JSON documents.
+
+use std::collections::BTreeMap;
+
+use keyblind_syntax::TextRange;
+use keyblind_syntax::yaml::{self, Node, NodeKind, Stream};
+
+use super::{Check, Disproof, NODE, Stated, pointer};
+
+/// The deepest nesting that is compared.
+const MAX_DEPTH: usize = 200;
+
+/// Checks one file: only nodes that are stated may be different.
+pub(super) fn check(path: &str, before: &str, after: &str, stated: &[Stated]) -> Result<(), Disproof> {
+    let (old, new) = (yaml::parse(before), yaml::parse(after));
+    if let Some(error) = new.errors.first().or(old.errors.first()) {
+        return Err(Disproof::new(Check::Parses, format!("`{path}`: {}", error.message)));
+    }
+    if old.documents.len() != new.documents.len() {
+        return Err(Disproof::new(Check::DeclarationsKept, format!("`{path}` has another number of documents")));
+    }
+    let mut gone = Vec::new();
+    for (index, (a, b)) in old.documents.iter().zip(&new.documents).enumerate() {
+        let name = index.to_string();
+        let stated: Vec<&str> = stated
+            .iter()
+            .filter(|stated| stated.file == path && stated.type_key == NODE && stated.name == name)
+            .map(|stated| stated.path.as_str())
+            .collect();
+        let mut comparison = Comparison { stated: &stated, names: Vec::new(), changed: Vec::new() };
+        if let Err(names) = comparison.nodes(a, b) {
+            return Err(Disproof::new(Check::DeclarationsKept, format!("`{path}`: `{}` is different", names.join("."))));
+        }
+        gone.extend(comparison.changed);
+    }
+    check_comments(path, (before, &old), (after, &new), &gone)?;
+    let is_untidy = |text: &str| text.lines().any(|line| line.ends_with([' ', '\t']));
+    if is_untidy(after) && !is_untidy(before) {
+        return Err(Disproof::new(Check::Formatted, format!("`{path}`: a line ends with white space")));
+    }
+    Ok(())
+}
+
+struct Comparison<'s> {
+    /// Pointers to nodes that may be different.
+    stated: &'s [&'s str],
+    names: Vec<String>,
+    /// The ranges of old nodes that are different, or gone, as is stated.
+    changed: Vec<TextRange>,
+}
+
+impl Comparison<'_> {
+    /// Compares two nodes; gives the names that lead to the first difference that isn't stated.
+    fn nodes(&mut self, a: &Node, b: &Node) -> Result<(), Vec<String>> {
+        if self.is_stated() {
+            if a != b {
+                self.changed.push(a.place());
+            }
+            return Ok(());
+        }
+        if self.names.len() > MAX_DEPTH || a.tag.as_ref().map(|tag| &tag.name) != b.tag.as_ref().map(|tag| &tag.name) {
+            return Err(self.names.clone());
+        }
+        match (&a.kind, &b.kind) {
+            (NodeKind::Mapping(old), NodeKind::Mapping(new)) => {
+                for entry in old.iter() {
+                    let other = new.iter().find(|other| other.key.as_key() == entry.key.as_key());
+                    self.part(key(&entry.key), |this| match other {
+                        Some(other) => this.nodes(&entry.value, &other.value),
+                        None => this.gone(entry.range()),
+                    })?;
+                }
+                for entry in new.iter().filter(|entry| !old.iter().any(|other| other.key.as_key() == entry.key.as_key())) {
+                    self.part(key(&entry.key), Self::new)?;
+                }
+                Ok(())
+            }
+            (NodeKind::Sequence(old), NodeKind::Sequence(new)) => {
+                // Elements that are stated may be gone; the others stand in their order.
+                let removes = new.len() < old.len();
+                let mut rest = new.iter();
+                for (index, item) in old.iter().enumerate() {
+                    self.part(index.to_string(), |this| {
+                        if removes && this.is_stated() {
+                            return this.gone(item.place());
+                        }
+                        match rest.next() {
+                            Some(other) => this.nodes(item, other),
+                            None => this.gone(item.place()),
+                        }
+                    })?;
+                }
+                for (index, _) in rest.enumerate() {
+                    self.part((old.len() + index).to_string(), Self::new)?;
+                }
+                Ok(())
+            }
+            (old, new) if old == new => Ok(()),
+            _ => Err(self.names.clone()),
+        }
+    }
+
+    fn part(&mut self, name: String, compare: impl FnOnce(&mut Self) -> Result<(), Vec<String>>) -> Result<(), Vec<String>> {
+        self.names.push(name);
+        let result = compare(self);
+        self.names.pop();
+        result
+    }
+
+    fn gone(&mut self, range: TextRange) -> Result<(), Vec<String>> {
+        self.changed.push(range);
+        self.new()
+    }
+
+    fn new(&mut self) -> Result<(), Vec<String>> {
+        if self.is_stated() { Ok(()) } else { Err(self.names.clone()) }
+    }
+
+    fn is_stated(&self) -> bool {
+        let own = pointer(&self.names);
+        self.stated.iter().any(|stated| own.strip_prefix(stated).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    }
+}
+
+fn key(node: &Node) -> String {
+    node.as_key().unwrap_or_default().to_owned()
+}
+
+/// Comments may go only with what they stand in, or behind on its last line.
+fn check_comments(path: &str, (before, old): (&str, &Stream), (after, new): (&str, &Stream), gone: &[TextRange]) -> Result<(), Disproof> {
+    let counted = |text: &str, comments: &[TextRange], without: &[TextRange]| {
+        let mut found: BTreeMap<String, usize> = BTreeMap::new();
+        for comment in comments.iter().filter(|comment| !without.iter().any(|range| range.contains(**comment))) {
+            *found.entry(text[comment.as_usize()].trim_end().to_owned()).or_default() += 1;
+        }
+        found
+    };
+    let to_line_end = |range: &TextRange| {
+        let end = before[range.end as usize..].find('\n').map_or(before.len(), |end| range.end as usize + end);
+        TextRange::new(range.start, end as u32)
+    };
+    let gone: Vec<TextRange> = gone.iter().map(to_line_end).collect();
+    let (all, kept) = (counted(before, &old.comments, &[]), counted(before, &old.comments, &gone));
+    let now = counted(after, &new.comments, &[]);
+    if let Some((comment, _)) = now.iter().find(|(comment, count)| all.get(*comment).is_none_or(|known| known < count)) {
+        return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: the comment `{comment}` is new")));
+    }
+    if let Some((comment, _)) = kept.iter().find(|(comment, count)| now.get(*comment).is_none_or(|known| known < count)) {
+        return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: the comment `{comment}` is gone")));
+    }
+    Ok(())
+}
