@@ -71,7 +71,7 @@ impl Comparison<'_> {
                     })?;
                 }
                 for entry in new.iter().filter(|entry| !old.iter().any(|other| other.key.as_key() == entry.key.as_key())) {
-                    self.part(key(&entry.key), Self::new)?;
+                    self.part(key(&entry.key), Self::must_be_stated)?;
                 }
                 Ok(())
             }
@@ -91,7 +91,7 @@ impl Comparison<'_> {
                     })?;
                 }
                 for (index, _) in rest.enumerate() {
-                    self.part((old.len() + index).to_string(), Self::new)?;
+                    self.part((old.len() + index).to_string(), Self::must_be_stated)?;
                 }
                 Ok(())
             }
@@ -109,10 +109,10 @@ impl Comparison<'_> {
 
     fn gone(&mut self, range: TextRange) -> Result<(), Vec<String>> {
         self.changed.push(range);
-        self.new()
+        self.must_be_stated()
     }
 
-    fn new(&mut self) -> Result<(), Vec<String>> {
+    fn must_be_stated(&mut self) -> Result<(), Vec<String>> {
         if self.is_stated() { Ok(()) } else { Err(self.names.clone()) }
     }
 

@@ -110,7 +110,7 @@ impl Drafting<'_> {
                 }
                 match node.style {
                     _ if rest.is_empty() => {}
-                    Style::Flow => self.into_flow(file, node, entries.last().map(|entry| entry.range()), &rest, manner),
+                    Style::Flow => self.add_in_flow(file, node, entries.last().map(|entry| entry.range()), &rest, manner),
                     _ => {
                         let indent = column(text, node.range.start);
                         let lines: Vec<_> =
@@ -123,7 +123,7 @@ impl Drafting<'_> {
             NodeKind::Sequence(items) => {
                 let last = items.last().map(|item| item.place());
                 if node.style == Style::Flow {
-                    self.into_flow(file, node, last, &additions, manner);
+                    self.add_in_flow(file, node, last, &additions, manner);
                     return Ok(());
                 }
                 let indent = column(text, node.range.start);
@@ -156,7 +156,7 @@ impl Drafting<'_> {
     }
 
     /// Behind the last part of something in brackets.
-    fn into_flow(&mut self, file: FileId, node: &Node, last: Option<TextRange>, additions: &[Addition], manner: Manner) {
+    fn add_in_flow(&mut self, file: FileId, node: &Node, last: Option<TextRange>, additions: &[Addition], manner: Manner) {
         let text = self.text(file);
         let last = last.unwrap_or(node.range);
         let begins_line = text[line_start(text, last.start) as usize..last.start as usize].trim().is_empty();
