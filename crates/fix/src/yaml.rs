@@ -2,9 +2,11 @@
 //!
 //! Values know where they were written, so that one editor serves every dialect that is written so.
 
+mod contradiction;
 mod insert;
 mod lesson;
 mod place;
+mod workflow;
 mod write;
 
 use std::collections::BTreeMap;
@@ -28,10 +30,37 @@ use insert::Addition;
 use place::Way;
 use write::{Manner, literal_of};
 
+/// Names whose texts are somebody's choice, although an example shows one.
+const CHOSEN: &[&str] = &[
+    "name",
+    "namespace",
+    "image",
+    "resources",
+    "verbs",
+    "apiGroups",
+    "subjects",
+    "run",
+    "uses",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Principal",
+    "ManagedPolicyArns",
+    "BucketName",
+    "on",
+    "runs-on",
+    "host",
+    "path",
+];
+
 /// Writes a remedy into the texts of a trial.
 pub(crate) fn draft(trial: &Trial, remedy: &Remedy, settings: &Settings<'_>) -> Result<Draft, Hindrance> {
     if !remedy.companions.is_empty() {
         return Err(Hindrance::NeedsRedesign);
+    }
+    if let Some(hindrance) = contradiction::of(trial, remedy) {
+        return Err(hindrance);
     }
     let mut drafting = Drafting::new(trial, settings);
     let mut subjects: Vec<ResourceId> = Vec::new();
@@ -105,6 +134,17 @@ impl<'t> Drafting<'t> {
     fn resource(&mut self, resource: &'t Resource, wishes: &Wishes) -> Result<(), Hindrance> {
         let mut missing: Vec<(&str, &Wishes)> = Vec::new();
         for (name, wish) in &wishes.names {
+            match (resource.dialect, &**name) {
+                (Dialect::GithubActions, "action") => {
+                    self.pin(resource, wish)?;
+                    continue;
+                }
+                (Dialect::GithubActions, "expansions") => {
+                    self.hand_over(resource, wish)?;
+                    continue;
+                }
+                _ => {}
+            }
             if &**name == cloudformation::ATTRIBUTES {
                 let there = resource.body.get(name);
                 for (name, wish) in &wish.names {

@@ -142,11 +142,18 @@ fn check_comments(path: &str, (before, old): (&str, &Stream), (after, new): (&st
     let gone: Vec<TextRange> = gone.iter().map(to_line_end).collect();
     let (all, kept) = (counted(before, &old.comments, &[]), counted(before, &old.comments, &gone));
     let now = counted(after, &new.comments, &[]);
-    if let Some((comment, _)) = now.iter().find(|(comment, count)| all.get(*comment).is_none_or(|known| known < count)) {
+    let is_new = |(comment, count): &(&String, &usize)| all.get(*comment).is_none_or(|known| known < count) && !is_version(comment);
+    if let Some((comment, _)) = now.iter().find(is_new) {
         return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: the comment `{comment}` is new")));
     }
     if let Some((comment, _)) = kept.iter().find(|(comment, count)| now.get(*comment).is_none_or(|known| known < count)) {
         return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: the comment `{comment}` is gone")));
     }
     Ok(())
+}
+
+/// Whether a comment says the version that a commit behind `@` is: it changes with the commit.
+fn is_version(comment: &str) -> bool {
+    let version = comment.trim_start_matches('#').trim().trim_start_matches('v');
+    !version.is_empty() && version.split('.').all(|part| part.parse::<u32>().is_ok())
 }

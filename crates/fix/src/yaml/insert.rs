@@ -12,6 +12,20 @@ use crate::hindrance::Hindrance;
 /// Keys whose values are the long part of a mapping: what is short stands before them.
 const LONG_KEYS: &[&str] = &["jobs", "steps", "containers", "initContainers", "Properties", "Resources"];
 
+/// Lists and mappings that may be left out where nothing is in them any more.
+const OPTIONAL: &[&str] = &[
+    "SecurityGroupIngress",
+    "SecurityGroupEgress",
+    "add",
+    "capabilities",
+    "volumes",
+    "volumeMounts",
+    "securityContext",
+    "env",
+    "ports",
+    "with",
+];
+
 /// A key (or number) that a collection gets, and its value.
 pub(super) struct Addition {
     pub(super) key: String,
@@ -191,12 +205,15 @@ impl Drafting<'_> {
         let index = index.ok_or(Hindrance::NeedsDecision)?;
         if parts.len() == 1 {
             let up = way.up().ok_or(Hindrance::NeedsDecision)?;
-            // Without any permission isn't the same as without a word about permissions.
-            if up.steps.last().is_some_and(|(name, _)| name == "permissions") {
-                let (_, manner) = self.stream(file)?;
-                return self.overwrite(file, &up, &Literal::Map(Vec::new()), manner);
-            }
-            return self.take_out(file, &up);
+            return match up.steps.last() {
+                // Without any permission isn't the same as without a word about permissions.
+                Some((name, _)) if name == "permissions" => {
+                    let (_, manner) = self.stream(file)?;
+                    self.overwrite(file, &up, &Literal::Map(Vec::new()), manner)
+                }
+                Some((name, _)) if OPTIONAL.contains(&name.as_str()) => self.take_out(file, &up),
+                _ => Err(Hindrance::NeedsDecision),
+            };
         }
         self.state_node(file, way.document, &way.names());
         let own = parts[index];

@@ -33,6 +33,8 @@ struct Change {
     kept: usize,
     /// The names from there on.
     names: Vec<String>,
+    /// What stands there in the bad example.
+    was: Option<Literal>,
     /// What stands there afterwards; nothing, if it goes.
     value: Option<Literal>,
 }
@@ -79,7 +81,7 @@ fn compared(way: &Way<'_>, bad: &Stream, good: &Stream) -> Option<Lesson> {
     for (document, (bad, good)) in bad.documents.iter().zip(&good.documents).enumerate() {
         let mut differences = Vec::new();
         differing(bad, good, &mut Vec::new(), &mut differences)?;
-        for (names, value) in differences {
+        for (names, was, value) in differences {
             if document != way.document {
                 return None;
             }
@@ -88,29 +90,30 @@ fn compared(way: &Way<'_>, bad: &Stream, good: &Stream) -> Option<Lesson> {
                 Some(node) => Some(literal_of(node).filter(|literal| !is_made_up(&literal.to_string()))?),
                 None => None,
             };
-            changes.push(Change { kept, names: names[kept..].to_vec(), value });
+            changes.push(Change { kept, names: names[kept..].to_vec(), was: was.and_then(literal_of), value });
         }
     }
     (!changes.is_empty() && changes.len() <= MOST_CHANGES).then_some(Lesson { changes })
 }
 
-type Difference<'n> = (Vec<String>, Option<&'n Node>);
+/// The names that lead there, and what stands there before and afterwards.
+type Difference<'n> = (Vec<String>, Option<&'n Node>, Option<&'n Node>);
 
 /// Where two documents differ; `None` if they do in a way that can't be said so.
-fn differing<'n>(bad: &Node, good: &'n Node, names: &mut Vec<String>, found: &mut Vec<Difference<'n>>) -> Option<()> {
+fn differing<'n>(bad: &'n Node, good: &'n Node, names: &mut Vec<String>, found: &mut Vec<Difference<'n>>) -> Option<()> {
     match (&bad.kind, &good.kind) {
         (NodeKind::Mapping(old), NodeKind::Mapping(new)) => {
             for entry in old.iter() {
                 names.push(super::place::key_of(entry));
                 match new.iter().find(|other| other.key.as_key() == entry.key.as_key()) {
                     Some(other) => differing(&entry.value, &other.value, names, found)?,
-                    None => found.push((names.clone(), None)),
+                    None => found.push((names.clone(), Some(&entry.value), None)),
                 }
                 names.pop();
             }
             for entry in new.iter().filter(|entry| !old.iter().any(|other| other.key.as_key() == entry.key.as_key())) {
                 names.push(super::place::key_of(entry));
-                found.push((names.clone(), Some(&entry.value)));
+                found.push((names.clone(), None, Some(&entry.value)));
                 names.pop();
             }
         }
@@ -119,7 +122,7 @@ fn differing<'n>(bad: &Node, good: &'n Node, names: &mut Vec<String>, found: &mu
                 names.push(index.to_string());
                 match old.get(index) {
                     Some(before) => differing(before, node, names, found)?,
-                    None => found.push((names.clone(), Some(node))),
+                    None => found.push((names.clone(), None, Some(node))),
                 }
                 names.pop();
             }
@@ -127,7 +130,7 @@ fn differing<'n>(bad: &Node, good: &'n Node, names: &mut Vec<String>, found: &mu
         (NodeKind::Sequence(_), NodeKind::Sequence(_)) => return None,
         _ if bad.tag != good.tag => return None,
         (old, new) if old == new => {}
-        _ => found.push((names.clone(), Some(good))),
+        _ => found.push((names.clone(), Some(bad), Some(good))),
     }
     Some(())
 }
@@ -172,7 +175,10 @@ impl Lesson {
             let site = keyblind_syntax::Site::new(file, way.node().place());
             let top = change.names.first().map_or("", String::as_str);
             drafting.state(resource, top, Some(site));
+            // Something else stands there than in the example: what would become of it nobody has shown.
+            let is_other = rest.is_empty() && !super::is_empty(&way.node().kind) && literal_of(way.node()) != change.was;
             match (&change.value, rest) {
+                (_, []) if is_other => return Err(Hindrance::NeedsDecision),
                 (Some(value), []) => drafting.overwrite(file, &way, value, manner)?,
                 (Some(value), [key, behind @ ..]) => {
                     let value = behind.iter().rev().fold(value.clone(), |inner, name| Literal::Map(vec![(name.as_str().into(), inner)]));

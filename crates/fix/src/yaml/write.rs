@@ -170,6 +170,10 @@ pub(super) fn scalar_like(literal: &Literal, style: Style, manner: Manner) -> St
 
 /// Whether a text means itself without quotes, in every version of YAML.
 fn is_plain(text: &str) -> bool {
+    // An expression of a workflow.
+    if text.starts_with("${{") && text.ends_with("}}") && !text.contains([':', '#', '\n', '\'']) {
+        return true;
+    }
     let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     let mut characters = text.chars();
     characters.next().is_some_and(|first| first.is_ascii_alphabetic() || matches!(first, '/' | '_'))

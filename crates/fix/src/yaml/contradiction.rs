@@ -1,0 +1,57 @@
+//! Changes that the platform would refuse, or that nobody means, although the rule would pass.
+
+use keyblind_resource::{Dialect, Value};
+use keyblind_rule_language::Literal;
+use keyblind_rules::{Change, Key, Remedy, Subject, Wanted, Wish};
+use keyblind_scan::Trial;
+
+use crate::hindrance::Hindrance;
+
+/// Kubernetes refuses the first (with its value) beside the second (with its value).
+///
+/// Source: Kubernetes API reference, "SecurityContext"; kubelet, "container's runAsUser breaks non-root policy".
+const REFUSED: &[(&str, bool, &str, &str)] =
+    &[("runAsNonRoot", true, "runAsUser", "0"), ("allowPrivilegeEscalation", false, "privileged", "true")];
+
+/// Fields of Kubernetes' objects that whatever holds them can't be without.
+const REQUIRED: &[&str] = &["path", "name", "kind", "image", "verbs", "apiVersion", "mountPath", "key", "roleRef", "containerPort"];
+
+/// Why a remedy is not to be followed.
+pub(super) fn of(trial: &Trial, remedy: &Remedy) -> Option<Hindrance> {
+    remedy.wishes.iter().find_map(|wish| {
+        let Subject::Resource(id) = wish.subject else { return None };
+        let resource = &trial.graph.resources[id];
+        let is_statement = wish.path.iter().any(|key| matches!(key, Key::Name(name) if &**name == "Statement"));
+        match (resource.dialect, &wish.change) {
+            // What a policy allows somebody may need: it isn't taken away, nor made up.
+            (Dialect::CloudFormation, Change::Remove) if is_statement => Some(Hindrance::NeedsDecision),
+            (Dialect::Kubernetes, Change::Remove) if matches!(wish.path.last(), Some(Key::Name(name)) if REQUIRED.contains(&&**name)) => {
+                Some(Hindrance::NeedsDecision)
+            }
+            (Dialect::Kubernetes, Change::Set(Wanted::Literal(Literal::Bool(value)))) => {
+                is_refused(&resource.body, wish, *value, remedy).then_some(Hindrance::NeedsDecision)
+            }
+            _ => None,
+        }
+    })
+}
+
+fn is_refused(body: &Value, wish: &Wish, value: bool, remedy: &Remedy) -> bool {
+    let Some((Key::Name(name), parent)) = wish.path.split_last() else { return false };
+    let mut of_name = REFUSED.iter().filter(|(refused, with, ..)| *refused == &**name && *with == value);
+    of_name.any(|(_, _, other, text)| {
+        let changes_other = remedy.wishes.iter().any(|also| {
+            also.path.split_last().is_some_and(|(last, of)| of == parent && matches!(last, Key::Name(name) if &**name == *other))
+        });
+        let there = parent.iter().try_fold(body, |value, key| match key {
+            Key::Name(name) => value.get(name),
+            Key::Index(index) => value.as_items()?.get(*index),
+        });
+        let there = there.and_then(|parent| parent.get(other));
+        !changes_other
+            && there.is_some_and(|there| {
+                there.as_number().is_some_and(|number| number.to_string() == *text)
+                    || there.as_bool().is_some_and(|flag| flag.to_string() == *text)
+            })
+    })
+}
