@@ -176,6 +176,16 @@ impl Examples {
             },
         };
         let shown = self.shown_at(type_key, &wish.path);
+        let wanted = match &wish.change {
+            Change::Set(Wanted::Suggested(number)) => self.values.get(*number).map(|place| place.value.clone()),
+            Change::Set(Wanted::Literal(literal)) => Some(literal_value(literal)),
+            _ => None,
+        };
+        if let (Some(there), Some(wanted)) = (body.and_then(|body| at(body, &wish.path)), &wanted)
+            && is_of_another_family(there, wanted)
+        {
+            return None;
+        }
         let distance = match &wish.change {
             Change::Set(Wanted::Suggested(_)) | Change::Refer(_) => 0,
             Change::Set(Wanted::Asked(_)) => 1,
@@ -191,7 +201,7 @@ impl Examples {
                 usize::from(shown.is_some())
             }
             // What every good example has, or what none is about, nobody can tell to be dispensable.
-            Change::Remove if shown.is_some() || self.with_type(type_key).next().is_none() => return None,
+            Change::Remove if shown.is_some() || !self.is_about(type_key, &wish.path) => return None,
             Change::Remove => 0,
         };
         // What tells elements apart isn't what is wrong with one: another element is meant.
@@ -200,6 +210,12 @@ impl Examples {
             && matches!(wish.path.last(), Some(Key::Name(name)) if matches!(&**name, "name" | "key" | "type" | "id" | "namespace" | "identifier" | "log_type" | "port" | "from_port" | "to_port"))
             && body.is_some_and(|body| at(body, &wish.path).is_some());
         Some(if renames { distance + 4 } else { distance })
+    }
+
+    /// Whether an example shows a resource of a type; what is true of one workload's pods is true of another's.
+    fn is_about(&self, type_key: &str, path: &[Key]) -> bool {
+        let is_of_pods = matches!(path.first(), Some(Key::Name(name)) if &**name == "pod");
+        self.with_type(type_key).next().is_some() || is_of_pods && !self.good.is_empty()
     }
 
     /// Whether a remedy takes out all blocks of a name that a resource may need one of.
@@ -291,6 +307,17 @@ impl Example {
     pub(crate) fn block(&self, resource: &Resource) -> Option<&Block> {
         self.file.body.blocks().find(|block| block.header() == resource.header.range)
     }
+}
+
+/// Whether two texts are versions of different things: what runs on Node.js isn't mended by Python.
+fn is_of_another_family(there: &Value, wanted: &Value) -> bool {
+    let family = |value: &Value| {
+        let text = value.as_str()?;
+        let end = text.find(|character: char| character.is_ascii_digit())?;
+        let family = text[..end].trim_end_matches(['-', '.', '_']).to_ascii_lowercase();
+        (!family.is_empty() && family.bytes().all(|byte| byte.is_ascii_alphabetic())).then_some(family)
+    };
+    matches!((family(there), family(wanted)), (Some(a), Some(b)) if a != b)
 }
 
 fn without_indices(path: &[Key]) -> Vec<Key> {

@@ -354,7 +354,7 @@ impl<'t> Fixer<'t> {
 
     /// The values that are assumed for what only a person knows.
     fn values(&self, job: usize, more: &[Input]) -> Vec<(String, String)> {
-        let of_root = |input: &&Input| input.module == self.trials.place(job);
+        let of_root = |input: &&Input| input.module.as_deref() == Some(self.trials.place(job));
         self.inputs.iter().chain(more).filter(of_root).map(|input| (input.variable.clone(), input.assumed.clone())).collect()
     }
 

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::examples::is_literal;
 use crate::terraform::children;
 
-/// A value that only a person knows: a variable that the fix declares.
+/// A value that only a person knows: a variable that the fix declares or, in a dialect without such, a place in the text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// The variable's name.
+    /// The variable's name; where none is declared, the attribute's.
     pub variable: String,
     /// The attribute that it is for.
     pub attribute: String,
@@ -23,8 +23,9 @@ pub struct Input {
     pub kind: String,
     /// A value of the sort that is wanted, with which the proof was made.
     pub assumed: String,
-    /// The directory of the module that declares it.
-    pub module: String,
+    /// The directory of the module that declares it. None: what is assumed stands in the text itself, and has to be given
+    /// before the fix may be written.
+    pub module: Option<String>,
 }
 
 /// What a piece of an example becomes.

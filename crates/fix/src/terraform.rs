@@ -577,7 +577,7 @@ impl<'t> Drafting<'t> {
         let own = self.trial.graph.resources[self.judged].header.file;
         for input in new {
             let variables = self.trial.sources.iter().find(|(_, source)| {
-                keyblind_dialects::paths::parent(&source.path) == input.module
+                Some(keyblind_dialects::paths::parent(&source.path)) == input.module.as_deref()
                     && keyblind_dialects::paths::name(&source.path) == "variables.tf"
             });
             let file = variables.map_or(own, |(file, _)| file);

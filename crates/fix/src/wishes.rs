@@ -30,6 +30,11 @@ impl Wishes {
         root
     }
 
+    /// Whether anything in it should go.
+    pub(crate) fn holds_removal(&self) -> bool {
+        self.is_removal() || self.names.values().chain(self.indices.values()).any(Self::holds_removal)
+    }
+
     pub(crate) fn is_removal(&self) -> bool {
         matches!(self.change, Some(Change::Remove))
     }

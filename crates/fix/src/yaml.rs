@@ -22,7 +22,7 @@ use keyblind_syntax::{FileId, Site, TextRange};
 
 use crate::hindrance::Hindrance;
 use crate::impact::{self, Effect};
-use crate::instantiate::is_made_up;
+use crate::instantiate::{Input, is_made_up};
 use crate::proof::{Stated, pointer};
 use crate::terraform::{Draft, Level, Settings};
 use crate::wishes::Wishes;
@@ -53,6 +53,9 @@ const CHOSEN: &[&str] = &[
     "host",
     "path",
 ];
+
+/// What a volume is that stands on the node.
+const HOST_PATH: &str = "hostPath";
 
 /// Writes a remedy into the texts of a trial.
 pub(crate) fn draft(trial: &Trial, remedy: &Remedy, settings: &Settings<'_>) -> Result<Draft, Hindrance> {
@@ -102,11 +105,12 @@ struct Drafting<'t> {
     streams: BTreeMap<FileId, (Rc<Stream>, Manner)>,
     splices: BTreeMap<FileId, Vec<(TextRange, String)>>,
     stated: Vec<Stated>,
+    inputs: Vec<Input>,
 }
 
 impl<'t> Drafting<'t> {
     fn new(trial: &'t Trial, settings: &'t Settings<'t>) -> Self {
-        Self { trial, settings, streams: BTreeMap::new(), splices: BTreeMap::new(), stated: Vec::new() }
+        Self { trial, settings, streams: BTreeMap::new(), splices: BTreeMap::new(), stated: Vec::new(), inputs: Vec::new() }
     }
 
     fn text(&self, file: FileId) -> &'t str {
@@ -149,14 +153,14 @@ impl<'t> Drafting<'t> {
                 let there = resource.body.get(name);
                 for (name, wish) in &wish.names {
                     match there.and_then(|attributes| attributes.get(name)).filter(|value| !value.is_null()) {
-                        Some(value) => self.value(resource, cloudformation::ATTRIBUTES, value, wish)?,
+                        Some(value) => self.value(resource, cloudformation::ATTRIBUTES, name, value, wish)?,
                         None => self.add(resource, holder_of_attributes(resource), cloudformation::ATTRIBUTES, &[(name, wish)])?,
                     }
                 }
                 continue;
             }
             match resource.body.get(name).filter(|value| !value.is_null()) {
-                Some(value) => self.value(resource, name, value, wish)?,
+                Some(value) => self.value(resource, name, name, value, wish)?,
                 None if wish.is_removal() => {}
                 None => missing.push((name, wish)),
             }
@@ -191,12 +195,12 @@ impl<'t> Drafting<'t> {
     }
 
     /// Fulfils wishes about a value that is there.
-    fn value(&mut self, resource: &'t Resource, top: &str, value: &'t Value, wishes: &Wishes) -> Result<(), Hindrance> {
+    fn value(&mut self, resource: &'t Resource, top: &str, name: &str, value: &'t Value, wishes: &Wishes) -> Result<(), Hindrance> {
         match &wishes.change {
             Some(Change::Refer(_)) => return Err(Hindrance::NeedsRedesign),
             Some(Change::Remove) => return self.remove(resource, top, value),
             Some(Change::Set(wanted)) => {
-                let literal = self.literal(wanted, top)?;
+                let literal = self.literal(wanted, name)?;
                 return self.replace(resource, top, value, &literal);
             }
             None => {}
@@ -208,17 +212,21 @@ impl<'t> Drafting<'t> {
         }
         let mut additions = Vec::new();
         for (name, wish) in &wishes.names {
+            if &**name == HOST_PATH && wish.holds_removal() && resource.dialect == Dialect::Kubernetes {
+                self.empty_volume(resource, top, value)?;
+                continue;
+            }
             match value.get(name).filter(|value| !value.is_null()) {
-                Some(inner) => self.value(resource, top, inner, wish)?,
+                Some(inner) => self.value(resource, top, name, inner, wish)?,
                 None if wish.is_removal() => {}
                 None => additions.push(Addition { key: name.to_string(), value: self.rendered(name, wish)? }),
             }
         }
         for (index, wish) in &wishes.indices {
             match items.get(*index) {
-                Some(inner) => self.value(resource, top, inner, wish)?,
+                Some(inner) => self.value(resource, top, name, inner, wish)?,
                 None if wish.is_removal() => {}
-                None => additions.push(Addition { key: index.to_string(), value: self.rendered(top, wish)? }),
+                None => additions.push(Addition { key: index.to_string(), value: self.rendered(name, wish)? }),
             }
         }
         if additions.is_empty() {
@@ -229,6 +237,24 @@ impl<'t> Drafting<'t> {
         let way = place::find(&stream, site.range).ok_or(Hindrance::ValueElsewhere)?;
         self.state(resource, top, Some(site));
         self.insert(site.file, &way, additions)
+    }
+
+    /// Makes a volume of the node's an empty one of the pod's: what mounts it stays sound.
+    ///
+    /// Source: Kubernetes API reference, "Volume".
+    fn empty_volume(&mut self, resource: &'t Resource, top: &str, volume: &Value) -> Result<(), Hindrance> {
+        let site = self.site(volume)?;
+        let (stream, manner) = self.stream(site.file)?;
+        let way = place::find(&stream, site.range).ok_or(Hindrance::ValueElsewhere)?;
+        let inner = way.down(HOST_PATH).ok_or(Hindrance::ValueElsewhere)?;
+        let key = inner.entry().ok_or(Hindrance::ValueElsewhere)?.key.range;
+        self.state(resource, top, Some(site));
+        let mut names = way.names();
+        names.push("emptyDir".to_owned());
+        self.state_node(site.file, way.document, &names);
+        self.overwrite(site.file, &inner, &Literal::Map(Vec::new()), manner)?;
+        self.splice(site.file, key, if manner.json { "\"emptyDir\"" } else { "emptyDir" });
+        Ok(())
     }
 
     /// Where a value is changed.
@@ -301,21 +327,37 @@ impl<'t> Drafting<'t> {
         }
     }
 
-    fn literal(&self, wanted: &Wanted, attribute: &str) -> Result<Literal, Hindrance> {
-        let given = || self.settings.given.get(attribute).map(|text| Literal::from_plain(text)).ok_or(Hindrance::NeedsValue);
-        match wanted {
-            Wanted::Literal(literal) => Ok(literal.clone()),
+    /// The literal that a name gets.
+    fn literal(&mut self, wanted: &Wanted, name: &str) -> Result<Literal, Hindrance> {
+        let assumed = match wanted {
+            Wanted::Literal(literal) => return Ok(literal.clone()),
             Wanted::Suggested(number) => {
                 let shown = self.settings.examples.shown(*number).ok_or(Hindrance::NeedsValue)?;
                 let literal = literal_of(shown.value).ok_or(Hindrance::NeedsValue)?;
-                if is_made_up(&literal.to_string()) { given() } else { Ok(literal) }
+                let is_text = !matches!(literal, Literal::Bool(_) | Literal::Int(_) | Literal::Decimal(_));
+                if !is_made_up(&literal.to_string()) && !(is_text && CHOSEN.contains(&name)) {
+                    return Ok(literal);
+                }
+                literal
             }
-            Wanted::Asked(_) => given(),
+            Wanted::Asked(sample) => sample.clone(),
+        };
+        match self.settings.given.get(name) {
+            Some(given) => Ok(Literal::from_plain(given)),
+            None if self.settings.ask => {
+                let (name, assumed_text) = (name.to_owned(), assumed.to_string());
+                let input = Input { variable: name.clone(), attribute: name, kind: "text".to_owned(), assumed: assumed_text, module: None };
+                if !self.inputs.contains(&input) {
+                    self.inputs.push(input);
+                }
+                Ok(assumed)
+            }
+            None => Err(Hindrance::NeedsValue),
         }
     }
 
     /// What wishes come to where nothing is yet.
-    fn rendered(&self, name: &str, wishes: &Wishes) -> Result<Literal, Hindrance> {
+    fn rendered(&mut self, name: &str, wishes: &Wishes) -> Result<Literal, Hindrance> {
         match &wishes.change {
             Some(Change::Set(wanted)) => return self.literal(wanted, name),
             Some(Change::Refer(_)) => return Err(Hindrance::NeedsRedesign),
@@ -323,11 +365,14 @@ impl<'t> Drafting<'t> {
             None => {}
         }
         if !wishes.indices.is_empty() {
-            let items = wishes.indices.values().map(|wish| self.rendered(name, wish));
-            return items.collect::<Result<_, _>>().map(Literal::List);
+            let items: Result<Vec<_>, _> = wishes.indices.values().map(|wish| self.rendered(name, wish)).collect();
+            return items.map(Literal::List);
         }
-        let entry = |(name, wish): (&std::sync::Arc<str>, &Wishes)| Ok(((**name).into(), self.rendered(name, wish)?));
-        wishes.names.iter().filter(|(_, wish)| !wish.is_removal()).map(entry).collect::<Result<_, _>>().map(Literal::Map)
+        let mut entries = Vec::new();
+        for (name, wish) in wishes.names.iter().filter(|(_, wish)| !wish.is_removal()) {
+            entries.push(((**name).into(), self.rendered(name, wish)?));
+        }
+        Ok(Literal::Map(entries))
     }
 
     fn finish(self) -> Result<Draft, Hindrance> {
@@ -339,7 +384,7 @@ impl<'t> Drafting<'t> {
                 texts.insert(source.path.to_string(), new);
             }
         }
-        if texts.is_empty() { Err(Hindrance::NotProven) } else { Ok(Draft { texts, stated: self.stated, inputs: Vec::new() }) }
+        if texts.is_empty() { Err(Hindrance::NotProven) } else { Ok(Draft { texts, stated: self.stated, inputs: self.inputs }) }
     }
 }
 

@@ -98,7 +98,7 @@ impl<'t> Drafting<'t> {
             return Err(Hindrance::NeedsValue);
         }
         let module = keyblind_dialects::paths::parent(self.path(resource.header.file)).to_owned();
-        let is_known = |input: &&Input| input.module == module && input.attribute == attribute && input.kind == kind;
+        let is_known = |input: &&Input| input.module.as_deref() == Some(&*module) && input.attribute == attribute && input.kind == kind;
         if let Some(known) = self.settings.known.iter().find(is_known).or_else(|| self.inputs.iter().find(is_known)) {
             let variable = known.variable.clone();
             if !self.inputs.iter().any(|input| input.variable == variable) {
@@ -107,7 +107,13 @@ impl<'t> Drafting<'t> {
             return Ok(format!("var.{variable}"));
         }
         let variable = self.free_variable(&module, attribute)?;
-        self.inputs.push(Input { variable: variable.clone(), attribute: attribute.to_owned(), kind: kind.to_owned(), assumed, module });
+        self.inputs.push(Input {
+            variable: variable.clone(),
+            attribute: attribute.to_owned(),
+            kind: kind.to_owned(),
+            assumed,
+            module: Some(module),
+        });
         Ok(format!("var.{variable}"))
     }
 

@@ -5,6 +5,7 @@ use keyblind_rule_language::Literal;
 use keyblind_rules::{Change, Key, Remedy, Subject, Wanted, Wish};
 use keyblind_scan::Trial;
 
+use super::HOST_PATH;
 use crate::hindrance::Hindrance;
 
 /// Kubernetes refuses the first (with its value) beside the second (with its value).
@@ -16,24 +17,38 @@ const REFUSED: &[(&str, bool, &str, &str)] =
 /// Fields of Kubernetes' objects that whatever holds them can't be without.
 const REQUIRED: &[&str] = &["path", "name", "kind", "image", "verbs", "apiVersion", "mountPath", "key", "roleRef", "containerPort"];
 
+/// What CloudFormation calls who may do what.
+const POLICIES: &[&str] = &["Statement", "Policies", "PolicyDocument", "AssumeRolePolicyDocument", "ManagedPolicyArns", "Users"];
+
+/// What tells elements apart isn't what is wrong with one: another element is meant.
+const TELLING_APART: &[&str] = &["FromPort", "ToPort", "IpProtocol", "containerPort", "Family", "Engine", "kind", "type", "name"];
+
 /// Why a remedy is not to be followed.
 pub(super) fn of(trial: &Trial, remedy: &Remedy) -> Option<Hindrance> {
     remedy.wishes.iter().find_map(|wish| {
         let Subject::Resource(id) = wish.subject else { return None };
         let resource = &trial.graph.resources[id];
-        let is_statement = wish.path.iter().any(|key| matches!(key, Key::Name(name) if &**name == "Statement"));
+        let is_policy = wish.path.iter().any(|key| matches!(key, Key::Name(name) if POLICIES.contains(&&**name)));
+        let names = |list: &[&str]| matches!(wish.path.last(), Some(Key::Name(name)) if list.contains(&&**name));
+        let is_in_element = wish.path.iter().any(|key| matches!(key, Key::Index(_)));
         match (resource.dialect, &wish.change) {
-            // What a policy allows somebody may need: it isn't taken away, nor made up.
-            (Dialect::CloudFormation, Change::Remove) if is_statement => Some(Hindrance::NeedsDecision),
-            (Dialect::Kubernetes, Change::Remove) if matches!(wish.path.last(), Some(Key::Name(name)) if REQUIRED.contains(&&**name)) => {
+            (_, Change::Set(_)) if names(TELLING_APART) && is_in_element && at(&resource.body, &wish.path).is_some() => {
                 Some(Hindrance::NeedsDecision)
             }
+            // What a policy allows somebody may need: it isn't taken away, nor made up.
+            (Dialect::CloudFormation, Change::Remove) if is_policy => Some(Hindrance::NeedsDecision),
+            (Dialect::Kubernetes, Change::Remove) if names(REQUIRED) && !is_host_path(&wish.path) => Some(Hindrance::NeedsDecision),
             (Dialect::Kubernetes, Change::Set(Wanted::Literal(Literal::Bool(value)))) => {
                 is_refused(&resource.body, wish, *value, remedy).then_some(Hindrance::NeedsDecision)
             }
             _ => None,
         }
     })
+}
+
+/// Whether something of a volume of the node's is meant: it is emptied as a whole.
+fn is_host_path(path: &[Key]) -> bool {
+    path.iter().any(|key| matches!(key, Key::Name(name) if &**name == HOST_PATH))
 }
 
 fn is_refused(body: &Value, wish: &Wish, value: bool, remedy: &Remedy) -> bool {
@@ -43,15 +58,18 @@ fn is_refused(body: &Value, wish: &Wish, value: bool, remedy: &Remedy) -> bool {
         let changes_other = remedy.wishes.iter().any(|also| {
             also.path.split_last().is_some_and(|(last, of)| of == parent && matches!(last, Key::Name(name) if &**name == *other))
         });
-        let there = parent.iter().try_fold(body, |value, key| match key {
-            Key::Name(name) => value.get(name),
-            Key::Index(index) => value.as_items()?.get(*index),
-        });
-        let there = there.and_then(|parent| parent.get(other));
+        let there = at(body, parent).and_then(|parent| parent.get(other));
         !changes_other
             && there.is_some_and(|there| {
                 there.as_number().is_some_and(|number| number.to_string() == *text)
                     || there.as_bool().is_some_and(|flag| flag.to_string() == *text)
             })
+    })
+}
+
+fn at<'v>(body: &'v Value, path: &[Key]) -> Option<&'v Value> {
+    path.iter().try_fold(body, |value, key| match key {
+        Key::Name(name) => value.get(name),
+        Key::Index(index) => value.as_items()?.get(*index),
     })
 }

@@ -107,7 +107,9 @@ impl<'t> Drafting<'t> {
         if variables.is_empty() {
             return Err(Hindrance::NeedsDecision);
         }
-        self.state(resource, "expansions", Some(Site::new(file, step.node().place())));
+        for name in ["expansions", "env"] {
+            self.state(resource, name, Some(Site::new(file, step.node().place())));
+        }
         self.state_node(file, run.document, &run.names());
         let value = |expression: &str| Literal::Text(format!("${{{{ {expression} }}}}").into());
         let entries: Vec<(Box<str>, Literal)> =

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+mod documents;
 mod examples;
 mod places;
 mod sabotage;

@@ -178,14 +178,20 @@ fn summarize(report: &ScanReport, attempts: &[Attempt<'_>], changes: &Changes, a
             findings.iter().for_each(|finding| terminal::say(format_args!("  {finding}")));
         }
     }
-    let inputs: BTreeMap<&str, &str> = attempts
-        .iter()
-        .filter_map(|attempt| if let Outcome::Fixed(fix) = &attempt.outcome { Some(&fix.inputs) } else { None })
-        .flatten()
-        .map(|input| (input.variable.as_str(), input.assumed.as_str()))
-        .collect();
-    for (variable, assumed) in &inputs {
-        terminal::say(format_args!("needs input: `var.{variable}`, such as {assumed}"));
+    let mut inputs: BTreeMap<String, &str> = BTreeMap::new();
+    for attempt in attempts {
+        let Outcome::Fixed(fix) = &attempt.outcome else { continue };
+        let rule = &report.rules[attempt.result.rule].id;
+        inputs.extend(fix.inputs.iter().map(|input| {
+            let name = match input.module {
+                Some(_) => format!("`var.{}`", input.variable),
+                None => format!("`{rule}.{}`", input.attribute),
+            };
+            (name, input.assumed.as_str())
+        }));
+    }
+    for (name, assumed) in &inputs {
+        terminal::say(format_args!("needs input: {name}, such as {assumed}"));
     }
     let held_back: Vec<&str> =
         fixes(false).filter_map(|attempt| if let Outcome::Fixed(fix) = &attempt.outcome { Some(class(fix)) } else { None }).collect();

@@ -108,7 +108,8 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceStart(style, anchor, tag) => {
                 let tag = tag.filter(|tag| tag.core_suffix().is_none()).and_then(|_| self.tag(span));
-                return self.open(range.start, style, anchor, tag, Content::Sequence(Vec::new()));
+                let start = self.first_dash(range.start);
+                return self.open(start, style, anchor, tag, Content::Sequence(Vec::new()));
             }
             Event::MappingStart(style, anchor, tag) => {
                 let tag = tag.filter(|tag| tag.core_suffix().is_none()).and_then(|_| self.tag(span));
@@ -151,6 +152,16 @@ impl<'a> Builder<'a> {
         };
         let end = if open.style == Style::Flow { end } else { last.unwrap_or(open.start) };
         TextRange::new(open.start, end.max(open.start))
+    }
+
+    /// Where a sequence begins. Of one that stands no deeper than its key the parser tells where its first element does.
+    fn first_dash(&self, start: u32) -> u32 {
+        let before = &self.text[..(start - self.offset) as usize];
+        let is_element = !self.text[before.len()..].starts_with(['-', '[']);
+        match before.trim_end().strip_suffix('-') {
+            Some(before) if is_element => before.len() as u32 + self.offset,
+            _ => start,
+        }
     }
 
     fn open(&mut self, start: u32, style: StructureStyle, anchor: usize, tag: Option<Tag>, content: Content) -> Result<(), YamlError> {

@@ -1,0 +1,210 @@
+//! Where fixes land in manifests, templates and workflows, and how they look there.
+
+use keyblind_fix::{Hindrance, Outcome};
+use keyblind_rules::RuleTable;
+
+use crate::support::{fix_all, folder};
+
+/// The texts after all that one rule finds was fixed.
+#[track_caller]
+fn fixed(rule: &str, files: &[(&str, &str)]) -> Vec<String> {
+    let table = RuleTable::embedded().unwrap();
+    let folder = folder(files);
+    let (fixer, outcomes) = fix_all(&table, folder.path(), table.find(rule).unwrap());
+    assert!(!outcomes.is_empty(), "`{rule}` finds nothing");
+    for (address, outcome) in &outcomes {
+        assert!(!matches!(outcome, Outcome::Refused(_)), "{address}: {outcome:?}");
+    }
+    files.iter().map(|(path, _)| fixer.text(path).unwrap().to_string()).collect()
+}
+
+#[track_caller]
+fn becomes(rule: &str, path: &str, before: &str, after: &str) {
+    assert_eq!(fixed(rule, &[(path, before)])[0], after);
+}
+
+#[track_caller]
+fn is_refused(rule: &str, path: &str, text: &str, hindrance: Hindrance) {
+    let table = RuleTable::embedded().unwrap();
+    let folder = folder(&[(path, text)]);
+    let (_, outcomes) = fix_all(&table, folder.path(), table.find(rule).unwrap());
+    let [(_, Outcome::Refused(refusal))] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(refusal.hindrance, hindrance, "{refusal:?}");
+}
+
+#[test]
+fn a_value_is_replaced_in_its_quotes_and_its_comment_stays() {
+    becomes(
+        "database-publicly-accessible",
+        "a.yaml",
+        "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgres\n      PubliclyAccessible: 'true' # for now\n",
+        "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgres\n      PubliclyAccessible: 'false' # for now\n",
+    );
+}
+
+#[test]
+fn a_parameter_is_changed_in_its_default() {
+    let template = |default: &str| {
+        format!(
+            "Parameters:\n  Public:\n    Type: String\n    Default: \"{default}\"\nResources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    \
+             Properties:\n      Engine: postgres\n      PubliclyAccessible: !Ref Public\n"
+        )
+    };
+    becomes("database-publicly-accessible", "a.yaml", &template("true"), &template("false"));
+}
+
+#[test]
+fn json_stays_json() {
+    becomes(
+        "kms-key-never-rotated",
+        "a.json",
+        "{\n    \"Resources\": {\n        \"Key\": {\n            \"Type\": \"AWS::KMS::Key\",\n            \"Properties\": {\n                \
+         \"Description\": \"orders\"\n            }\n        }\n    }\n}\n",
+        "{\n    \"Resources\": {\n        \"Key\": {\n            \"Type\": \"AWS::KMS::Key\",\n            \"Properties\": {\n                \
+         \"Description\": \"orders\",\n                \"EnableKeyRotation\": true\n            }\n        }\n    }\n}\n",
+    );
+}
+
+#[test]
+fn what_stands_in_brackets_stays_there() {
+    becomes(
+        "kms-key-never-rotated",
+        "a.yaml",
+        "Resources:\n  Key: {Type: AWS::KMS::Key, Properties: {Description: orders}}\n",
+        "Resources:\n  Key: {Type: AWS::KMS::Key, Properties: {Description: orders, EnableKeyRotation: true}}\n",
+    );
+}
+
+#[test]
+fn a_resource_without_properties_gets_them() {
+    becomes(
+        "kms-key-never-rotated",
+        "a.yaml",
+        "Resources:\r\n   Key:\r\n      Type: AWS::KMS::Key\r\n",
+        "Resources:\r\n   Key:\r\n      Type: AWS::KMS::Key\r\n      Properties:\r\n         EnableKeyRotation: true\r\n",
+    );
+}
+
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n";
+
+#[test]
+fn containers_get_what_they_miss_under_their_last_word() {
+    becomes(
+        "container-may-gain-privileges",
+        "pod.yaml",
+        &format!("{POD}  containers:\n  - name: web\n    image: web:1\n    # the port\n    # of the web\n  restartPolicy: Never\n"),
+        &format!(
+            "{POD}  containers:\n  - name: web\n    image: web:1\n    securityContext:\n      allowPrivilegeEscalation: false\n    # the port\n    \
+             # of the web\n  restartPolicy: Never\n"
+        ),
+    );
+}
+
+#[test]
+fn what_a_pod_gets_stands_before_its_containers() {
+    becomes(
+        "container-runs-as-root",
+        "pod.yaml",
+        &format!("{POD}    restartPolicy: Never\n    containers:\n      - name: web\n        image: web:1\n"),
+        &format!(
+            "{POD}    restartPolicy: Never\n    securityContext:\n      runAsNonRoot: true\n    containers:\n      - name: web\n        image: web:1\n"
+        ),
+    );
+}
+
+#[test]
+fn an_order_to_be_root_is_not_contradicted_but_changed() {
+    let text = |user: &str| format!("{POD}  securityContext:\n    runAsUser: {user}\n  containers:\n  - name: web\n    image: web:1\n");
+    becomes("container-runs-as-root", "pod.yaml", &text("0"), &text("10001"));
+}
+
+#[test]
+fn a_volume_of_the_node_becomes_an_empty_one() {
+    let text = |volume: &str| {
+        format!(
+            "{POD}  containers:\n  - name: web\n    image: web:1\n    volumeMounts:\n    - name: docker\n      mountPath: /var/run/docker.sock\n  \
+             volumes:\n  - name: docker\n{volume}\n"
+        )
+    };
+    becomes("pod-mounts-docker-socket", "pod.yaml", &text("    hostPath:\n      path: /var/run/docker.sock"), &text("    emptyDir: {}"));
+}
+
+#[test]
+fn a_patch_is_changed_where_it_says_so() {
+    let patch = |privileged: bool| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n    - name: web\n      securityContext:\n        \
+             privileged: {privileged}\n"
+        )
+    };
+    let base = format!("{POD}  containers:\n    - name: web\n      image: web:1\n");
+    let texts = fixed(
+        "container-privileged",
+        &[
+            ("base/kustomization.yaml", "resources:\n  - pod.yaml\n"),
+            ("base/pod.yaml", &base),
+            ("live/kustomization.yaml", "resources:\n  - ../base\npatches:\n  - path: patch.yaml\n"),
+            ("live/patch.yaml", &patch(true)),
+        ],
+    );
+    assert_eq!(texts[1], base);
+    assert_eq!(texts[3], patch(false));
+}
+
+#[test]
+fn who_may_do_what_is_not_made_up() {
+    let table = RuleTable::embedded().unwrap();
+    let text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: a\nrules:\n- apiGroups: [\"\"]\n  resources: [\"*\"]\n  verbs: [\"*\"]\n";
+    let folder = folder(&[("role.yaml", text)]);
+    let (_, outcomes) = fix_all(&table, folder.path(), table.find("role-with-wildcard").unwrap());
+    let [(_, Outcome::Fixed(fix))] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert!(!fix.inputs.is_empty(), "{fix:?}");
+}
+
+const JOB: &str = "on: push\npermissions: {}\njobs:\n  build:\n    runs-on: ubuntu-24.04\n    steps:\n";
+
+#[test]
+fn an_action_is_pinned_to_the_commit_of_its_version() {
+    becomes(
+        "action-not-pinned-by-hash",
+        ".github/workflows/a.yml",
+        &format!("{JOB}      - uses: actions/checkout@v4.2.2\n        with:\n          persist-credentials: false\n"),
+        &format!(
+            "{JOB}      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2\n        with:\n          \
+             persist-credentials: false\n"
+        ),
+    );
+    is_refused(
+        "action-not-pinned-by-hash",
+        ".github/workflows/a.yml",
+        &format!("{JOB}      - uses: somebody/something@main\n"),
+        Hindrance::NeedsValue,
+    );
+}
+
+#[test]
+fn a_value_comes_to_a_script_by_the_environment() {
+    let event = "on: issues\npermissions: {}\njobs:\n  build:\n    runs-on: ubuntu-24.04\n    steps:\n";
+    let rule = "untrusted-text-in-script";
+    becomes(
+        rule,
+        ".github/workflows/a.yml",
+        &format!("{event}      - run: |\n          echo \"${{{{ github.event.issue.title }}}}\" # the title\n          true\n"),
+        &format!(
+            "{event}      - run: |\n          echo \"${{TITLE}}\" # the title\n          true\n        env:\n          \
+             TITLE: ${{{{ github.event.issue.title }}}}\n"
+        ),
+    );
+    let quoted = format!("{event}      - run: |\n          echo '${{{{ github.event.issue.title }}}}'\n");
+    is_refused(rule, ".github/workflows/a.yml", &quoted, Hindrance::NeedsDecision);
+}
+
+#[test]
+fn what_examples_show_is_done_where_nothing_is_said() {
+    becomes(
+        "job-with-default-permissions",
+        ".github/workflows/a.yml",
+        "on: push\n\njobs:\n  build:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n",
+        "on: push\n\npermissions:\n  contents: read\n\njobs:\n  build:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n",
+    );
+}
