@@ -182,6 +182,7 @@ impl Examples {
             _ => None,
         };
         if let (Some(there), Some(wanted)) = (body.and_then(|body| at(body, &wish.path)), &wanted)
+            && names_family(&wish.path)
             && is_of_another_family(there, wanted)
         {
             return None;
@@ -307,6 +308,13 @@ impl Example {
     pub(crate) fn block(&self, resource: &Resource) -> Option<&Block> {
         self.file.body.blocks().find(|block| block.header() == resource.header.range)
     }
+}
+
+/// Whether a place says what something is made for, in one word with a version.
+fn names_family(path: &[Key]) -> bool {
+    let Some(Key::Name(name)) = path.last() else { return false };
+    let name = name.to_ascii_lowercase();
+    ["runtime", "engine", "family", "version"].iter().any(|word| name.contains(word))
 }
 
 /// Whether two texts are versions of different things: what runs on Node.js isn't mended by Python.

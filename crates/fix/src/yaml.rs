@@ -335,7 +335,8 @@ impl<'t> Drafting<'t> {
                 let shown = self.settings.examples.shown(*number).ok_or(Hindrance::NeedsValue)?;
                 let literal = literal_of(shown.value).ok_or(Hindrance::NeedsValue)?;
                 let is_text = !matches!(literal, Literal::Bool(_) | Literal::Int(_) | Literal::Decimal(_));
-                if !is_made_up(&literal.to_string()) && !(is_text && CHOSEN.contains(&name)) {
+                let is_anybodys = is_made_up(&literal.to_string()) || is_text && CHOSEN.contains(&name);
+                if !is_anybodys {
                     return Ok(literal);
                 }
                 literal
