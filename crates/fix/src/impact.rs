@@ -22,11 +22,13 @@ pub enum Effect {
     CutsAccess,
     /// The provider charges for it.
     Costs,
+    /// What runs may do less than before.
+    Confines,
 }
 
 impl Effect {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Replaces, Self::Restarts, Self::CutsAccess, Self::Costs];
+    pub const ALL: &[Self] = &[Self::Replaces, Self::Restarts, Self::CutsAccess, Self::Costs, Self::Confines];
 
     /// The kebab-case word for it.
     pub fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Effect {
             Self::Restarts => "restarts",
             Self::CutsAccess => "cuts-access",
             Self::Costs => "costs",
+            Self::Confines => "confines",
         }
     }
 
@@ -45,6 +48,7 @@ impl Effect {
             Self::Restarts => "what runs is restarted",
             Self::CutsAccess => "who relied on the access that the fault gave loses it",
             Self::Costs => "the provider charges for it",
+            Self::Confines => "what runs can do less, and a program that relied on it fails",
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::walk::{Found, Label, Leaf, Trail};
 const FUEL: u32 = 200_000;
 /// The most notes that are kept: nobody reads more.
 const MAX_NOTES: usize = 64;
+/// The most at a time: those of conditions that turn out not to matter are dropped again.
+const MAX_OPEN_NOTES: usize = 1024;
 
 /// Where paths start: a resource, or an element within one.
 #[derive(Clone, Copy)]
@@ -89,7 +91,9 @@ impl<'e> Evaluation<'e> {
 
     /// The notes, and with them the end.
     pub(crate) fn into_notes(self) -> Vec<Note> {
-        self.notes.unwrap_or_default()
+        let mut notes = self.notes.unwrap_or_default();
+        notes.truncate(MAX_NOTES);
+        notes
     }
 
     pub(crate) fn clear_notes(&mut self, from: usize) {
@@ -123,7 +127,7 @@ impl<'e> Evaluation<'e> {
     }
 
     fn add(&mut self, note: impl FnOnce(&Self) -> Note) {
-        if self.notes.as_ref().is_some_and(|notes| notes.len() < MAX_NOTES) {
+        if self.notes.as_ref().is_some_and(|notes| notes.len() < MAX_OPEN_NOTES) {
             let note = note(self);
             if let Some(notes) = &mut self.notes {
                 notes.push(note);
