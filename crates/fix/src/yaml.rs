@@ -2,6 +2,7 @@
 //!
 //! Values know where they were written, so that one editor serves every dialect that is written so.
 
+mod companion;
 mod contradiction;
 mod insert;
 mod lesson;
@@ -95,7 +96,13 @@ pub(crate) fn taught(
         let effects = lesson.places().filter_map(|place| impact::of_change(&resource.type_key, &place)).collect();
         Some((drafting.finish().ok()?, effects))
     };
-    lesson::lessons(table, rule, resource.dialect, &resource.type_key).iter().filter_map(drafted).collect()
+    let mut drafts: Vec<_> = lesson::lessons(table, rule, resource.dialect, &resource.type_key).iter().filter_map(drafted).collect();
+    if resource.dialect == Dialect::CloudFormation {
+        let mut drafting = Drafting::new(trial, settings);
+        let draft = companion::add(&mut drafting, table, rule, resource).and_then(|()| drafting.finish());
+        drafts.extend(draft.ok().map(|draft| (draft, vec![Effect::Costs])));
+    }
+    drafts
 }
 
 /// Changes on their way into the text.

@@ -208,3 +208,15 @@ fn what_examples_show_is_done_where_nothing_is_said() {
         "on: push\n\npermissions:\n  contents: read\n\njobs:\n  build:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n",
     );
 }
+
+#[test]
+fn what_stands_beside_comes_with_parameters_for_what_only_a_person_knows() {
+    becomes(
+        "vpc-without-flow-log",
+        "a.yaml",
+        "Resources:\n    Net:\n        Type: AWS::EC2::VPC\n        Properties:\n            CidrBlock: 10.0.0.0/16\n",
+        "Parameters:\n    LogDestination:\n        Type: String\n\nResources:\n    Net:\n        Type: AWS::EC2::VPC\n        Properties:\n            \
+         CidrBlock: 10.0.0.0/16\n    Traffic:\n      Type: AWS::EC2::FlowLog\n      Properties:\n        ResourceId: !Ref Net\n        \
+         ResourceType: VPC\n        TrafficType: ALL\n        LogDestinationType: s3\n        LogDestination: !Ref LogDestination\n",
+    );
+}
