@@ -24,14 +24,14 @@ struct Example {
 /// The good examples of a rule that have more than one resource.
 fn examples(table: &RuleTable, rule: RuleId, type_key: &str) -> Vec<Example> {
     let of_dialect = table.docs(rule).examples.iter().filter(|set| dialect_of(set.language) == Dialect::CloudFormation);
-    let read = |text: &Box<str>| {
+    let read = |text: &str| {
         let stream = yaml::parse(text);
         let resources = evaluate_text(Dialect::CloudFormation, text).into_iter().flat_map(|evaluation| evaluation.resources);
         let main = resources.into_iter().find(|resource| *resource.type_key == *type_key)?.header.range;
         let count = stream.documents.first()?.get("Resources")?.as_mapping()?.len();
-        (count > 1).then(|| Example { text: text.to_string(), stream, main })
+        (count > 1).then(|| Example { text: text.to_owned(), stream, main })
     };
-    of_dialect.flat_map(|set| &set.good).filter_map(read).collect()
+    of_dialect.flat_map(|set| &set.good).filter_map(|text| read(text)).collect()
 }
 
 /// Adds what stands beside such a resource in the first good example that shows more than the resource.
