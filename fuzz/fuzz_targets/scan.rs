@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use globset::GlobSet;
 use keyblind_dialects::terraform::{Inputs, is_configuration, is_variables_file};
-use keyblind_report::{json, sarif, text};
+use keyblind_report::{Fixes, json, sarif, text};
 use keyblind_rules::suppressions::{Date, Policy};
 use keyblind_rules::{RuleTable, Selection};
 use keyblind_scan::{Keep, Request, ScanReport, Targets, scan};
@@ -106,9 +106,9 @@ libfuzzer_sys::fuzz_target!(|source: &str| {
     check_nothing_is_silent(&written, &report);
     let sink = &mut std::io::sink();
     let options = text::Options { color: true, width: 100, show_suppressed: true, findings: true, summary: true };
-    text::write(&report, &options, sink).expect("the report for people can be written");
-    sarif::write(&report, None, sink).expect("SARIF can be written");
+    text::write(&report, &Fixes::default(), &options, sink).expect("the report for people can be written");
+    sarif::write(&report, &Fixes::default(), &sarif::Context::default(), sink).expect("SARIF can be written");
     let mut bytes = Vec::new();
-    json::write(&report, &mut bytes).expect("JSON can be written");
+    json::write(&report, &Fixes::default(), &mut bytes).expect("JSON can be written");
     serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).expect("what is written is JSON");
 });

@@ -162,6 +162,12 @@ impl<'t> Fixer<'t> {
         }
     }
 
+    /// Whether a finding is there when its root module is judged on trial. One that isn't before any fix was accepted is about
+    /// what is judged and not edited.
+    pub fn is_met(&mut self, subject: &Subject<'_>) -> bool {
+        self.failing(subject).is_some()
+    }
+
     /// Looks for a fix: first for one that needs no input, then for one that declares variables for what only a person knows.
     pub fn fix(&mut self, subject: &Subject<'_>) -> Outcome {
         let Some((trial, resource)) = self.failing(subject) else { return Outcome::Gone };

@@ -1,6 +1,8 @@
-//! Reads git repositories: revisions, commits and the files in them. Never writes, never connects, never runs a program, and
-//! reads no configuration, so that nothing in a hostile repository decides what happens.
+//! Reads git repositories: revisions, commits and the files in them. Never writes, never connects and never runs a program.
+//! Of a repository's configuration only the addresses of its remotes are read, so that nothing hostile in it decides what
+//! happens.
 
+mod provenance;
 mod revision;
 mod tree;
 
@@ -10,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gix_hash::ObjectId;
 use gix_object::FindExt;
 
+pub use provenance::Provenance;
 pub use tree::CommitTree;
 
 /// Objects as a shared, locked handle: its caches are for one thread at a time.
@@ -58,6 +61,8 @@ impl std::fmt::Display for CommitId {
 /// A repository on disk.
 pub struct Repository {
     top: PathBuf,
+    /// The directory that holds what all work trees share, the configuration among it.
+    common: PathBuf,
     objects: Objects,
     refs: gix_ref::file::Store,
 }
@@ -105,9 +110,9 @@ impl Repository {
         let refs = if common == git {
             gix_ref::file::Store::at(git.clone(), gix_hash::Kind::Sha1)
         } else {
-            gix_ref::file::Store::for_linked_worktree(git.clone(), common, gix_hash::Kind::Sha1)
+            gix_ref::file::Store::for_linked_worktree(git.clone(), common.clone(), gix_hash::Kind::Sha1)
         };
-        Ok(Self { top: top.to_path_buf(), objects: Arc::new(Mutex::new(objects)), refs })
+        Ok(Self { top: top.to_path_buf(), common, objects: Arc::new(Mutex::new(objects)), refs })
     }
 
     /// The top of the work tree.

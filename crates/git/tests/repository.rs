@@ -96,3 +96,24 @@ fn what_is_not_there_is_said() {
     let elsewhere = tempfile::tempdir().expect("a folder");
     assert!(matches!(Repository::discover(elsewhere.path()), Err(GitError::NoRepository(_))));
 }
+
+#[test]
+fn where_a_work_tree_comes_from_is_told_without_secrets() {
+    let folder = repository();
+    let top = folder.path();
+    let provenance = || Repository::discover(top).expect("a repository").provenance();
+    assert_eq!(provenance(), None, "there is no remote");
+    git(top, &["remote", "add", "mine", "../elsewhere"]);
+    assert_eq!(provenance(), None, "a place on somebody's disk is nobody's business");
+    git(top, &["remote", "add", "origin", "https://somebody:hunter2@example.com/org/repo.git"]);
+    let found = provenance().expect("a remote with an address");
+    assert_eq!((found.repository.as_str(), found.branch.as_deref()), ("https://example.com/org/repo.git", Some("main")));
+    assert_eq!(found.revision.map(|id| id.to_string()), Some(git(top, &["rev-parse", "HEAD"])));
+    git(top, &["checkout", "-q", "--detach", "v1"]);
+    let detached = provenance().expect("the same remote");
+    assert_eq!((detached.branch, detached.revision.map(|id| id.to_string())), (None, Some(git(top, &["rev-parse", "v1^{commit}"]))));
+    git(top, &["worktree", "add", "-q", "linked", "topic"]);
+    let linked = Repository::discover(&top.join("linked")).expect("a repository").provenance().expect("the same remote");
+    assert_eq!(linked.branch.as_deref(), Some("topic"));
+    assert_eq!(linked.revision.map(|id| id.to_string()), Some(git(top, &["rev-parse", "topic"])));
+}

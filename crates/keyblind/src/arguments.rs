@@ -37,6 +37,7 @@ Examples:
   keyblind scan --fail-on high                  exit code 1 only for high and critical
   keyblind scan --output sarif=keyblind.sarif   a report on the terminal and one in a file
   keyblind scan --baseline known.jsonl --fail-on new
+  keyblind scan --fixes                         each finding with its proven fix
 
 Silence one finding, with a reason:
   # keyblind:ignore[s3-bucket-acl-public-read] until=2027-01-31 reason=\"a public website\"
@@ -49,13 +50,15 @@ Examples:
   keyblind fix                                  a diff of what would be changed beneath the current directory
   keyblind fix --write                          write the safe fixes
   keyblind fix --write --all                    and those that replace, restart, cut access or cost
+  keyblind fix --interactive                    ask about each of them
   keyblind fix --rule CKV_AWS_20 | git apply    only what one rule finds
   keyblind fix --finding 3f9a…                  one finding, by its fingerprint
   keyblind fix --set CKV_AWS_24.cidr_blocks='[\"192.0.2.0/24\"]'
   keyblind fix --output json > fixes.json       edits and proofs, for programs
   keyblind fix --verify fixes.json              prove them again
 
-Exit codes: 0 nothing left, 1 findings left, 2 wrong usage, 3 something could not be read, 4 internal error, 5 nothing to scan.";
+Exit codes: 0 nothing left, 1 findings left, 2 wrong usage, 3 something could not be read, 4 internal error (also if what was
+written brought about a new finding: then it was taken back), 5 nothing to scan.";
 
 /// Finds cloud misconfigurations in infrastructure code, and explains each one.
 #[derive(Debug, Parser)]
@@ -149,6 +152,9 @@ pub(crate) struct ScanArguments {
     /// Results to report beside findings.
     #[arg(long, value_name = "passed,unknown", value_delimiter = ',', help_heading = "Output")]
     pub(crate) include: Vec<Include>,
+    /// Look for a proven fix for each finding, and show it in the report; where there is none, what stands in the way.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) fixes: bool,
     /// Show suppressed findings in the text report, with their reasons.
     #[arg(long, help_heading = "Output")]
     pub(crate) show_suppressed: bool,
@@ -231,6 +237,10 @@ pub(crate) struct FixArguments {
     /// Write the files instead of showing a diff: only safe fixes, unless `--all` is given too.
     #[arg(long, help_heading = "Fixes")]
     pub(crate) write: bool,
+    /// Ask about each fix, and write those that were said yes to: `y` yes, `n` no, `a` this and all later safe ones (with `--all`
+    /// all), `q` no more.
+    #[arg(short, long, conflicts_with_all = ["output", "whole_file", "verify"], help_heading = "Fixes")]
+    pub(crate) interactive: bool,
     /// Write fixes too that replace resources, restart what runs, cut access or cost.
     #[arg(long, help_heading = "Fixes")]
     pub(crate) all: bool,
@@ -247,8 +257,15 @@ pub(crate) struct FixArguments {
     #[arg(long, conflicts_with = "output", help_heading = "Fixes")]
     pub(crate) whole_file: bool,
     /// Write also files that differ from git's index.
-    #[arg(long, requires = "write", help_heading = "Fixes")]
+    #[arg(long, help_heading = "Fixes")]
     pub(crate) force: bool,
+}
+
+impl FixArguments {
+    /// Whether files are written.
+    pub(crate) fn writes(&self) -> bool {
+        self.write || self.interactive
+    }
 }
 
 /// How fixes are printed.

@@ -6,6 +6,7 @@ mod describe;
 mod diff;
 mod explain;
 mod fix;
+mod fixes;
 mod import;
 mod rules;
 mod scan;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use keyblind_report::{checkov, csv, github, gitlab, html, json, junit, markdown, sarif, text};
+use keyblind_report::{Fixes, checkov, csv, github, gitlab, html, json, junit, markdown, sarif, text};
 use keyblind_scan::{Keep, ScanReport};
 
 /// A report's format.
@@ -80,7 +80,7 @@ impl std::str::FromStr for OutputFile {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) text: text::Options,
-    pub(crate) category: Option<String>,
+    pub(crate) sarif: sarif::Context,
 }
 
 impl Options {
@@ -91,25 +91,25 @@ impl Options {
 }
 
 /// Writes a report.
-pub(crate) fn write(report: &ScanReport, format: Format, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(report: &ScanReport, fixes: &Fixes, format: Format, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     match format {
-        Format::Text => text::write(report, &options.text, out),
-        Format::Json => json::write(report, out),
-        Format::Sarif => sarif::write(report, options.category.as_deref(), out),
-        Format::Markdown => markdown::write(report, out),
-        Format::Html => html::write(report, out),
-        Format::Junit => junit::write(report, out),
-        Format::GitlabSast => gitlab::write_sast(report, out),
-        Format::CodeQuality => gitlab::write_code_quality(report, out),
-        Format::Github => github::write(report, out),
-        Format::Csv => csv::write(report, out),
-        Format::CheckovJson => checkov::write(report, out),
+        Format::Text => text::write(report, fixes, &options.text, out),
+        Format::Json => json::write(report, fixes, out),
+        Format::Sarif => sarif::write(report, fixes, &options.sarif, out),
+        Format::Markdown => markdown::write(report, fixes, out),
+        Format::Html => html::write(report, fixes, out),
+        Format::Junit => junit::write(report, fixes, out),
+        Format::GitlabSast => gitlab::write_sast(report, fixes, out),
+        Format::CodeQuality => gitlab::write_code_quality(report, fixes, out),
+        Format::Github => github::write(report, fixes, out),
+        Format::Csv => csv::write(report, fixes, out),
+        Format::CheckovJson => checkov::write(report, fixes, out),
     }
 }
 
 /// Writes a report to standard output. That nobody reads on is no error.
-pub(crate) fn print(report: &ScanReport, format: Format, options: &Options) -> anyhow::Result<()> {
-    print_with(|out| write(report, format, options, out))
+pub(crate) fn print(report: &ScanReport, fixes: &Fixes, format: Format, options: &Options) -> anyhow::Result<()> {
+    print_with(|out| write(report, fixes, format, options, out))
 }
 
 /// Writes to standard output. That nobody reads on is no error.
@@ -126,9 +126,9 @@ pub(crate) fn print_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 }
 
 /// Writes a report to a file: into a new one beside it first, so that nobody ever sees half a report.
-pub(crate) fn save(report: &ScanReport, output: &OutputFile, options: &Options) -> anyhow::Result<()> {
+pub(crate) fn save(report: &ScanReport, fixes: &Fixes, output: &OutputFile, options: &Options) -> anyhow::Result<()> {
     let plain = options.plain();
-    save_with(&output.path, |out| write(report, output.format, &plain, out))
+    save_with(&output.path, |out| write(report, fixes, output.format, &plain, out))
 }
 
 /// Writes a file whole or not at all.

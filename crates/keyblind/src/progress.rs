@@ -32,19 +32,7 @@ impl Bar {
 
     /// Takes note of how far it is.
     pub(crate) fn update(&self, progress: Progress) {
-        if !self.is_wanted || self.started.elapsed() < PATIENCE {
-            return;
-        }
-        let mut bar = self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let bar = bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            // The template is a constant: a mistake in it shows in the first run.
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} {elapsed}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        match progress {
+        self.show(|bar| match progress {
             Progress::Walking => bar.set_message("looking for files"),
             Progress::Parsing { files } => bar.set_message(format!("reading {files} files")),
             Progress::Judging { done, of } => {
@@ -52,7 +40,31 @@ impl Bar {
                 bar.set_length(of as u64);
                 bar.set_position(done as u64);
             }
+        });
+    }
+
+    /// Takes note of how many findings a fix was looked for.
+    pub(crate) fn fixing(&self, done: usize, of: usize) {
+        self.show(|bar| {
+            bar.set_message("looking for fixes");
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        });
+    }
+
+    fn show(&self, change: impl FnOnce(&ProgressBar)) {
+        if !self.is_wanted || self.started.elapsed() < PATIENCE {
+            return;
         }
+        let mut bar = self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        change(bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            // The template is a constant: a mistake in it shows in the first run.
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar
+        }));
     }
 
     /// Takes the bar away.

@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) ignored: Vec<Ignored>,
     pub(crate) inputs: Inputs,
     pub(crate) input_sets: Vec<InputSet>,
+    /// Values that only a person knows, for fixes.
+    pub(crate) given: Vec<GivenValue>,
     /// All of the above as people write them.
     pub(crate) shown: Vec<Shown>,
 }
@@ -45,6 +47,17 @@ pub(crate) struct Ignored {
     pub(crate) addresses: Vec<String>,
     pub(crate) reason: String,
     pub(crate) until: Option<Date>,
+    pub(crate) place: String,
+}
+
+/// A value that a fix may use.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenValue {
+    /// A rule's id, or any tool's id for it.
+    pub(crate) rule: String,
+    pub(crate) attribute: String,
+    pub(crate) value: String,
+    /// What says so.
     pub(crate) place: String,
 }
 
@@ -174,6 +187,7 @@ impl Settings {
         let severities = severities(config, &mut collector);
         let ignored = ignored(config, &mut collector)?;
         let input_sets = input_sets(config, &mut collector)?;
+        let given = given_values(config, &mut collector);
         let inputs = Inputs {
             variables: what.variables.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect(),
             var_files: what.var_files.iter().map(|path| targets.within(path)).collect::<Result<_, _>>().map_err(UsageError::new)?,
@@ -193,6 +207,7 @@ impl Settings {
             ignored,
             inputs,
             input_sets,
+            given,
             shown: collector.shown,
         })
     }
@@ -309,6 +324,24 @@ fn input_sets(config: &Config, collector: &mut Collector<'_>) -> anyhow::Result<
         sets.push(InputSet { directory, inputs: Inputs { variables, var_files } });
     }
     Ok(sets)
+}
+
+fn given_values(config: &Config, collector: &mut Collector<'_>) -> Vec<GivenValue> {
+    let mut given = Vec::new();
+    for (rule, values) in &config.fix.values {
+        let place = collector.place(rule.span());
+        for (attribute, value) in values {
+            // What it is need not be said where settings are shown: some of these values are nobody's business.
+            collector.shown.push(Shown { key: "fix.values", value: format!("{}.{attribute}", rule.get_ref()), source: place.clone() });
+            given.push(GivenValue {
+                rule: rule.get_ref().clone(),
+                attribute: attribute.clone(),
+                value: value.0.clone(),
+                place: place.clone(),
+            });
+        }
+    }
+    given
 }
 
 fn quoted(list: &[String]) -> String {

@@ -11,17 +11,18 @@ use keyblind_scan::{ScanReport, ScanResult, Status};
 use serde::Serialize;
 
 use crate::VERSION;
+use crate::fixes::{self, Fixes};
 use crate::place::Place;
 
 /// Writes the report. As Checkov does: an object if there is one kind of file, a list if there are several.
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let mut kinds: BTreeMap<&'static str, Kind<'_>> = BTreeMap::new();
     for result in &report.results {
         let kind = kinds.entry(check_type(result.dialect)).or_insert_with_key(|name| Kind::new(name));
-        kind.add(report, result);
+        kind.add(report, fixes, result);
     }
     let mut unread: Vec<&str> = report
         .diagnostics
@@ -105,6 +106,8 @@ struct Record<'r> {
     guideline: Option<&'r str>,
     severity: String,
     code_block: Vec<(u32, String)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -120,7 +123,7 @@ impl<'r> Kind<'r> {
         Self { check_type, results: Records::default(), summary: Counts::default(), url: "", resources: Default::default() }
     }
 
-    fn add(&mut self, report: &'r ScanReport, result: &'r ScanResult) {
+    fn add(&mut self, report: &'r ScanReport, fixes: &Fixes, result: &'r ScanResult) {
         let rule = &report.rules[result.rule];
         let (list, word, comment) = match &result.status {
             Status::Failed => (&mut self.results.failed_checks, "FAILED", None),
@@ -159,6 +162,7 @@ impl<'r> Kind<'r> {
                 severity: rule.severity.name().to_uppercase(),
                 // Values may be secrets: the file holds the source.
                 code_block: Vec::new(),
+                details: fixes::line_by_hand(report, result, fixes).into_iter().collect(),
             });
         }
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use keyblind_scan::{Comparison, ScanReport, ScanResult};
 use serde::Serialize;
 
+use crate::fixes::Fixes;
 use crate::place::Place;
 use crate::{json, text, words};
 
@@ -26,7 +27,7 @@ pub struct Range {
 /// If `out` can't be written to.
 pub fn write_text(comparison: &Comparison, range: &Range, options: &text::Options, out: &mut dyn Write) -> io::Result<()> {
     let Comparison { introduced, resolved, loosened } = comparison;
-    text::write(introduced, options, out)?;
+    text::write(introduced, &Fixes::default(), options, out)?;
     if !loosened.is_empty() {
         writeln!(
             out,
@@ -69,7 +70,7 @@ pub fn write_json(comparison: &Comparison, range: &Range, out: &mut dyn Write) -
     write!(out, "{{\"schema\":\"{SCHEMA}\",\n\"range\":")?;
     serde_json::to_writer(&mut *out, range)?;
     out.write_all(b",\n\"introduced\":")?;
-    json::write(&comparison.introduced, out)?;
+    json::write(&comparison.introduced, &Fixes::default(), out)?;
     out.write_all(b",\"resolved\":")?;
     let resolved: Vec<Short<'_>> = comparison.resolved.results.iter().map(|result| Short::of(&comparison.resolved, result)).collect();
     serde_json::to_writer(&mut *out, &resolved)?;

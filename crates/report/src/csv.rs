@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use keyblind_scan::{ScanReport, Status};
 
+use crate::fixes::{self, Fixes};
 use crate::place::Place;
 use crate::words;
 
@@ -25,13 +26,14 @@ const HEAD: &[&str] = &[
     "evidence",
     "remediation",
     "fingerprint",
+    "fix",
 ];
 
 /// Writes a line for each result.
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let mut table = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(out);
     table.write_record(HEAD).map_err(io::Error::from)?;
     for result in &report.results {
@@ -56,6 +58,7 @@ pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
             evidence.join(" "),
             rule.fix.clone(),
             result.fingerprint.clone(),
+            fixes::line(result, fixes).unwrap_or_default(),
         ];
         table.write_record(cells.iter().map(|cell| harmless(cell).into_owned())).map_err(io::Error::from)?;
     }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use keyblind_rule_language::Severity;
 use keyblind_scan::{ScanReport, ScanResult, Status};
 
+use crate::fixes::{self, Fixes};
 use crate::place::Place;
 use crate::words;
 
@@ -18,7 +19,7 @@ const MOST_OF_A_LEVEL: usize = 10;
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let mut failed: Vec<&ScanResult> = report.results.iter().filter(|result| matches!(result.status, Status::Failed)).collect();
     failed.sort_by_key(|result| std::cmp::Reverse(report.rules[result.rule].severity));
     let mut left_out = 0;
@@ -26,7 +27,7 @@ pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
         let of_level: Vec<_> = failed.iter().filter(|result| level_of(report.rules[result.rule].severity) == level).collect();
         left_out += of_level.len().saturating_sub(MOST_OF_A_LEVEL);
         for result in of_level.into_iter().take(MOST_OF_A_LEVEL) {
-            annotate(report, result, level, out)?;
+            annotate(report, fixes, result, level, out)?;
         }
     }
     if left_out > 0 {
@@ -35,7 +36,7 @@ pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn annotate(report: &ScanReport, result: &ScanResult, level: &str, out: &mut dyn Write) -> io::Result<()> {
+fn annotate(report: &ScanReport, fixes: &Fixes, result: &ScanResult, level: &str, out: &mut dyn Write) -> io::Result<()> {
     let rule = &report.rules[result.rule];
     let place = Place::of(report, result.site);
     // The runner wants paths from the repository's top, whatever folder was scanned.
@@ -44,7 +45,8 @@ fn annotate(report: &ScanReport, result: &ScanResult, level: &str, out: &mut dyn
     let columns = if line == end_line { format!(",col={column},endColumn={end_column}") } else { String::new() };
     let title = property(&format!("{} ({})", rule.id, rule.severity));
     let evidence = result.evidence.first().map(keyblind_explain::sentence).unwrap_or_default();
-    let message = data(&format!("{}: {}. {evidence}\n{}", words::clean(&result.label), words::clean(&result.message), rule.fix));
+    let fix = fixes::line(result, fixes).map(|line| format!("\n{line}")).unwrap_or_default();
+    let message = data(&format!("{}: {}. {evidence}\n{}{fix}", words::clean(&result.label), words::clean(&result.message), rule.fix));
     writeln!(out, "::{level} file={file},line={line},endLine={end_line}{columns},title={title}::{message}")
 }
 

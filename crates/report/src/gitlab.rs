@@ -10,6 +10,7 @@ use keyblind_rule_language::Severity;
 use keyblind_scan::{ScanReport, ScanResult, Status};
 use serde::Serialize;
 
+use crate::fixes::{self, Fixes};
 use crate::place::Place;
 use crate::{HOME, TOOL, VERSION};
 
@@ -22,11 +23,11 @@ const LONGEST_NAME: usize = 255;
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write_sast(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_sast(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let tool = Tool { id: TOOL, name: "Keyblind", version: VERSION, url: HOME, vendor: Vendor { name: "Keyblind" } };
     let status = if report.summary.incomplete { "failure" } else { "success" };
     let scan = ScanView { analyzer: &tool, scanner: &tool, kind: "sast", start_time: NO_TIME, end_time: NO_TIME, status };
-    let vulnerabilities = failures(report).map(|result| Vulnerability::of(report, result)).collect();
+    let vulnerabilities = failures(report).map(|result| Vulnerability::of(report, fixes, result)).collect();
     serde_json::to_writer_pretty(&mut *out, &Sast { version: SCHEMA_VERSION, scan, vulnerabilities })?;
     out.write_all(b"\n")
 }
@@ -35,13 +36,14 @@ pub fn write_sast(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write_code_quality(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_code_quality(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let issues: Vec<Issue<'_>> = failures(report)
         .map(|result| {
             let rule = &report.rules[result.rule];
             let line = report.sources.start(result.site).line;
+            let fix = fixes::line_by_hand(report, result, fixes).map(|line| format!(". {line}")).unwrap_or_default();
             Issue {
-                description: format!("{}: {}", result.label, result.message),
+                description: format!("{}: {}{fix}", result.label, result.message),
                 check_name: &rule.id,
                 fingerprint: &result.fingerprint,
                 severity: match rule.severity {
@@ -101,7 +103,7 @@ struct Vulnerability<'r> {
     name: String,
     description: String,
     severity: &'static str,
-    solution: &'r str,
+    solution: String,
     location: Location<'r>,
     identifiers: Vec<Identifier<'r>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -151,7 +153,7 @@ struct Signature<'r> {
 }
 
 impl<'r> Vulnerability<'r> {
-    fn of(report: &'r ScanReport, result: &'r ScanResult) -> Self {
+    fn of(report: &'r ScanReport, fixes: &Fixes, result: &'r ScanResult) -> Self {
         let rule = &report.rules[result.rule];
         let place = Place::of(report, result.site);
         // GitLab wants paths from the repository's top.
@@ -170,7 +172,7 @@ impl<'r> Vulnerability<'r> {
                 Severity::Low => "Low",
                 Severity::Info => "Info",
             },
-            solution: &rule.fix,
+            solution: fixes::line(result, fixes).map_or_else(|| rule.fix.clone(), |line| format!("{} {line}", rule.fix)),
             location: Location { file, start_line: place.line, end_line: place.end_line },
             identifiers: std::iter::once(own).chain(rule.aliases.iter().map(alias)).collect(),
             links: rule.references.iter().filter(|url| url.starts_with("https://")).map(|url| Link { url }).collect(),

@@ -12,6 +12,7 @@ use keyblind_explain::{explain, picture};
 use keyblind_rule_language::Severity;
 use keyblind_scan::{ScanReport, ScanResult, Status};
 
+use crate::fixes::{self, Fixes, Proven, Remedy, Tag};
 use crate::masks::Masks;
 use crate::place::Place;
 use crate::{VERSION, words};
@@ -25,12 +26,14 @@ const MOST_LINES: u32 = 24;
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let masks = Masks::of(report);
     let mut results: Vec<&ScanResult> = report.results.iter().collect();
     results.sort_by_key(|result| (rank(&result.status), std::cmp::Reverse(report.rules[result.rule].severity)));
-    let findings =
-        results.into_iter().filter(|result| !matches!(result.status, Status::Passed)).map(|result| Finding::of(report, result, &masks));
+    let findings = results
+        .into_iter()
+        .filter(|result| !matches!(result.status, Status::Passed))
+        .map(|result| Finding::of(report, fixes, result, &masks));
     let summary = &report.summary;
     let page = Page {
         version: VERSION,
@@ -120,7 +123,9 @@ struct Finding {
     here: Vec<Vec<Part>>,
     reach: Vec<Vec<Part>>,
     check: Vec<Part>,
-    fix: Vec<Part>,
+    by_hand: Vec<Part>,
+    fix: Option<FixView>,
+    hindrance: String,
     silenced: String,
     references: Vec<String>,
     /// Number, whether it is marked, and the highlighted text of each line.
@@ -129,8 +134,59 @@ struct Finding {
     picture: String,
 }
 
+/// A proven fix.
+struct FixView {
+    class: &'static str,
+    command: String,
+    conditions: Vec<Vec<Part>>,
+    files: Vec<FileView>,
+    /// What the button copies: a patch that `git apply` takes, if nothing in it is masked.
+    patch: Option<String>,
+}
+
+/// What a fix changes in one file.
+struct FileView {
+    path: String,
+    hunks: Vec<Vec<DiffLine>>,
+}
+
+struct DiffLine {
+    /// `add`, `del` or nothing.
+    class: &'static str,
+    number: usize,
+    sign: char,
+    tokens: Vec<highlight::Token>,
+}
+
+impl FixView {
+    fn of(report: &ScanReport, fixes: &Fixes, result: &ScanResult, proven: &Proven) -> Self {
+        let line = |line: &fixes::Line| DiffLine {
+            class: match line.tag {
+                Tag::Kept => "",
+                Tag::Removed => "del",
+                Tag::Added => "add",
+            },
+            number: line.new.or(line.old).unwrap_or_default(),
+            sign: line.tag.sign(),
+            tokens: highlight::line(&words::clean_line(line.content()), result.dialect),
+        };
+        let files = proven.files.iter().map(|file| FileView {
+            path: words::clean(report.places.in_report(&file.path)),
+            hunks: file.hunks.iter().map(|hunk| hunk.lines.iter().map(line).collect()).collect(),
+        });
+        let is_exact = proven.files.iter().all(|file| file.is_exact);
+        Self {
+            class: proven.class.name(),
+            command: fixes.command(result),
+            conditions: proven.conditions().iter().map(|sentence| parts(sentence)).collect(),
+            files: files.collect(),
+            patch: is_exact.then(|| proven.files.iter().map(|file| fixes::patch(&file.path, &file.hunks)).collect()),
+        }
+    }
+}
+
 impl Finding {
-    fn of(report: &ScanReport, result: &ScanResult, masks: &Masks) -> Self {
+    fn of(report: &ScanReport, fixes: &Fixes, result: &ScanResult, masks: &Masks) -> Self {
         let rule = &report.rules[result.rule];
         let place = Place::of(report, result.site);
         let explanation = explain(report, result);
@@ -153,7 +209,15 @@ impl Finding {
             here: explanation.here.iter().map(|sentence| parts(sentence)).collect(),
             reach: explanation.reach.iter().map(|sentence| parts(sentence)).collect(),
             check: parts(&explanation.check),
-            fix: parts(&rule.fix),
+            by_hand: parts(&rule.fix),
+            fix: match fixes.get(result) {
+                Some(Remedy::Proven(proven)) => Some(FixView::of(report, fixes, result, proven)),
+                _ => None,
+            },
+            hindrance: match fixes.get(result) {
+                Some(Remedy::Hindered(hindrance)) => fixes::hindered(*hindrance),
+                _ => String::new(),
+            },
             silenced,
             references: rule.references.iter().filter(|reference| reference.starts_with("https://")).cloned().collect(),
             lines: lines(report, result, masks),

@@ -10,23 +10,24 @@ use keyblind_scan::{Cause, Proof, ScanReport, ScanResult, Status, SuppressedBy, 
 use keyblind_syntax::{Diagnostic, Level};
 use serde::Serialize;
 
+use crate::fixes::{Edit, FileChange, Fixes, Proven, Remedy, WITHHELD};
 use crate::place::Place;
 use crate::{TOOL, VERSION};
 
 /// What the `schema` member says.
 pub const SCHEMA: &str = "keyblind/report/1";
 
-/// Writes the report.
+/// Writes the report, with the fixes that were looked for.
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":\"{SCHEMA}\",\n\"tool\":{{\"name\":\"{TOOL}\",\"version\":\"{VERSION}\"}},\n\"summary\":")?;
     piece(out, &SummaryView::of(report))?;
     out.write_all(b",\n\"diagnostics\":[")?;
     list(out, report.diagnostics.iter().map(|diagnostic| DiagnosticView::of(report, diagnostic)))?;
     out.write_all(b"],\n\"results\":[")?;
-    list(out, report.results.iter().map(|result| ResultView::of(report, result)))?;
+    list(out, report.results.iter().map(|result| ResultView::of(report, result, fixes)))?;
     out.write_all(b"]}\n")
 }
 
@@ -165,10 +166,12 @@ struct ResultView<'r> {
     suppression: Option<SuppressionView<'r>>,
     #[serde(skip_serializing_if = "str::is_empty")]
     fingerprint: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<FixView<'r>>,
 }
 
 impl<'r> ResultView<'r> {
-    fn of(report: &'r ScanReport, result: &'r ScanResult) -> Self {
+    fn of(report: &'r ScanReport, result: &'r ScanResult, fixes: &'r Fixes) -> Self {
         let rule = &report.rules[result.rule];
         let (reasons, suppression) = match &result.status {
             Status::Unknown(causes) => (causes.iter().map(|cause| ReasonView::of(report, cause)).collect(), None),
@@ -192,6 +195,111 @@ impl<'r> ResultView<'r> {
             reasons,
             suppression,
             fingerprint: &result.fingerprint,
+            fix: fixes.get(result).map(|remedy| FixView::of(report, result, remedy)),
+        }
+    }
+}
+
+/// A proven fix, or why there is none.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FixView<'r> {
+    Proven(ProvenView<'r>),
+    Hindered { hindrance: HindranceView<'r> },
+}
+
+#[derive(Serialize)]
+struct ProvenView<'r> {
+    class: &'static str,
+    edits: Vec<EditView<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<&'static str>,
+    effects: Vec<EffectView>,
+    inputs: Vec<InputView<'r>>,
+}
+
+#[derive(Serialize)]
+struct EditView<'r> {
+    /// Relative to the trust root, as a program that applies it needs it.
+    path: &'r str,
+    digest: &'r str,
+    start: usize,
+    end: usize,
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
+    replacement: &'r str,
+}
+
+#[derive(Serialize)]
+struct EffectView {
+    effect: &'static str,
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+struct InputView<'r> {
+    variable: &'r str,
+    attribute: &'r str,
+    #[serde(rename = "type")]
+    kind: &'r str,
+    assumed: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<&'r str>,
+}
+
+#[derive(Serialize)]
+struct HindranceView<'r> {
+    reason: &'static str,
+    message: &'static str,
+    by_hand: &'r str,
+}
+
+impl<'r> FixView<'r> {
+    fn of(report: &'r ScanReport, result: &ScanResult, remedy: &'r Remedy) -> Self {
+        match remedy {
+            Remedy::Proven(proven) => Self::Proven(ProvenView::of(proven)),
+            Remedy::Hindered(hindrance) => Self::Hindered {
+                hindrance: HindranceView {
+                    reason: hindrance.name(),
+                    message: hindrance.sentence(),
+                    by_hand: &report.rules[result.rule].fix,
+                },
+            },
+        }
+    }
+}
+
+impl<'r> ProvenView<'r> {
+    fn of(proven: &'r Proven) -> Self {
+        let edit = |file: &'r FileChange, edit: &'r Edit| EditView {
+            path: &file.path,
+            digest: &file.digest,
+            start: edit.start,
+            end: edit.end,
+            line: edit.from.line,
+            column: edit.from.column,
+            end_line: edit.to.line,
+            end_column: edit.to.column,
+            replacement: &edit.replacement,
+        };
+        Self {
+            class: proven.class.name(),
+            edits: proven.files.iter().flat_map(|file| file.edits.iter().map(move |own| edit(file, own))).collect(),
+            withheld: proven.is_withheld.then_some(WITHHELD),
+            effects: proven.effects.iter().map(|effect| EffectView { effect: effect.name(), message: effect.sentence() }).collect(),
+            inputs: proven
+                .inputs
+                .iter()
+                .map(|input| InputView {
+                    variable: &input.variable,
+                    attribute: &input.attribute,
+                    kind: &input.kind,
+                    assumed: &input.assumed,
+                    module: input.module.as_deref(),
+                })
+                .collect(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use keyblind_scan::{ScanReport, ScanResult, Status};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
+use crate::fixes::{self, Fixes};
 use crate::place::Place;
 use crate::{TOOL, words};
 
@@ -15,15 +16,15 @@ use crate::{TOOL, words};
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let mut junit = Report::new(TOOL);
     let mut results = report.results.iter().peekable();
     while let Some(first) = results.next() {
         let file = Place::of(report, first.site).file;
         let mut suite = TestSuite::new(file);
-        suite.add_test_case(case(report, first));
+        suite.add_test_case(case(report, fixes, first));
         while let Some(next) = results.next_if(|next| Place::of(report, next.site).file == file) {
-            suite.add_test_case(case(report, next));
+            suite.add_test_case(case(report, fixes, next));
         }
         junit.add_test_suite(suite);
     }
@@ -48,7 +49,7 @@ pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
     junit.serialize(out).map_err(io::Error::other)
 }
 
-fn case(report: &ScanReport, result: &ScanResult) -> TestCase {
+fn case(report: &ScanReport, fixes: &Fixes, result: &ScanResult) -> TestCase {
     let rule = &report.rules[result.rule];
     let place = Place::of(report, result.site);
     let mut status = match &result.status {
@@ -57,7 +58,8 @@ fn case(report: &ScanReport, result: &ScanResult) -> TestCase {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status.set_type(rule.severity.name());
             let evidence = result.evidence.iter().map(keyblind_explain::sentence).collect::<Vec<_>>().join("\n");
-            status.set_description(XmlString::new(format!("{}\n{evidence}\n{}", line(&place), rule.fix)));
+            let fix = fixes::line(result, fixes).map(|line| format!("\n{line}")).unwrap_or_default();
+            status.set_description(XmlString::new(format!("{}\n{evidence}\n{}{fix}", line(&place), rule.fix)));
             status
         }
         Status::Unknown(_) | Status::Suppressed(_) => TestCaseStatus::skipped(),

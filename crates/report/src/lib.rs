@@ -6,6 +6,7 @@ pub mod checkov;
 pub mod comparison;
 pub mod csv;
 pub mod diff;
+pub mod fixes;
 pub mod github;
 pub mod gitlab;
 pub mod html;
@@ -18,6 +19,7 @@ pub mod sarif;
 pub mod text;
 mod words;
 
+pub use fixes::Fixes;
 pub use keyblind_explain::clean;
 
 /// The name of the program, as reports give it.

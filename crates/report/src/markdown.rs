@@ -10,6 +10,7 @@ use keyblind_rule_language::Severity;
 use keyblind_scan::{ScanReport, ScanResult, Status};
 use keyblind_syntax::SourceFile;
 
+use crate::fixes::{self, Fixes, Proven, Remedy};
 use crate::masks::Masks;
 use crate::place::Place;
 use crate::words;
@@ -20,6 +21,10 @@ const MOST_DETAILS: usize = 30;
 const MOST_LINES: usize = 150;
 /// Lines of source that are shown.
 const MOST_SOURCE_LINES: u32 = 12;
+/// Lines of a fix that are shown.
+const MOST_DIFF_LINES: usize = 60;
+/// Lines around a finding that belong to its hunk, as in git's diffs.
+const CONTEXT: usize = 3;
 /// By this a bot finds its own comment again.
 const MARKER: &str = "<!-- keyblind-report -->";
 
@@ -27,7 +32,7 @@ const MARKER: &str = "<!-- keyblind-report -->";
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let mut failed: Vec<&ScanResult> = report.results.iter().filter(|result| matches!(result.status, Status::Failed)).collect();
     failed.sort_by_key(|result| std::cmp::Reverse(report.rules[result.rule].severity));
     writeln!(out, "{MARKER}\n## Keyblind\n\n{}\n", headline(report))?;
@@ -52,7 +57,7 @@ pub fn write(report: &ScanReport, out: &mut dyn Write) -> io::Result<()> {
         }
         let masks = Masks::of(report);
         for result in failed.iter().take(MOST_DETAILS) {
-            details(report, result, &masks, out)?;
+            details(report, fixes, result, &masks, out)?;
         }
     }
     if report.summary.incomplete {
@@ -89,7 +94,7 @@ fn headline(report: &ScanReport) -> String {
     }
 }
 
-fn details(report: &ScanReport, result: &ScanResult, masks: &Masks, out: &mut dyn Write) -> io::Result<()> {
+fn details(report: &ScanReport, fixes: &Fixes, result: &ScanResult, masks: &Masks, out: &mut dyn Write) -> io::Result<()> {
     let rule = &report.rules[result.rule];
     let explanation = explain(report, result);
     let place = Place::of(report, result.site);
@@ -104,6 +109,11 @@ fn details(report: &ScanReport, result: &ScanResult, masks: &Masks, out: &mut dy
     writeln!(out, "**{}**\n", cell(&explanation.remedy))?;
     let file = report.sources.file(result.site.file);
     writeln!(out, "{}\n", fenced(&source(file, result, masks), &format!("{}:{}", place.file, place.line)))?;
+    match fixes.get(result) {
+        Some(Remedy::Proven(proven)) => fix(report, fixes, result, proven, out)?,
+        Some(Remedy::Hindered(hindrance)) => writeln!(out, "{} By hand: {}\n", inert(&fixes::hindered(*hindrance)), rule.fix)?,
+        None => {}
+    }
     for sentence in explanation.here.iter().chain(&explanation.reach) {
         writeln!(out, "- {}", inert(sentence))?;
     }
@@ -112,6 +122,57 @@ fn details(report: &ScanReport, result: &ScanResult, masks: &Masks, out: &mut dy
         writeln!(out, "- <{reference}>")?;
     }
     writeln!(out, "\n</details>")
+}
+
+/// A fix: a suggestion where it can be one, a diff otherwise.
+fn fix(report: &ScanReport, fixes: &Fixes, result: &ScanResult, proven: &Proven, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "A proven fix ({}): {}\n", proven.class.name(), code(&fixes.command(result)))?;
+    for condition in proven.conditions() {
+        writeln!(out, "{}\n", inert(&condition))?;
+    }
+    if let Some((lines, text)) = suggestion(report, result, proven) {
+        let fence = fence(&text);
+        let (first, last) = (lines.start(), lines.end());
+        let place = if first == last { format!("line {first}") } else { format!("lines {first} to {last}") };
+        // With nothing between the fences the lines are taken out; an empty line would take their place.
+        let text = if text.is_empty() { text } else { format!("{}\n", text.trim_end_matches(['\n', '\r'])) };
+        return writeln!(out, "In the place of {place}:\n\n{fence}suggestion\n{text}{fence}\n");
+    }
+    let mut left = MOST_DIFF_LINES;
+    for file in &proven.files {
+        let patch = fixes::patch(report.places.in_report(&file.path), &file.hunks);
+        let fence = fence(&patch);
+        let lines: Vec<&str> = patch.lines().take(left).collect();
+        if lines.is_empty() {
+            break;
+        }
+        writeln!(out, "{fence}diff\n{}\n{fence}\n", lines.join("\n"))?;
+        left -= lines.len();
+    }
+    if left == 0 {
+        writeln!(out, "The command shows the rest.\n")?;
+    }
+    Ok(())
+}
+
+/// What a reviewer can accept with a click: the lines that are replaced, and what comes there. Only where the whole fix is
+/// one change near the finding, and nothing in it is masked.
+fn suggestion(report: &ScanReport, result: &ScanResult, proven: &Proven) -> Option<(std::ops::RangeInclusive<usize>, String)> {
+    let [file] = proven.files.as_slice() else { return None };
+    let [hunk] = file.hunks.as_slice() else { return None };
+    let source = report.sources.file(result.site.file);
+    // A value that stands in the place of one that only a person knows is nothing to accept with a click.
+    if proven.inputs.iter().any(|input| input.module.is_none()) {
+        return None;
+    }
+    if *source.path != *file.path || !file.is_exact {
+        return None;
+    }
+    let (lines, text) = hunk.suggestion()?;
+    let line = |offset| source.line_column(offset).line as usize;
+    let (first, last) = (line(result.site.range.start), line(result.site.range.end));
+    let is_near = *lines.start() + CONTEXT >= first && *lines.end() <= last + CONTEXT;
+    is_near.then_some((lines, text))
 }
 
 fn source(file: &SourceFile, result: &ScanResult, masks: &Masks) -> String {
@@ -132,9 +193,13 @@ fn sign(severity: Severity) -> &'static str {
 
 /// A code block whose fence is longer than any run of backticks in the text.
 fn fenced(text: &str, title: &str) -> String {
-    let fence = "`".repeat(longest_run(text).max(2) + 1);
+    let fence = fence(text);
     let lines: Vec<String> = text.lines().map(words::clean).collect();
     format!("{}\n{fence}\n{}\n{fence}", code(title), lines.join("\n"))
+}
+
+fn fence(text: &str) -> String {
+    "`".repeat(longest_run(text).max(2) + 1)
 }
 
 /// A code span whose delimiters are longer than any run of backticks in the text.

@@ -27,6 +27,11 @@ impl Masks {
         masks
     }
 
+    /// What of a file must not be shown.
+    pub(crate) fn ranges(&self, id: FileId) -> &[TextRange] {
+        self.0.get(&id).map_or(&[], Vec::as_slice)
+    }
+
     /// A part of a file as it may be shown.
     pub(crate) fn part(&self, id: FileId, file: &SourceFile, range: TextRange) -> String {
         let masked: Vec<TextRange> = self

@@ -11,6 +11,7 @@ use keyblind_scan::{Proof, RuleCard, ScanReport, ScanResult, Status, SuppressedB
 use keyblind_syntax::{Diagnostic, Level, Site};
 use serde::Serialize;
 
+use crate::fixes::{self, FileChange, Fixes, Proven, Remedy};
 use crate::{HOME, TOOL, VERSION};
 
 /// Most results of a run that services take. Of more, the most severe are written.
@@ -25,12 +26,34 @@ const MOST_TAGS: usize = 20;
 const ROOT: &str = "%SRCROOT%";
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// Writes the report, one result a line. Services keep one report per `category` and commit: it tells the parts of a
-/// repository apart that are scanned by themselves.
+/// What a report says of the run that made it.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The part of the repository that the report is about. Services keep one report per category and commit: it tells the
+    /// parts apart that are scanned by themselves.
+    pub category: Option<String>,
+    /// Where what was scanned comes from.
+    pub source: Option<Source>,
+}
+
+/// Where what was scanned comes from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The address of the repository: a URL in which nothing is secret.
+    pub repository: String,
+    /// The commit.
+    pub revision: Option<String>,
+    /// The branch.
+    pub branch: Option<String>,
+    /// Whether paths in the report are relative to the repository's top.
+    pub is_root: bool,
+}
+
+/// Writes the report, one result a line, with the fixes that were looked for.
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, category: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, context: &Context, out: &mut dyn Write) -> io::Result<()> {
     let (chosen, left_out) = chosen(report);
     write!(out, "{{\"$schema\":\"{SCHEMA}\",\"version\":\"2.1.0\",\"runs\":[{{\n\"tool\":{{\"driver\":{{")?;
     write!(
@@ -39,8 +62,14 @@ pub fn write(report: &ScanReport, category: Option<&str>, out: &mut dyn Write) -
     )?;
     list(out, report.rules.iter().map(RuleView::of))?;
     out.write_all(b"]}},\n\"automationDetails\":")?;
-    let id = category.map_or_else(|| "keyblind/".to_owned(), |category| format!("keyblind/{}/", category.trim_matches('/')));
+    let id =
+        context.category.as_deref().map_or_else(|| "keyblind/".to_owned(), |category| format!("keyblind/{}/", category.trim_matches('/')));
     piece(out, &Automation { id })?;
+    if let Some(source) = &context.source {
+        out.write_all(b",\n\"versionControlProvenance\":[")?;
+        piece(out, &Provenance::of(source))?;
+        out.write_all(b"]")?;
+    }
     out.write_all(b",\n\"columnKind\":\"unicodeCodePoints\",\n")?;
     write!(
         out,
@@ -48,7 +77,7 @@ pub fn write(report: &ScanReport, category: Option<&str>, out: &mut dyn Write) -
     )?;
     piece(out, &Invocation::of(report, left_out))?;
     out.write_all(b"],\n\"results\":[")?;
-    list(out, chosen.into_iter().map(|result| ResultView::of(report, result)))?;
+    list(out, chosen.into_iter().map(|result| ResultView::of(report, result, fixes)))?;
     out.write_all(b"]}]}\n")
 }
 
@@ -81,6 +110,36 @@ fn piece(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
 #[derive(Serialize)]
 struct Automation {
     id: String,
+}
+
+/// Where it comes from (SARIF 3.23).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Provenance<'c> {
+    repository_uri: &'c str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision_id: Option<&'c str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<&'c str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mapped_to: Option<Base>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Base {
+    uri_base_id: &'static str,
+}
+
+impl<'c> Provenance<'c> {
+    fn of(source: &'c Source) -> Self {
+        Self {
+            repository_uri: &source.repository,
+            revision_id: source.revision.as_deref(),
+            branch: source.branch.as_deref(),
+            mapped_to: source.is_root.then_some(Base { uri_base_id: ROOT }),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -353,6 +412,88 @@ struct ResultView<'r> {
     partial_fingerprints: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     suppressions: Vec<SuppressionView<'r>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<FixView<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<FixProperties>,
+}
+
+/// A fix (SARIF 3.55).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FixView<'r> {
+    description: Text,
+    artifact_changes: Vec<ArtifactChange<'r>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ArtifactChange<'r> {
+    artifact_location: ArtifactLocation,
+    replacements: Vec<Replacement<'r>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Replacement<'r> {
+    deleted_region: Region,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inserted_content: Option<Content<'r>>,
+}
+
+#[derive(Serialize)]
+struct Content<'r> {
+    text: &'r str,
+}
+
+/// What the standard has no member for: what a fix asks, or why there is none.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FixProperties {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix_class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fix_effects: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix_hindrance: Option<&'static str>,
+}
+
+impl FixProperties {
+    fn of(remedy: &Remedy) -> Self {
+        match remedy {
+            Remedy::Proven(proven) => Self {
+                fix_class: Some(proven.class.name()),
+                fix_effects: proven.effects.iter().map(|effect| effect.name()).collect(),
+                fix_hindrance: None,
+            },
+            Remedy::Hindered(hindrance) => Self { fix_class: None, fix_effects: Vec::new(), fix_hindrance: Some(hindrance.name()) },
+        }
+    }
+}
+
+impl<'r> FixView<'r> {
+    fn of(rule: &RuleCard, proven: &'r Proven) -> Self {
+        let conditions: String = proven.conditions().iter().map(|condition| format!(" {condition}")).collect();
+        Self {
+            description: Text::of(format!("{} ({}, proven){conditions}", rule.fix, proven.class.name())),
+            artifact_changes: proven.files.iter().map(ArtifactChange::of).collect(),
+        }
+    }
+}
+
+impl<'r> ArtifactChange<'r> {
+    fn of(file: &'r FileChange) -> Self {
+        let replacements = file.edits.iter().map(|edit| Replacement {
+            deleted_region: Region {
+                start_line: edit.from.line,
+                start_column: edit.from.column,
+                end_line: edit.to.line,
+                end_column: edit.to.column,
+            },
+            inserted_content: (!edit.replacement.is_empty()).then_some(Content { text: &edit.replacement }),
+        });
+        Self { artifact_location: ArtifactLocation { uri: uri(&file.path), uri_base_id: ROOT }, replacements: replacements.collect() }
+    }
 }
 
 #[derive(Serialize)]
@@ -382,8 +523,9 @@ struct SuppressionView<'r> {
 }
 
 impl<'r> ResultView<'r> {
-    fn of(report: &'r ScanReport, result: &'r ScanResult) -> Self {
+    fn of(report: &'r ScanReport, result: &'r ScanResult, fixes: &'r Fixes) -> Self {
         let rule = &report.rules[result.rule];
+        let remedy = fixes.get(result);
         let (kind, level) = match result.status {
             Status::Failed | Status::Suppressed(_) => ("fail", level(rule.severity)),
             Status::Passed => ("pass", "none"),
@@ -404,7 +546,7 @@ impl<'r> ResultView<'r> {
             rule_index: result.rule,
             kind,
             level,
-            message: Text::of(message(result)),
+            message: Text::of(message(report, result, fixes)),
             locations: [location],
             related_locations: beside.chain(calls).take(MOST_RELATED).collect(),
             code_flows: result.evidence.iter().filter_map(|proof| flow(report, proof)).take(4).collect(),
@@ -413,6 +555,11 @@ impl<'r> ResultView<'r> {
                 Status::Suppressed(suppression) => vec![SuppressionView::of(report, suppression)],
                 _ => Vec::new(),
             },
+            fixes: match remedy {
+                Some(Remedy::Proven(proven)) if !proven.is_withheld => vec![FixView::of(rule, proven)],
+                _ => Vec::new(),
+            },
+            properties: remedy.map(FixProperties::of),
         }
     }
 }
@@ -422,7 +569,7 @@ fn fingerprints(fault: &str, number: &str, whole: &str) -> BTreeMap<&'static str
     BTreeMap::from([("keyblind/v1", whole.to_owned()), ("primaryLocationLineHash", format!("{fault}:{number}"))])
 }
 
-fn message(result: &ScanResult) -> String {
+fn message(report: &ScanReport, result: &ScanResult, fixes: &Fixes) -> String {
     let mut text = format!("{}.", result.message);
     match &result.status {
         Status::Unknown(causes) => {
@@ -436,6 +583,10 @@ fn message(result: &ScanResult) -> String {
                 text.push_str(&keyblind_explain::sentence(proof));
             }
         }
+    }
+    if let Some(line) = fixes::line_by_hand(report, result, fixes) {
+        text.push(' ');
+        text.push_str(&line);
     }
     text
 }

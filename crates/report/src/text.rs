@@ -1,6 +1,7 @@
 //! The report for people: findings as rustc shows its own, worst first, then the numbers.
 
 mod finding;
+mod fix;
 mod summary;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use annotate_snippets::{Group, Level, Origin, Renderer};
 use keyblind_scan::{ScanReport, ScanResult, Status};
 use keyblind_syntax::Diagnostic;
 
+use crate::fixes::{Fixes, Remedy};
 use crate::masks::Masks;
 use crate::words;
 
@@ -28,29 +30,38 @@ pub struct Options {
     pub summary: bool,
 }
 
-/// Writes the report.
+/// Writes the report, with the fixes that were looked for.
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(report: &ScanReport, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &ScanReport, fixes: &Fixes, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     if options.findings {
         let renderer = renderer(options.color, options.width);
         let masks = Masks::of(report);
         for instances in grouped(report, options) {
-            let group = finding::group(report, &instances, &masks, options.width);
-            writeln!(out, "{}\n", renderer.render(&[group]))?;
+            let group = finding::group(report, fixes, &instances, &masks, options.width);
+            writeln!(out, "{}", renderer.render(&[group]))?;
+            if let Some(Remedy::Proven(proven)) = fixes.get(instances[0]) {
+                fix::write(report, instances[0], proven, options.color, out)?;
+            }
+            writeln!(out)?;
         }
     }
     if options.summary {
-        summary::write(report, options, out)?;
+        summary::write(report, fixes, options, out)?;
     }
     Ok(())
 }
 
-/// One finding in full.
-pub fn one(report: &ScanReport, result: &ScanResult, color: bool, width: usize) -> String {
-    let group = finding::group(report, &[result], &Masks::of(report), width);
-    renderer(color, width).render(&[group])
+/// One finding in full, with its fix if one was looked for.
+pub fn one(report: &ScanReport, fixes: &Fixes, result: &ScanResult, color: bool, width: usize) -> String {
+    let group = finding::group(report, fixes, &[result], &Masks::of(report), width);
+    let mut shown = Vec::from(renderer(color, width).render(&[group]) + "\n");
+    if let Some(Remedy::Proven(proven)) = fixes.get(result) {
+        // Writing to memory can't fail.
+        let _ = fix::write(report, result, proven, color, &mut shown);
+    }
+    String::from_utf8_lossy(&shown).trim_end().to_owned()
 }
 
 fn renderer(color: bool, width: usize) -> Renderer {

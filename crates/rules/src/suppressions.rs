@@ -10,6 +10,7 @@ mod scope;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyblind_resource::{Resource, Value};
 use keyblind_syntax::{Diagnostic, FileId, Level, Site, SourceFile, TextRange};
@@ -47,12 +48,24 @@ struct Scope {
     area: TextRange,
     rules: Rules,
     directive: Directive,
+    /// Whether a resource that was judged lies in its reach.
+    is_met: AtomicBool,
+    /// Whether it silenced a finding.
+    is_used: AtomicBool,
 }
 
 impl Scope {
+    fn new(area: TextRange, rules: Rules, directive: Directive) -> Self {
+        Self { area, rules, directive, is_met: AtomicBool::new(false), is_used: AtomicBool::new(false) }
+    }
+
+    fn touches(&self, range: TextRange) -> bool {
+        range.start < self.area.end && self.area.start < range.end
+    }
+
     fn reaches(&self, range: TextRange) -> bool {
         match self.directive.reach {
-            Reach::Around => range.start < self.area.end && self.area.start < range.end,
+            Reach::Around => self.touches(range),
             _ => self.area.contains(range),
         }
     }
@@ -171,7 +184,7 @@ impl Suppressions {
                     Targets::AllExcept(ids) => Rules::AllExcept(ids.iter().flat_map(|text| names.named(text)).collect()),
                 };
                 match outline.area(file, comment, directive.range, directive.reach) {
-                    Some(area) => scopes.push(Scope { area, rules, directive }),
+                    Some(area) => scopes.push(Scope::new(area, rules, directive)),
                     None => {
                         let message = "the directive stands above nothing, so it ignores nothing".to_owned();
                         let help = "put it on the line above the block or attribute, or behind it on the same line".to_owned();
@@ -192,29 +205,61 @@ impl Suppressions {
     /// a part of the block silences the finding if everything that the finding is based on lies in such parts.
     pub fn find(&self, subject: Subject<'_>) -> Option<Silenced> {
         let resource = subject.resource;
-        if let Some(found) = std::iter::once(&resource.block).chain(resource.calls.iter()).find_map(|&site| self.covering(site, subject)) {
-            return Some(found);
+        let wholes = std::iter::once(&resource.block).chain(resource.calls.iter());
+        let mut silencing = wholes.map(|&site| self.covering(site, subject)).find(|scopes| !scopes.is_empty()).unwrap_or_default();
+        if silencing.is_empty() {
+            for &site in subject.sites {
+                let scopes = self.covering(site, subject);
+                if scopes.is_empty() {
+                    return None;
+                }
+                silencing.extend(scopes);
+            }
         }
-        let mut first = None;
-        for &site in subject.sites {
-            let found = self.covering(site, subject)?;
-            first.get_or_insert(found);
-        }
-        first
-    }
-
-    fn covering(&self, site: Site, subject: Subject<'_>) -> Option<Silenced> {
-        let scopes = self.files.get(&site.file)?;
-        let scope = scopes
-            .iter()
-            .filter(|scope| scope.reaches(site.range) && scope.rules.includes(subject.rule))
-            .find(|scope| scope.directive.conditions.iter().all(|(path, wanted)| holds(&subject.resource.body, path, wanted)))?;
+        silencing.iter().for_each(|(_, scope)| scope.is_used.store(true, Ordering::Relaxed));
+        let (file, scope) = silencing.first()?;
         Some(Silenced {
             form: scope.directive.form,
             reason: scope.directive.reason.clone(),
             until: scope.directive.until,
-            site: Site::new(site.file, scope.directive.range),
+            site: Site::new(*file, scope.directive.range),
         })
+    }
+
+    /// The directives that reach a place and hold for a rule.
+    fn covering(&self, site: Site, subject: Subject<'_>) -> Vec<(FileId, &Scope)> {
+        let scopes = self.files.get(&site.file).into_iter().flatten();
+        let holding = scopes.filter(|scope| {
+            scope.reaches(site.range)
+                && scope.rules.includes(subject.rule)
+                && scope.directive.conditions.iter().all(|(path, wanted)| holds(&subject.resource.body, path, wanted))
+        });
+        holding.map(|scope| (site.file, scope)).collect()
+    }
+
+    /// Takes note that a resource is judged: the directives in whose reach it lies have something that they could silence.
+    pub fn meet(&self, resource: &Resource) {
+        for site in std::iter::once(&resource.block).chain(resource.calls.iter()) {
+            let scopes = self.files.get(&site.file).into_iter().flatten();
+            scopes.filter(|scope| scope.touches(site.range)).for_each(|scope| scope.is_met.store(true, Ordering::Relaxed));
+        }
+    }
+
+    /// The directives that silenced nothing though what they reach was judged by all of the rules that they name: where they
+    /// stand, and whose form they have.
+    pub fn unused(&self, is_judged: &dyn Fn(&str) -> bool) -> Vec<(Site, Form)> {
+        let is_unused = |scope: &&Scope| {
+            // Of a directive that names no rule nobody knows what it was meant for.
+            let is_told = matches!(&scope.rules, Rules::These(ids) if ids.iter().all(|id| is_judged(id)));
+            is_told && scope.is_met.load(Ordering::Relaxed) && !scope.is_used.load(Ordering::Relaxed)
+        };
+        let of_file = |(file, scopes): (&FileId, &'_ Vec<Scope>)| -> Vec<(Site, Form)> {
+            let unused = scopes.iter().filter(is_unused);
+            unused.map(|scope| (Site::new(*file, scope.directive.range), scope.directive.form)).collect()
+        };
+        let mut unused: Vec<(Site, Form)> = self.files.iter().flat_map(of_file).collect();
+        unused.sort_by_key(|(site, _)| *site);
+        unused
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Config {
     /// How Terraform is evaluated.
     #[serde(default)]
     pub terraform: TerraformConfig,
+    /// How fixes are made.
+    #[serde(default)]
+    pub fix: FixConfig,
 }
 
 /// Findings that don't count.
@@ -141,6 +144,49 @@ pub struct TerraformRoot {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<String, schema::Scalar>"))]
     pub vars: BTreeMap<String, Scalar>,
+}
+
+/// How fixes are made.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FixConfig {
+    /// Values that only a person knows: by rule (an id or any tool's id for it), then by attribute.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, BTreeMap<String, schema::ScalarOrList>>"))]
+    pub values: BTreeMap<Spanned<String>, BTreeMap<String, FixValue>>,
+}
+
+/// A value for a fix: a text as it is, a number, a truth value, or a list of those in square brackets, as its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixValue(pub String);
+
+impl<'de> Deserialize<'de> for FixValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = |value: &toml::Value| {
+            serde::de::Error::custom(format!(
+                "a {} can't be given here: write a text, a number, a truth value or a list of those",
+                value.type_str()
+            ))
+        };
+        let plain = |value: &toml::Value| match value {
+            toml::Value::Integer(number) => Some(number.to_string()),
+            toml::Value::Float(number) => Some(number.to_string()),
+            toml::Value::Boolean(flag) => Some(flag.to_string()),
+            _ => None,
+        };
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => Ok(Self(text)),
+            toml::Value::Array(items) => {
+                let item = |item: &toml::Value| match item {
+                    toml::Value::String(text) => Ok(serde_json::Value::from(text.as_str()).to_string()),
+                    other => plain(other).ok_or_else(|| wrong(other)),
+                };
+                Ok(Self(format!("[{}]", items.iter().map(item).collect::<Result<Vec<_>, _>>()?.join(", "))))
+            }
+            other => plain(&other).map(Self).ok_or_else(|| wrong(&other)),
+        }
+    }
 }
 
 /// A value for a variable: a text, number or truth value, as its text.
@@ -373,6 +419,13 @@ mod schema {
         Text(String),
         Number(f64),
         Flag(bool),
+    }
+
+    #[derive(schemars::JsonSchema)]
+    #[schemars(untagged)]
+    pub(super) enum ScalarOrList {
+        One(Scalar),
+        Several(Vec<Scalar>),
     }
 }
 

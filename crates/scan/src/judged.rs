@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyblind_resource::{Resource, ResourceGraph, ResourceId};
 use keyblind_rule_language::glob_matches;
-use keyblind_rules::suppressions::{Policy, Subject, Suppressions};
+use keyblind_rules::suppressions::{Form, Policy, Subject, Suppressions};
 use keyblind_rules::{Evidence, Failure, Judgement, RuleId, RuleTable, Selection, UnknownCause, Verdict, judge};
 use keyblind_syntax::{Diagnostic, Site, SourceMap};
 
@@ -14,6 +14,7 @@ use crate::merge::{Counted, Rank};
 use crate::outcome::{Cause, Direction, Neighbour, Proof, ScanResult, Status, SuppressedBy, Suppression};
 use crate::pipeline::{Ignore, Keep};
 use crate::redact;
+use crate::unused::{self, Uses};
 
 /// What judging goes by.
 pub(crate) struct Judging<'a> {
@@ -24,6 +25,7 @@ pub(crate) struct Judging<'a> {
     pub(crate) policy: Option<&'a Policy>,
     pub(crate) sources: &'a SourceMap,
     pub(crate) keep: Keep,
+    pub(crate) uses: Uses,
 }
 
 /// What one root module came to.
@@ -42,6 +44,12 @@ impl Judging<'_> {
     pub(crate) fn judge(&self, graph: &ResourceGraph, root: &Arc<str>, wanted: &dyn Fn(Site) -> bool) -> Judged {
         let judgements = judge(self.table, self.selection, graph);
         let is_wanted: Vec<bool> = graph.resources.iter().map(|resource| wanted(resource.header)).collect();
+        for (resource, _) in graph.resources.iter().zip(&is_wanted).filter(|(_, wanted)| **wanted) {
+            self.directives.meet(resource);
+            if self.policy.is_some_and(|policy| policy.foreign) {
+                self.uses.meet(resource);
+            }
+        }
         let verdicts =
             judgements.into_iter().filter(|judgement| is_wanted[judgement.resource]).map(|judgement| self.counted(judgement, graph, root));
         let resources = graph.resources.iter().zip(&is_wanted).filter(|(_, wanted)| **wanted);
@@ -125,13 +133,37 @@ impl Judging<'_> {
             return Some(skip);
         }
         let path = &self.sources.file(resource.header.file).path;
-        let ignore = self.ignores.iter().find(|ignore| {
+        let silences = |ignore: &Ignore| {
             let is_about = |pattern: &String| glob_matches(pattern, &resource.address, false);
             ignore.rules.contains(&rule)
                 && ignore.paths.as_ref().is_none_or(|paths| paths.is_match(&**path))
                 && (ignore.addresses.is_empty() || ignore.addresses.iter().any(is_about))
-        })?;
+        };
+        let silencing: Vec<usize> = (0..self.ignores.len()).filter(|index| silences(&self.ignores[*index])).collect();
+        silencing.iter().for_each(|index| self.uses.ignore(*index));
+        let ignore = &self.ignores[*silencing.first()?];
         Some(Suppression { by: SuppressedBy::Configuration, reason: Some(ignore.reason.clone()), until: ignore.until })
+    }
+
+    /// What silenced nothing, though it could have: a note each. `is_whole` says whether all was judged that the
+    /// configuration is about.
+    pub(crate) fn unused(&self, is_whole: bool) -> Vec<Diagnostic> {
+        let is_judged = |name: &str| self.table.find(name).is_some_and(|rule| self.selection.contains(rule));
+        let directives = self.directives.unused(&is_judged).into_iter();
+        let mut notes: Vec<Diagnostic> =
+            directives.map(|(site, form)| unused::note(form.keyword(), form == Form::Keyblind, Some(site), None)).collect();
+        let is_known = |id: &str| match self.table.named(id) {
+            [] => false,
+            rules => rules.iter().all(|rule| self.selection.contains(*rule)),
+        };
+        notes.extend(self.uses.unused_skips(&is_known).into_iter().map(|(site, form)| unused::note(form, false, Some(site), None)));
+        for index in self.uses.unused_ignores().filter(|_| is_whole) {
+            let ignore = &self.ignores[index];
+            if ignore.rules.iter().all(|rule| self.selection.contains(*rule)) {
+                notes.push(unused::note("[[ignore]]", true, None, Some(&ignore.place)));
+            }
+        }
+        notes
     }
 
     /// What the resource's own data says about the rule, as far as that may silence anything.
@@ -141,6 +173,7 @@ impl Judging<'_> {
             let has_reason = skip.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
             skip.ids.iter().any(|id| self.table.named(id).contains(&rule)) && (has_reason || !policy.reason_required)
         })?;
+        self.uses.skip(skip.site);
         let by = SuppressedBy::Data { form: skip.form, site: skip.site };
         Some(Suppression { by, reason: skip.reason.as_deref().map(str::to_owned), until: None })
     }

@@ -24,6 +24,7 @@ mod selection;
 mod target;
 mod tree;
 mod trial;
+mod unused;
 mod walk;
 
 pub use compare::{Comparison, compare};

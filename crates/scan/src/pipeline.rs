@@ -27,6 +27,7 @@ use crate::redact;
 use crate::selection::TableNames;
 use crate::target::{Target, Targets};
 use crate::tree::SourceTree;
+use crate::unused::Uses;
 
 /// Everything that decides what a scan finds.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ pub struct Ignore {
     pub reason: String,
     /// The last day.
     pub until: Option<Date>,
+    /// Where the configuration says so.
+    pub place: String,
 }
 
 /// One set of values for one root module.
@@ -182,6 +185,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         policy: request.policy.as_ref(),
         sources: &sources,
         keep: request.keep,
+        uses: Uses::of(ignores),
     };
     let judged: Vec<Judged> = jobs
         .into_par_iter()
@@ -198,6 +202,10 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         diagnostics.extend(judged.diagnostics);
         resources.extend(judged.resources);
     }
+    // Of a part, or of what wasn't read, nobody can say what the configuration's entries are for.
+    let is_whole = request.targets.paths.iter().any(|target| matches!(target, Target::Directory(path) if path.is_empty()))
+        && !diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Incomplete);
+    diagnostics.extend(judging.unused(is_whole));
     let mut summary = Summary {
         rules: request.selection.len() as u64,
         resources: resources.len() as u64,

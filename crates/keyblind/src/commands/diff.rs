@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use keyblind_dialects::{Listing, Tree, paths};
 use keyblind_git::{CommitTree, Repository};
-use keyblind_report::{comparison, text};
+use keyblind_report::{Fixes, comparison, sarif, text};
 use keyblind_scan::config::{self, FailOn};
 use keyblind_scan::{Comparison, Keep, Places, Target, Targets, compare, scan};
 
@@ -57,7 +57,13 @@ pub(super) fn run(arguments: &DiffArguments, global: Global) -> anyhow::Result<E
         findings: true,
         summary: false,
     };
-    let options = output::Options { text, category: None };
+    let source = repository.provenance().map(|provenance| sarif::Source {
+        repository: provenance.repository,
+        revision: Some(range.head.clone()),
+        branch: None,
+        is_root: true,
+    });
+    let options = output::Options { text, sarif: sarif::Context { category: None, source } };
     for file in &arguments.outputs {
         let plain = options.plain();
         output::save_with(&file.path, |out| write(&comparison, &range, file.format, &plain, out))?;
@@ -81,7 +87,7 @@ fn write(
     match format {
         Format::Text => comparison::write_text(comparison, range, &options.text, out),
         Format::Json => comparison::write_json(comparison, range, out),
-        format => output::write(&comparison.introduced, format, options, out),
+        format => output::write(&comparison.introduced, &Fixes::default(), format, options, out),
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::io;
 
+use keyblind_fix::Fixer;
 use keyblind_report::text;
 use keyblind_rule_language::Persona;
 use keyblind_scan::{Keep, rules_named, scan};
 
-use super::{describe, load_rules, scan::prepare};
-use crate::arguments::{ExplainArguments, Global};
+use super::{describe, fixes, load_rules, scan::prepare};
+use crate::arguments::{ExplainArguments, Global, When};
 use crate::exit::{Exit, UsageError};
+use crate::progress::Bar;
 use crate::{output, terminal};
 
 /// Shortest beginning of a fingerprint that is looked for.
@@ -47,6 +49,7 @@ fn finding(arguments: &ExplainArguments, global: Global) -> anyhow::Result<Exit>
     let mut what = arguments.what.clone();
     what.persona.get_or_insert(Persona::Auditor);
     let prepared = prepare(&what, None, Keep { passed: false, unknown: true })?;
+    let mut fixer = Fixer::new(&prepared.table, &prepared.request, prepared.given);
     let report = scan(&prepared.table, prepared.request, &|_| {});
     let wanted = arguments.name.to_lowercase();
     let found: Vec<_> = report.results.iter().filter(|result| result.fingerprint.starts_with(&wanted)).collect();
@@ -56,12 +59,13 @@ fn finding(arguments: &ExplainArguments, global: Global) -> anyhow::Result<Exit>
         ))
         .into());
     }
+    let fixes = fixes::find(&mut fixer, &prepared.table, &report, found.iter().copied(), &Bar::new(When::Auto, global.quiet));
     let color = terminal::use_color(global.color, &io::stdout());
     let width = terminal::width(&io::stdout());
     let look = describe::Look::of_output(global);
     output::print_with(|out| {
         for result in &found {
-            writeln!(out, "{}\n", text::one(&report, result, color, width))?;
+            writeln!(out, "{}\n", text::one(&report, &fixes, result, color, width))?;
             let explanation = keyblind_explain::explain(&report, result);
             for (name, sentences) in [("Here", &explanation.here), ("What it touches", &explanation.reach)] {
                 if !sentences.is_empty() {

@@ -1,7 +1,10 @@
 //! `keyblind fix`
 
+mod closing;
+mod dialogue;
 mod index;
 mod json;
+mod summary;
 mod verify;
 mod write;
 
@@ -9,17 +12,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use keyblind_fix::{Effect, Fix, Fixer, Given, Hindrance, Outcome, Refusal, Subject};
+use keyblind_fix::{Fixer, Outcome};
 use keyblind_report::diff;
-use keyblind_rules::{RuleId, RuleTable};
-use keyblind_scan::{Keep, ScanReport, ScanResult, Status, rules_named, scan};
+use keyblind_report::fixes::Class;
+use keyblind_rules::RuleTable;
+use keyblind_scan::{Keep, ScanReport, ScanResult, Status, scan};
 
-use super::plural;
+use self::dialogue::{Decision, Dialogue, Question};
+use super::fixes;
 use super::scan::{prepare, say_diagnostics};
-use crate::arguments::{FixArguments, FixOutput, Global, When};
+use crate::arguments::{FixArguments, FixOutput, Global, Variable, When};
 use crate::exit::{Exit, UsageError};
 use crate::output;
 use crate::progress::Bar;
+use crate::settings::GivenValue;
 use crate::terminal;
 
 /// A finding, and what became of it.
@@ -31,38 +37,58 @@ struct Attempt<'r> {
 }
 
 pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Exit> {
-    let prepared = prepare(&arguments.what, None, Keep::default())?;
+    if arguments.force && !arguments.writes() {
+        return Err(UsageError::new("`--force` is about writing: add `--write` or `--interactive`").into());
+    }
+    if arguments.interactive && arguments.what.paths.iter().any(|path| path.as_os_str() == "-") {
+        return Err(UsageError::new("standard input can't hold both a file and the answers").into());
+    }
+    let mut prepared = prepare(&arguments.what, None, Keep::default())?;
     let table = &prepared.table;
-    let mut fixer = Fixer::new(table, &prepared.request, given(table, arguments)?);
+    let mut given = std::mem::take(&mut prepared.given);
+    // The command line is stronger than the configuration.
+    for (rule, values) in fixes::given(table, &set(arguments)?)? {
+        given.entry(rule).or_default().extend(values);
+    }
+    let mut fixer = Fixer::new(table, &prepared.request, given);
     if let Some(path) = &arguments.verify {
         return verify::run(path, &mut fixer, global);
     }
-    let bar = Bar::new(When::Auto, global.quiet);
+    let bar = Bar::new(When::Auto, global.quiet || arguments.interactive);
     let report = scan(table, prepared.request, &|progress| bar.update(progress));
-    bar.finish();
     say_diagnostics(&report, global);
     if report.summary.files.read == 0 && !report.summary.incomplete {
+        bar.finish();
         return Ok(Exit::NothingToScan);
     }
-    let attempts = attempt(&mut fixer, table, &report, arguments)?;
+    let wanted = wanted(&report, arguments)?;
+    let mut choice = Choice::of(arguments, &report, global)?;
+    let attempts = attempt(&mut fixer, table, &report, &wanted, &mut choice, &bar)?;
+    bar.finish();
     let changes = changes(&fixer)?;
-    if arguments.write {
+    if arguments.writes() {
         write::check(&report, &changes, arguments.force)?;
     }
     match arguments.output {
         _ if arguments.whole_file => output::print_with(|out| changes.values().try_for_each(|(_, new)| out.write_all(new.as_bytes())))?,
         Some(FixOutput::Json) => output::print_with(|out| json::write(&report, &attempts, out))?,
         Some(FixOutput::Patch) => print_diff(&report, &changes, false)?,
-        None if arguments.write => {}
+        None if arguments.writes() => {}
         None => print_diff(&report, &changes, terminal::use_color(global.color, &io::stdout()))?,
     }
-    if arguments.write {
-        write::write(&report, &changes)?;
+    let closing =
+        if arguments.writes() && !changes.is_empty() { Some(closing::write(&report, &attempts, &changes, arguments)?) } else { None };
+    if !global.quiet && closing.as_ref().is_none_or(|closing| !closing.is_taken_back()) {
+        summary::say(&report, &attempts, wanted.len(), &changes, arguments, global);
     }
-    if !global.quiet {
-        summarize(&report, &attempts, &changes, arguments, global);
+    if let Some(closing) = &closing {
+        closing.say(global);
+        if closing.is_taken_back() {
+            return Ok(Exit::Internal);
+        }
     }
-    let left = attempts.iter().any(|attempt| !(matches!(attempt.outcome, Outcome::Gone) || attempt.taken && arguments.write));
+    let is_gone = |attempt: &Attempt<'_>| matches!(attempt.outcome, Outcome::Gone) || attempt.taken && arguments.writes();
+    let left = attempts.len() < wanted.len() || !attempts.iter().all(is_gone) || closing.is_some_and(|closing| closing.left > 0);
     Ok(match (report.summary.incomplete, left) {
         (true, _) => Exit::Incomplete,
         (false, true) => Exit::Findings,
@@ -70,18 +96,61 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
     })
 }
 
-/// The values that were given, by rule and attribute.
-fn given(table: &RuleTable, arguments: &FixArguments) -> anyhow::Result<Given> {
-    let mut given = Given::new();
-    for value in &arguments.given {
-        let Some((rule, attribute)) = value.name.rsplit_once('.') else {
-            return Err(UsageError::new(format_args!("`--set {}` names no attribute: write it as RULE.ATTRIBUTE=VALUE", value.name)).into());
-        };
-        for rule in rules_named(table, rule).map_err(UsageError::new)? {
-            given.entry(rule).or_default().insert(attribute.to_owned(), value.value.clone());
-        }
+/// The values of the command line.
+fn set(arguments: &FixArguments) -> anyhow::Result<Vec<GivenValue>> {
+    let value = |given: &Variable| match given.name.rsplit_once('.') {
+        Some((rule, attribute)) => Ok(GivenValue {
+            rule: rule.to_owned(),
+            attribute: attribute.to_owned(),
+            value: given.value.clone(),
+            place: format!("--set {}", given.name),
+        }),
+        None => Err(UsageError::new(format_args!("`--set {}` names no attribute: write it as RULE.ATTRIBUTE=VALUE", given.name)).into()),
+    };
+    arguments.given.iter().map(value).collect()
+}
+
+/// The findings to fix: all, or those whose fingerprints were given.
+fn wanted<'r>(report: &'r ScanReport, arguments: &FixArguments) -> anyhow::Result<Vec<&'r ScanResult>> {
+    let failed: Vec<&ScanResult> = report.results.iter().filter(|result| matches!(result.status, Status::Failed)).collect();
+    if arguments.findings.is_empty() {
+        return Ok(failed);
     }
-    Ok(given)
+    let mut wanted = vec![false; failed.len()];
+    for asked in &arguments.findings {
+        // The number behind a fingerprint tells equal ones apart: the first of them has none.
+        let is_exact = failed.iter().any(|result| result.fingerprint == *asked);
+        let is_meant = |result: &ScanResult| {
+            if is_exact { result.fingerprint == *asked } else { result.fingerprint.starts_with(asked.as_str()) }
+        };
+        let meant: Vec<usize> = (0..failed.len()).filter(|index| is_meant(failed[*index])).collect();
+        if meant.is_empty() {
+            let help = "`keyblind scan --format json` shows them";
+            return Err(UsageError::new(format_args!("no finding has the fingerprint `{asked}`; {help}")).into());
+        }
+        meant.into_iter().for_each(|index| wanted[index] = true);
+    }
+    Ok(failed.into_iter().zip(wanted).filter_map(|(result, wanted)| wanted.then_some(result)).collect())
+}
+
+/// Which of the fixes are shown or written.
+enum Choice {
+    /// All of them: nothing is written.
+    Shown,
+    /// Those that change nothing but the fault; with the flag also those that do something beside.
+    Written(bool),
+    /// Those that somebody said yes to.
+    Asked(Box<Dialogue>),
+}
+
+impl Choice {
+    fn of(arguments: &FixArguments, report: &ScanReport, global: Global) -> anyhow::Result<Self> {
+        Ok(match (arguments.interactive, arguments.write) {
+            (true, _) => Self::Asked(Box::new(Dialogue::new(arguments, report, global)?)),
+            (false, true) => Self::Written(arguments.all),
+            (false, false) => Self::Shown,
+        })
+    }
 }
 
 /// Fixes one finding after the other, each on the ground of those before.
@@ -89,30 +158,34 @@ fn attempt<'r>(
     fixer: &mut Fixer<'_>,
     table: &RuleTable,
     report: &'r ScanReport,
-    arguments: &FixArguments,
+    wanted: &[&'r ScanResult],
+    choice: &mut Choice,
+    bar: &Bar,
 ) -> anyhow::Result<Vec<Attempt<'r>>> {
-    let is_wanted = |result: &ScanResult| {
-        let asked = &arguments.findings;
-        matches!(result.status, Status::Failed)
-            && (asked.is_empty() || asked.iter().any(|finding| result.fingerprint.starts_with(finding.as_str())))
-    };
-    let wanted: Vec<&ScanResult> = report.results.iter().filter(|result| is_wanted(result)).collect();
-    if let Some(unknown) =
-        arguments.findings.iter().find(|finding| !wanted.iter().any(|result| result.fingerprint.starts_with(finding.as_str())))
-    {
-        return Err(
-            UsageError::new(format_args!("no finding has the fingerprint `{unknown}`; `keyblind scan --format json` shows them")).into()
-        );
-    }
+    // Later an earlier fix may have mended what isn't met.
+    let is_met: Vec<bool> =
+        wanted.iter().map(|result| fixes::subject(table, report, result).is_some_and(|subject| fixer.is_met(&subject))).collect();
     let mut attempts = Vec::new();
-    for result in wanted {
-        let outcome = match rule_of(table, report, result) {
-            Some(rule) => fixer.fix(&Subject { rule, root: &result.root, address: &result.address }),
-            None => Outcome::Refused(Refusal { hindrance: Hindrance::NotProven, disproofs: Vec::new() }),
+    for (number, (&result, is_met)) in wanted.iter().zip(is_met).enumerate() {
+        bar.fixing(number, wanted.len());
+        let outcome = match fixes::subject(table, report, result) {
+            Some(subject) if is_met => fixer.fix(&subject),
+            _ => fixes::unmet(),
         };
-        let taken = match &outcome {
-            // Nobody else can say what a variable without value should be: such a fix is shown, and written only when asked for.
-            Outcome::Fixed(fix) => !arguments.write || arguments.all && fix.inputs.is_empty() || is_safe(fix),
+        let taken = match (&outcome, &mut *choice) {
+            (Outcome::Fixed(_), Choice::Shown) => true,
+            // Nobody else can say what a variable without value should be: such a fix is shown, and written only when the
+            // value is given.
+            (Outcome::Fixed(fix), _) if Class::of(fix) == Class::NeedsInput => false,
+            (Outcome::Fixed(fix), Choice::Written(all)) => *all || Class::of(fix) == Class::Safe,
+            (Outcome::Fixed(fix), Choice::Asked(dialogue)) => {
+                let question = Question { report, result, fix, number: number + 1, of: wanted.len() };
+                match dialogue.ask(&question, fixer)? {
+                    Decision::Take => true,
+                    Decision::Leave => false,
+                    Decision::Stop => break,
+                }
+            }
             _ => false,
         };
         if let (Outcome::Fixed(fix), true) = (&outcome, taken) {
@@ -121,10 +194,6 @@ fn attempt<'r>(
         attempts.push(Attempt { result, outcome, taken });
     }
     Ok(attempts)
-}
-
-fn rule_of(table: &RuleTable, report: &ScanReport, result: &ScanResult) -> Option<RuleId> {
-    table.find(&report.rules[result.rule].id)
 }
 
 /// The texts before and after, by path.
@@ -145,96 +214,4 @@ fn print_diff(report: &ScanReport, changes: &Changes, color: bool) -> anyhow::Re
     output::print_with(|out| {
         changes.iter().try_for_each(|(path, (old, new))| diff::write(report.places.in_report(path), old, new, color, out))
     })
-}
-
-/// Says what was fixed, what the fixes do beside, and what has none for which reason.
-fn summarize(report: &ScanReport, attempts: &[Attempt<'_>], changes: &Changes, arguments: &FixArguments, global: Global) {
-    let fixes = |taken: bool| attempts.iter().filter(move |attempt| attempt.taken == taken && matches!(attempt.outcome, Outcome::Fixed(_)));
-    let fixed = attempts.iter().filter(|attempt| attempt.taken || matches!(attempt.outcome, Outcome::Gone)).count() as u64;
-    let verb = if arguments.write { "fixed" } else { "would fix" };
-    let files = changes.len() as u64;
-    terminal::say(format_args!(
-        "{verb} {fixed} of {} finding{} in {files} file{}",
-        attempts.len(),
-        plural(attempts.len() as u64),
-        plural(files)
-    ));
-    let mut effects: BTreeMap<Effect, Vec<String>> = BTreeMap::new();
-    for attempt in fixes(true) {
-        if let Outcome::Fixed(fix) = &attempt.outcome {
-            for effect in &fix.effects {
-                effects.entry(*effect).or_default().push(named(report, attempt.result));
-            }
-        }
-    }
-    for (effect, findings) in &effects {
-        terminal::say(format_args!(
-            "unsafe: {} ({} fix{})",
-            effect.sentence(),
-            findings.len(),
-            if findings.len() == 1 { "" } else { "es" }
-        ));
-        if global.verbose {
-            findings.iter().for_each(|finding| terminal::say(format_args!("  {finding}")));
-        }
-    }
-    let mut inputs: BTreeMap<String, &str> = BTreeMap::new();
-    for attempt in attempts {
-        let Outcome::Fixed(fix) = &attempt.outcome else { continue };
-        let rule = &report.rules[attempt.result.rule].id;
-        inputs.extend(fix.inputs.iter().map(|input| {
-            let name = match input.module {
-                Some(_) => format!("`var.{}`", input.variable),
-                None => format!("`{rule}.{}`", input.attribute),
-            };
-            (name, input.assumed.as_str())
-        }));
-    }
-    for (name, assumed) in &inputs {
-        terminal::say(format_args!("needs input: {name}, such as {assumed}"));
-    }
-    let held_back: Vec<&str> =
-        fixes(false).filter_map(|attempt| if let Outcome::Fixed(fix) = &attempt.outcome { Some(class(fix)) } else { None }).collect();
-    for (class, help) in [("unsafe", "add `--all` to write them too"), ("needs-input", "give the values with `--set RULE.ATTRIBUTE=VALUE`")]
-    {
-        let count = held_back.iter().filter(|other| **other == class).count();
-        if count > 0 {
-            let verb = if count == 1 { " is" } else { "es are" };
-            terminal::say(format_args!("{count} fix{verb} held back ({class}): {help}"));
-        }
-    }
-    let mut refused: BTreeMap<Hindrance, Vec<&Attempt<'_>>> = BTreeMap::new();
-    for attempt in attempts {
-        if let Outcome::Refused(refusal) = &attempt.outcome {
-            refused.entry(refusal.hindrance).or_default().push(attempt);
-        }
-    }
-    for (hindrance, attempts) in &refused {
-        terminal::say(format_args!("{} without a fix: {} ({hindrance})", attempts.len(), hindrance.sentence()));
-        for attempt in attempts.iter().filter(|_| global.verbose) {
-            terminal::say(format_args!("  {}", named(report, attempt.result)));
-            if let Outcome::Refused(refusal) = &attempt.outcome {
-                refusal.disproofs.iter().for_each(|disproof| terminal::say(format_args!("    {}", disproof.detail)));
-            }
-            terminal::say(format_args!("    by hand: {}", report.rules[attempt.result.rule].fix));
-        }
-    }
-}
-
-fn named(report: &ScanReport, result: &ScanResult) -> String {
-    format!("{} {}", report.rules[result.rule].id, result.address)
-}
-
-/// Whether a fix changes nothing but the fault, and needs nothing.
-fn is_safe(fix: &Fix) -> bool {
-    fix.effects.is_empty() && fix.inputs.is_empty()
-}
-
-/// The word for what a fix asks of whoever applies it.
-fn class(fix: &Fix) -> &'static str {
-    match (fix.inputs.is_empty(), fix.effects.is_empty()) {
-        (false, _) => "needs-input",
-        (true, false) => "unsafe",
-        (true, true) => "safe",
-    }
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use keyblind_report::text;
+use keyblind_fix::{Fixer, Given};
+use keyblind_git::Repository;
+use keyblind_report::{Fixes, sarif, text};
 use keyblind_rule_language::{Persona, Severity};
 use keyblind_rules::baseline::Baseline;
 use keyblind_rules::suppressions::{Date, Policy};
@@ -15,7 +17,7 @@ use keyblind_scan::config::FailOn;
 use keyblind_scan::{Ignore, Keep, Request, ScanReport, ScanResult, Status, Target, Targets, choose, rules_named, scan};
 use keyblind_syntax::{Diagnostic, Level};
 
-use super::{load_rules, start_threads, today};
+use super::{fixes, load_rules, start_threads, today};
 use crate::arguments::{Global, Include, ScanArguments, What};
 use crate::exit::{Exit, UsageError};
 use crate::output;
@@ -31,6 +33,8 @@ pub(super) struct Prepared {
     pub(super) table: RuleTable,
     pub(super) settings: Settings,
     pub(super) request: Request,
+    /// The values for fixes that the configuration gives.
+    pub(super) given: Given,
 }
 
 pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
@@ -38,9 +42,11 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
     let formats = arguments.outputs.iter().map(|output| output.format).chain([arguments.format]);
     let keep = formats.map(output::Format::wants).fold(asked, Keep::and);
     let prepared = prepare(&arguments.what, Some(arguments), keep)?;
+    let mut fixer = arguments.fixes.then(|| Fixer::new(&prepared.table, &prepared.request, prepared.given.clone()));
     let (fail_on, acting_for) = (prepared.settings.fail_on, prepared.settings.acting_for);
     let bar = Bar::new(arguments.progress, global.quiet);
     let mut report = scan(&prepared.table, prepared.request, &|progress| bar.update(progress));
+    let fixes = fixer.as_mut().map_or_else(Fixes::default, |fixer| fixes::find(fixer, &prepared.table, &report, &report.results, &bar));
     bar.finish();
 
     say_diagnostics(&report, global);
@@ -51,7 +57,10 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
         findings: !arguments.summary,
         summary: !global.quiet || arguments.summary,
     };
-    let options = output::Options { text, category: arguments.category.clone() };
+    let is_sarif =
+        arguments.outputs.iter().map(|output| output.format).chain([arguments.format]).any(|format| format == output::Format::Sarif);
+    let source = is_sarif.then(|| source(report.places.root())).flatten();
+    let options = output::Options { text, sarif: sarif::Context { category: arguments.category.clone(), source } };
     let reporting = Instant::now();
     // What holds more is written first; what comes after it holds less.
     let mut reports: Vec<(output::Format, Option<&output::OutputFile>)> =
@@ -60,8 +69,8 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
     for (format, file) in reports {
         report.keep(asked.and(format.wants()));
         match file {
-            Some(file) => output::save(&report, file, &options)?,
-            None => output::print(&report, format, &options)?,
+            Some(file) => output::save(&report, &fixes, file, &options)?,
+            None => output::print(&report, &fixes, format, &options)?,
         }
     }
     if global.verbose {
@@ -78,6 +87,18 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
         ));
     }
     Ok(exit(&report, fail_on, acting_for, arguments.allow_incomplete))
+}
+
+/// Where the trust root comes from, if it lies in a clone of a repository that has an address.
+fn source(root: &Path) -> Option<sarif::Source> {
+    let repository = Repository::discover(root).ok()?;
+    let provenance = repository.provenance()?;
+    Some(sarif::Source {
+        repository: provenance.repository,
+        revision: provenance.revision.map(|id| id.to_string()),
+        branch: provenance.branch,
+        is_root: repository.top() == root,
+    })
 }
 
 /// Resolves what is asked for, and loads what it takes.
@@ -114,6 +135,7 @@ pub(super) fn prepare_for(
     let baseline = settings.baseline.as_deref().map(read_baseline).transpose()?;
     let is_baseline_covered = settings.baseline.as_deref().is_some_and(|path| covers(&targets, path));
     let ignores = ignores(&settings, &table, today, &mut diagnostics)?;
+    let given = fixes::given(&table, &settings.given)?;
     let request = Request {
         targets,
         snapshot: None,
@@ -131,7 +153,7 @@ pub(super) fn prepare_for(
         keep,
         diagnostics,
     };
-    Ok(Prepared { table, settings, request })
+    Ok(Prepared { table, settings, request, given })
 }
 
 /// Whether all that a baseline is about is judged: it is about the directory that it lies in.
@@ -164,7 +186,14 @@ fn ignores(settings: &Settings, table: &RuleTable, today: Date, diagnostics: &mu
             continue;
         }
         let (paths, addresses) = (ignored.paths.clone(), ignored.addresses.clone());
-        ignores.push(Ignore { rules, paths, addresses, reason: ignored.reason.clone(), until: ignored.until });
+        ignores.push(Ignore {
+            rules,
+            paths,
+            addresses,
+            reason: ignored.reason.clone(),
+            until: ignored.until,
+            place: ignored.place.clone(),
+        });
     }
     Ok(ignores)
 }

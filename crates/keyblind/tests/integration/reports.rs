@@ -87,6 +87,27 @@ fn the_sarif_report_is_valid_sarif() {
     }
 }
 
+#[test]
+fn a_service_is_told_where_the_code_comes_from_and_no_secret() {
+    let repository = repository();
+    let run = |arguments: &[&str]| -> Value {
+        let outcome = repository.scan(["--format", "sarif"].into_iter().chain(arguments.iter().copied()));
+        serde_json::from_str::<Value>(&outcome.output).expect("JSON")["runs"][0].clone()
+    };
+    assert!(run(&[])["versionControlProvenance"].is_null(), "it comes from nowhere");
+    let address = "https://somebody:hunter2@example.com/org/repo.git?token=hunter2";
+    repository.write(".git/config", format!("[remote \"origin\"]\n\turl = {address}\n"));
+    std::fs::create_dir_all(repository.path().join(".git/objects")).expect("a folder");
+    std::fs::create_dir_all(repository.path().join(".git/refs")).expect("a folder");
+    let provenance = &run(&[])["versionControlProvenance"][0];
+    assert_eq!(provenance["repositoryUri"], "https://example.com/org/repo.git");
+    assert_eq!((&provenance["branch"], &provenance["mappedTo"]["uriBaseId"]), (&"main".into(), &"%SRCROOT%".into()));
+    assert!(provenance["revisionId"].is_null(), "nothing is committed");
+    let part = run(&["--root", "modules", "modules"]);
+    assert!(part["versionControlProvenance"][0]["mappedTo"].is_null(), "paths are relative to a part of it");
+    assert!(!repository.scan(["--format", "sarif"]).output.contains("hunter2"));
+}
+
 /// Reports with all kinds of results and of diagnostics.
 fn every_kind_of_report(format: &str, arguments: &[&str]) -> Vec<Value> {
     let broken = Repository::new([
@@ -101,7 +122,13 @@ fn every_kind_of_report(format: &str, arguments: &[&str]) -> Vec<Value> {
         let outcome = repository.scan(["--format", format].into_iter().chain(arguments.iter().copied()).chain(extra.iter().copied()));
         serde_json::from_str(&outcome.output).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
     };
-    vec![run(&repository(), &[]), run(&broken, &[]), run(&empty, &[]), run(&baselined, &["--baseline", "known.jsonl"])]
+    vec![
+        run(&repository(), &[]),
+        run(&repository(), &["--fixes"]),
+        run(&broken, &["--fixes"]),
+        run(&empty, &[]),
+        run(&baselined, &["--baseline", "known.jsonl"]),
+    ]
 }
 
 fn validator(schema: &str) -> jsonschema::Validator {

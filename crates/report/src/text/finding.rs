@@ -5,6 +5,7 @@ use keyblind_rule_language::Severity;
 use keyblind_scan::{Proof, ScanReport, ScanResult, Status, SuppressedBy};
 use keyblind_syntax::{FileId, SourceFile, TextRange};
 
+use crate::fixes::{Fixes, Remedy};
 use crate::masks::{Masks, is_hidden};
 use crate::words;
 
@@ -36,7 +37,7 @@ impl Mark {
 }
 
 /// The finding, and the instances in which it is the same.
-pub(super) fn group<'r>(report: &'r ScanReport, instances: &[&'r ScanResult], masks: &Masks, width: usize) -> Group<'r> {
+pub(super) fn group<'r>(report: &'r ScanReport, fixes: &Fixes, instances: &[&'r ScanResult], masks: &Masks, width: usize) -> Group<'r> {
     let result = instances[0];
     let rule = &report.rules[result.rule];
     let name = match &result.status {
@@ -69,6 +70,23 @@ pub(super) fn group<'r>(report: &'r ScanReport, instances: &[&'r ScanResult], ma
     }
     if matches!(result.status, Status::Failed) && !rule.fix.is_empty() {
         group = group.element(Level::HELP.message(words::wrap(&rule.fix, width.saturating_sub(10))));
+    }
+    match fixes.get(result) {
+        Some(Remedy::Proven(proven)) => {
+            let word = match (proven.is_withheld, proven.class) {
+                (true, class) => format!("{}; it holds what looks like a secret, and isn't shown here", class.name()),
+                (false, class) => class.name().to_owned(),
+            };
+            group = group.element(Level::HELP.with_name("fix").message(format!("{} ({word})", fixes.command(result))));
+            for condition in proven.conditions() {
+                group = group.element(Level::NOTE.message(words::wrap(&condition, width.saturating_sub(10))));
+            }
+        }
+        Some(Remedy::Hindered(hindrance)) => {
+            let text = format!("there is no fix: {} ({hindrance})", hindrance.sentence());
+            group = group.element(Level::NOTE.message(words::wrap(&text, width.saturating_sub(10))));
+        }
+        None => {}
     }
     group
 }

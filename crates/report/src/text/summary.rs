@@ -7,13 +7,14 @@ use keyblind_rule_language::Severity;
 use keyblind_scan::ScanReport;
 
 use super::Options;
+use crate::fixes::Fixes;
 use crate::words;
 
 /// Directories that are named by path.
 const MOST_PATHS: usize = 3;
 
 /// Writes the numbers.
-pub(super) fn write(report: &ScanReport, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(report: &ScanReport, fixes: &Fixes, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let summary = &report.summary;
     let verdicts = &summary.verdicts;
     let paint = |style: Style, text: String| if options.color { format!("{style}{text}{style:#}") } else { text };
@@ -55,6 +56,9 @@ pub(super) fn write(report: &ScanReport, options: &Options, out: &mut dyn Write)
             verdicts.suppressed
         ),
     )?;
+    if let Some(tally) = fixes.tally(report) {
+        line("fixes", tally)?;
+    }
     if !summary.unknown_by_reason.is_empty() {
         let reasons = words::tally(summary.unknown_by_reason.iter().map(|(code, number)| (words::reason(code), *number)));
         let verb = if verdicts.unknown == 1 { "depends" } else { "depend" };

@@ -4,10 +4,11 @@ use std::io::{self, Write};
 
 use keyblind_fix::proof::Proof;
 use keyblind_fix::{Effect, FileEdit, Input, Outcome};
+use keyblind_report::fixes::Class;
 use keyblind_scan::ScanReport;
 use serde::Serialize;
 
-use super::{Attempt, class};
+use super::Attempt;
 
 #[derive(Serialize)]
 struct Document<'r> {
@@ -61,7 +62,7 @@ pub(super) fn write(report: &ScanReport, attempts: &[Attempt<'_>], out: &mut dyn
                 address,
                 fingerprint,
                 severity,
-                class: class(fix),
+                class: Class::of(fix).name(),
                 effects: &fix.effects,
                 taken: attempt.taken,
                 edits: &fix.edits,
