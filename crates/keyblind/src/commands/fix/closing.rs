@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::arguments::What;
 
-    const SOUND: &str = "resource \"aws_s3_bucket_acl\" \"a\" {\n  bucket = \"a\"\n  acl    = \"private\"\n}\n";
+    const SOUND: &str = "resource \"aws_s3_bucket\" \"a\" {\n  bucket = \"a\"\n  acl    = \"private\"\n}\n";
 
     #[test]
     fn what_brings_about_something_new_is_taken_back() {
@@ -151,7 +151,7 @@ mod tests {
             (SOUND, &*public, true),
             (&*public, SOUND, false),
             (&*public, &*public, false),
-            (SOUND, "resource \"aws_s3_bucket_acl\" {", true),
+            (SOUND, "resource \"aws_s3_bucket\" {", true),
         ] {
             let reports = [judged_with(before), judged_with(after)];
             let changes = Changes::from([("main.tf".to_owned(), (before.into(), after.into()))]);
