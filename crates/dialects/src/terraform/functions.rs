@@ -10,6 +10,7 @@
 mod candidates;
 mod collection;
 mod date_time;
+mod decoded_texts;
 mod encoding;
 mod filesystem;
 mod hash_crypto;
@@ -29,6 +30,7 @@ use std::sync::{Arc, LazyLock};
 use keyblind_resource::{Data, Number, Reason, Value};
 
 use super::types;
+pub(crate) use decoded_texts::DecodedTexts;
 use parameters::{Parameter, any, lists, number, strings, text};
 use text_builder::TextBuilder;
 
@@ -43,6 +45,10 @@ pub(crate) trait Host {
     fn file_set(&self, directory: &str, pattern: &str) -> Result<Vec<String>, Reason>;
     /// Evaluates a template with these variables (`templatefile`, `templatestring`). The name is for messages.
     fn template(&self, name: &str, text: &str, variables: &Value) -> Value;
+    /// What texts were decoded to by other calls, where the host keeps that.
+    fn decoded_texts(&self) -> Option<&DecodedTexts> {
+        None
+    }
     /// Spends evaluation fuel (about one unit an element or per 64 bytes produced); false when it is used up.
     fn spend(&self, units: u64) -> bool;
 }

@@ -8,18 +8,20 @@ use keyblind_syntax::hcl::{self, Comment};
 use keyblind_syntax::{Diagnostic, FileId, Site, SourceFile, SourceMap};
 use rayon::prelude::*;
 
+use super::functions::DecodedTexts;
 use super::module::{Module, ModuleFile};
 use super::roots::{self, Root};
 use super::{is_configuration, json_syntax};
 use crate::{Tree, paths};
 
-/// All parsed files of a tree. Evaluating it changes nothing in it, so that roots can be evaluated side by side.
+/// All parsed files of a tree. Evaluating it changes nothing in it that can be seen, so that roots can be evaluated side by side.
 #[derive(Debug, Default)]
 pub struct Project {
     pub(crate) modules: BTreeMap<Arc<str>, Module>,
     pub(crate) installed: BTreeMap<Arc<str>, InstalledModules>,
     /// A module without declarations: the surroundings of texts in which nothing can be referred to.
     pub(crate) nothing: Module,
+    pub(crate) decoded_texts: DecodedTexts,
     variables_files: BTreeMap<Arc<str>, VariablesFile>,
     roots: Vec<Root>,
     comments: BTreeMap<FileId, Vec<Comment>>,

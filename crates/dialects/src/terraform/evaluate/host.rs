@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keyblind_resource::{Origin, Reason, Value};
 use keyblind_syntax::hcl;
 
-use super::super::functions::Host;
+use super::super::functions::{DecodedTexts, Host};
 use super::Evaluator;
 use super::expression::{carry_references, known_references};
 use super::instance::ModuleInstance;
@@ -83,6 +83,10 @@ impl Host for FunctionHost<'_, '_, '_> {
             with_bindings(&entries, Scope::new(&surroundings, self.scope.file), &mut |scope| self.evaluator.template(&parts, scope, site));
         let references = known_references(&value);
         value.with_origin(carry_references(Origin::None, references, site))
+    }
+
+    fn decoded_texts(&self) -> Option<&DecodedTexts> {
+        Some(&self.evaluator.project.decoded_texts)
     }
 
     fn spend(&self, units: u64) -> bool {

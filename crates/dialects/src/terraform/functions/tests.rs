@@ -9,8 +9,10 @@ use keyblind_syntax::{Site, TextRange};
 use super::*;
 
 /// A host with one file and so much fuel.
+#[derive(Default)]
 struct TestHost {
     fuel: Cell<u64>,
+    decoded: DecodedTexts,
 }
 
 impl Host for TestHost {
@@ -35,6 +37,10 @@ impl Host for TestHost {
         Value::string(text.replace("${name}", name))
     }
 
+    fn decoded_texts(&self) -> Option<&DecodedTexts> {
+        Some(&self.decoded)
+    }
+
     fn spend(&self, units: u64) -> bool {
         let left = self.fuel.get().checked_sub(units);
         self.fuel.set(left.unwrap_or(0));
@@ -43,7 +49,7 @@ impl Host for TestHost {
 }
 
 fn run(name: &str, arguments: Vec<Value>) -> Value {
-    call(name, arguments, &TestHost { fuel: Cell::new(1_000_000) })
+    call(name, arguments, &TestHost { fuel: Cell::new(1_000_000), ..TestHost::default() })
 }
 
 fn id() -> Value {
@@ -232,7 +238,7 @@ fn bombs_run_out_of_budget() {
     assert_eq!(unknown(&run("regexall", greedy)).reason.code(), "budget", "each byte visits hundreds of states");
     let quadratic = vec![Value::string("a(.*b)?"), Value::string("a".repeat(200_000))];
     assert_eq!(unknown(&run("regexall", quadratic)).reason.code(), "budget", "each match looks for b up to the end");
-    let poor = TestHost { fuel: Cell::new(10) };
+    let poor = TestHost { fuel: Cell::new(10), ..TestHost::default() };
     assert_eq!(unknown(&call("sort", vec![many], &poor)).reason.code(), "budget");
 }
 
@@ -264,7 +270,50 @@ fn compressed_texts_stay_readable() {
 #[test]
 fn work_deep_inside_of_arguments_is_paid_for() {
     let nested = Value::tuple(vec![Value::tuple((0..1000).map(int).collect())]);
-    let poor = || TestHost { fuel: Cell::new(500) };
+    let poor = || TestHost { fuel: Cell::new(500), ..TestHost::default() };
     assert_eq!(unknown(&call("tolist", vec![nested.clone()], &poor())).reason.code(), "budget");
     assert_eq!(call("length", vec![nested], &poor()), int(1));
+}
+
+/// The value and the fuel that it cost, of decoding a text.
+fn decoded(text: &str, host: &TestHost) -> (Value, u64) {
+    let before = host.fuel.get();
+    let value = call("yamldecode", vec![Value::string(text)], host);
+    (value, before - host.fuel.get())
+}
+
+#[test]
+fn a_text_that_was_decoded_before_gives_and_costs_the_same() {
+    let host = TestHost { fuel: Cell::new(1_000_000), ..TestHost::default() };
+    for text in ["base: &base {a: 1, b: [x, y]}\nmore:\n  <<: *base\n  again: *base\n", "a: [", "a: 1\n---\nb: 2\n", "!!int x"] {
+        let (first, cost) = decoded(text, &host);
+        let (second, same_cost) = decoded(text, &host);
+        assert_eq!((format!("{first:?}"), cost), (format!("{second:?}"), same_cost), "{text}");
+    }
+    // A sensitive text's value is sensitive, and another's isn't for that.
+    let secret = Value { sensitive: true, ..Value::string("a: 1") };
+    assert!(call("yamldecode", vec![secret], &host).sensitive);
+    assert!(!decoded("a: 1", &host).0.sensitive);
+}
+
+#[test]
+fn a_text_that_was_decoded_before_costs_fuel_that_is_there() {
+    let host = TestHost { fuel: Cell::new(1_000_000), ..TestHost::default() };
+    let text = format!("[{}]", "1,".repeat(5_000));
+    let (_, cost) = decoded(&text, &host);
+    host.fuel.set(cost - 1);
+    assert_eq!(unknown(&decoded(&text, &host).0).reason.code(), "budget");
+}
+
+#[test]
+fn what_is_kept_of_decoded_texts_is_bounded() {
+    let host = TestHost { fuel: Cell::new(u64::MAX), ..TestHost::default() };
+    let texts: Vec<String> = (0..30).map(|number| format!("{number}: [{}]", "1,".repeat(9_999))).collect();
+    for text in &texts {
+        assert!(!decoded(text, &host).0.is_unknown());
+    }
+    let kept = texts.iter().filter(|text| host.decoded.get(text).is_some()).count();
+    assert!((1..=10).contains(&kept), "{kept}");
+    let long = format!("a: {}", "x".repeat(5 << 20));
+    assert!(!decoded(&long, &host).0.is_unknown() && host.decoded.get(&long).is_none());
 }

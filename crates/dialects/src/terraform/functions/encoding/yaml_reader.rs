@@ -19,6 +19,20 @@ pub(super) fn yamldecode(call: &Call<'_>) -> Outcome {
         return unknown.document.clone().ok_or(Failure::NotKnown);
     }
     let text = call.text(0)?;
+    let known = call.host.decoded_texts();
+    if let Some((value, nodes)) = known.and_then(|known| known.get(text)) {
+        call.spend(nodes)?;
+        return Ok(value);
+    }
+    let (value, nodes) = decode(call, text)?;
+    if let Some(known) = known {
+        known.keep(text, &value, nodes);
+    }
+    Ok(value)
+}
+
+/// The value of a text, and how many nodes were read for it.
+fn decode(call: &Call<'_>, text: &str) -> Result<(Value, u64), Failure> {
     check_directives(text)?;
     let mut reader = Reader { call, events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
     let mut document = None;
@@ -34,7 +48,8 @@ pub(super) fn yamldecode(call: &Call<'_>) -> Outcome {
             _ => return invalid("the YAML text has something outside of its document"),
         }
     }
-    document.map_or_else(|| invalid("the YAML text is empty"), Ok)
+    let nodes = reader.nodes;
+    document.map_or_else(|| invalid("the YAML text is empty"), |document| Ok((document, nodes)))
 }
 
 /// Terraform reads YAML 1.1 and refuses what says that it is something else.
