@@ -23,7 +23,8 @@ cargo xtask <command>
   wall             proves that the `keyblind` program can't reach a network, on the graph and on the finished program
   bench            speed and memory beside Checkov and Trivy on the same folders in the same run
                    (needs KEYBLIND_CORPORA=DIR with the repositories that docs/performance.md names)
-  soak [MINUTES]   fuzzing and large corpora; figures go to docs/evidence/
+  soak [DURATION]  fuzzing (90s, 10m, 2h: all targets together), then scans of what KEYBLIND_CORPORA holds if it is set;
+                   figures go to docs/evidence/
   book             the documentation with a page for each rule, as a web site, in the target folder
   picture          draws docs/images/scan.svg, the picture in the README, from a real scan
   dist             a static program, checksums, a bill of materials and a Python wheel, in dist/
@@ -36,11 +37,8 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["wall"] => wall::run(),
         ["bench"] => bench::run(),
-        ["soak"] => soak::run(10),
-        ["soak", minutes] => match minutes.parse() {
-            Ok(minutes) => soak::run(minutes),
-            Err(_) => Err(anyhow::anyhow!("`{minutes}` is no number of minutes")),
-        },
+        ["soak"] => soak::run(soak::USUAL),
+        ["soak", time] => soak::duration(time).and_then(soak::run),
         ["book"] => book::run(),
         ["picture"] => picture::run(),
         ["dist"] => dist::run(),

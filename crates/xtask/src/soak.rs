@@ -1,6 +1,7 @@
 //! What takes long: fuzzing, and scans of large public repositories. Figures are written to docs/evidence/ by hand.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use keyblind_rule_language::{Language, read_folder};
@@ -14,6 +15,8 @@ struct Target {
     shares: u64,
     /// Beside `fuzz/seeds/<name>`: folders whose files are seeds as they are, so that no text is kept twice.
     seeds: &'static [&'static str],
+    /// Whether the examples of all rules are seeds: together they make every rule decide something.
+    takes_examples: bool,
     /// Whether the words of the HCL dictionary mean something to it.
     has_dictionary: bool,
     longest: u32,
@@ -23,24 +26,44 @@ const FIXTURES: &str = "crates/syntax/tests/syntax/fixtures";
 const ORACLE: &str = "crates/dialects/tests/oracle";
 
 const TARGETS: &[Target] = &[
-    Target { name: "hcl", shares: 1, seeds: &[FIXTURES, ORACLE], has_dictionary: true, longest: 4_096 },
-    Target { name: "expression", shares: 1, seeds: &[], has_dictionary: true, longest: 1_024 },
-    Target { name: "json", shares: 1, seeds: &[FIXTURES, ORACLE], has_dictionary: false, longest: 4_096 },
-    Target { name: "dockerfile", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
-    Target { name: "shell", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
-    Target { name: "github_expression", shares: 1, seeds: &[], has_dictionary: false, longest: 1_024 },
-    Target { name: "kubernetes", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
-    Target { name: "cloudformation", shares: 1, seeds: &[], has_dictionary: false, longest: 4_096 },
-    Target { name: "scan", shares: 3, seeds: &[ORACLE, "examples/shop"], has_dictionary: true, longest: 8_192 },
+    Target { name: "hcl", shares: 1, seeds: &[FIXTURES, ORACLE], takes_examples: false, has_dictionary: true, longest: 4_096 },
+    Target { name: "expression", shares: 1, seeds: &[], takes_examples: false, has_dictionary: true, longest: 1_024 },
+    Target { name: "json", shares: 1, seeds: &[FIXTURES, ORACLE], takes_examples: false, has_dictionary: false, longest: 4_096 },
+    Target { name: "dockerfile", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 4_096 },
+    Target { name: "shell", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 4_096 },
+    Target { name: "github_expression", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 1_024 },
+    Target { name: "kubernetes", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 4_096 },
+    Target { name: "cloudformation", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 4_096 },
+    Target { name: "scan", shares: 3, seeds: &[ORACLE, "examples/shop"], takes_examples: true, has_dictionary: true, longest: 8_192 },
+    Target { name: "fix", shares: 3, seeds: &[], takes_examples: true, has_dictionary: true, longest: 4_096 },
 ];
 
-/// Fuzzes each target for its share of the minutes, then scans every repository beneath `KEYBLIND_CORPORA` if it is set.
-pub(crate) fn run(minutes: u64) -> Result<()> {
+/// How long a soak takes that isn't told.
+pub(crate) const USUAL: Duration = Duration::from_secs(600);
+
+/// A duration as people write it: `90s`, `10m`, `2h`; without a unit it is minutes.
+///
+/// # Errors
+/// Says what is expected.
+pub(crate) fn duration(text: &str) -> Result<Duration> {
+    let (number, seconds) = match text.char_indices().next_back() {
+        Some((at, 's')) => (&text[..at], 1),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 'h')) => (&text[..at], 3600),
+        _ => (text, 60),
+    };
+    let number: u64 = number.parse().ok().with_context(|| format!("`{text}` is no duration: write it as 90s, 10m or 2h"))?;
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+/// Fuzzes each target for its share of the time, then scans every repository beneath `KEYBLIND_CORPORA` if it is set.
+pub(crate) fn run(time: Duration) -> Result<()> {
     process::run("cargo", &["install", "--locked", "--quiet", "cargo-fuzz@0.13.2"]).context("cargo-fuzz can't be installed")?;
     let examples = examples_of_rules()?;
     let shares: u64 = TARGETS.iter().map(|target| target.shares).sum();
     for target in TARGETS {
-        fuzz(target, minutes * 60 * target.shares / shares, &examples)?;
+        // No target is left out because its share of a short soak would be nothing: without a limit it would never end.
+        fuzz(target, (time.as_secs().saturating_mul(target.shares) / shares).max(1), &examples)?;
     }
     if std::env::var_os("KEYBLIND_CORPORA").is_some() {
         scan_corpora()?;
@@ -59,7 +82,7 @@ fn fuzz(target: &Target, seconds: u64, examples: &Path) -> Result<()> {
     let own = repository.join("fuzz/seeds").join(target.name);
     arguments.extend(own.is_dir().then(|| text(&own)));
     arguments.extend(target.seeds.iter().map(|folder| text(&repository.join(folder))));
-    arguments.extend((target.name == "scan").then(|| text(examples)));
+    arguments.extend(target.takes_examples.then(|| text(examples)));
     arguments.extend(["--", "-timeout=20", "-rss_limit_mb=4096", "-seed=1", "-print_final_stats=1"].map(str::to_owned));
     arguments.extend([format!("-max_total_time={seconds}"), format!("-max_len={}", target.longest)]);
     arguments.extend(target.has_dictionary.then(|| format!("-dict={}", text(&repository.join("fuzz/hcl.dict")))));
@@ -68,7 +91,7 @@ fn fuzz(target: &Target, seconds: u64, examples: &Path) -> Result<()> {
     process::run_with("cargo", &arguments, &[("RUSTC_BOOTSTRAP", "1")])
 }
 
-/// Writes the examples of all rules as seeds for whole scans: together they make every rule decide something.
+/// Writes the examples of all rules as seeds.
 fn examples_of_rules() -> Result<PathBuf> {
     let folder = process::target().join("fuzz-examples");
     std::fs::create_dir_all(&folder).context("the folder for examples can't be made")?;
