@@ -6,6 +6,7 @@ mod book;
 mod check;
 mod corpora;
 mod dist;
+mod instructions;
 mod picture;
 mod process;
 mod soak;
