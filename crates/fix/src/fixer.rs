@@ -9,6 +9,7 @@ use keyblind_rules::{Judge, Key, Remedy, RuleId, RuleTable, Selection, Verdict};
 use keyblind_scan::{Changed, Request, Trial, Trials};
 use serde::{Deserialize, Serialize};
 
+use crate::dockerfile;
 use crate::edit::FileEdit;
 use crate::examples::Examples;
 use crate::hindrance::Hindrance;
@@ -83,6 +84,8 @@ pub struct Fixer<'t> {
     inputs: Vec<Input>,
     states: HashMap<usize, Rc<Trial>>,
     examples: HashMap<(RuleId, Dialect), Rc<Examples>>,
+    /// Where instructions of Dockerfiles are by now, by the file and the address that they had at first.
+    moved: dockerfile::Moves,
 }
 
 /// A fix as it was written down, to be proven again.
@@ -123,7 +126,7 @@ impl<'t> Fixer<'t> {
     /// Makes ready to fix what a request is about.
     pub fn new(table: &'t RuleTable, request: &Request, given: Given) -> Self {
         let trials = Trials::open(request);
-        Self { table, trials, given, changed: Changed::new(), inputs: Vec::new(), states: HashMap::new(), examples: HashMap::new() }
+        Self { table, trials, given, changed: Changed::new(), inputs: Vec::new(), states: HashMap::new(), examples: HashMap::new(), moved: dockerfile::Moves::default() }
     }
 
     /// The texts that accepted fixes made, by path.
@@ -150,6 +153,9 @@ impl<'t> Fixer<'t> {
     /// Makes a fix the ground that the next ones stand on.
     pub fn accept(&mut self, fix: &Fix) {
         for (path, text) in &fix.texts {
+            if let Ok(before) = self.text(path) {
+                self.moved.follow(path, &before, text, &fix.proof.stated);
+            }
             for job in self.trials.reached_by(path) {
                 self.states.remove(&job);
             }
@@ -170,6 +176,12 @@ impl<'t> Fixer<'t> {
 
     /// Looks for a fix: first for one that needs no input, then for one that declares variables for what only a person knows.
     pub fn fix(&mut self, subject: &Subject<'_>) -> Outcome {
+        let address = match self.moved.now(subject.root, subject.address) {
+            dockerfile::Place::Same => subject.address.to_owned(),
+            dockerfile::Place::At(address) => address,
+            dockerfile::Place::Gone => return Outcome::Gone,
+        };
+        let subject = &Subject { address: &address, ..subject.clone() };
         let Some((trial, resource)) = self.failing(subject) else { return Outcome::Gone };
         let refusal = Refusal { hindrance: Hindrance::NeedsDecision, disproofs: Vec::new() };
         let mut search = Search { subject, ask: false, tried: Vec::new(), refusal };
@@ -242,6 +254,9 @@ impl<'t> Fixer<'t> {
 
     /// Tries what would mend a goal on the ground of what was changed already; what that brings about is mended as well.
     fn search(&mut self, search: &mut Search<'_>, ground: &Ground, goal: &Goal, round: usize) -> Option<Fix> {
+        if goal.trial.dialect == Dialect::Dockerfile {
+            return self.search_dockerfile(search, ground, goal, round);
+        }
         let examples = self.examples(goal.rule, goal.trial.dialect, &goal.trial.graph.resources[goal.resource].type_key);
         let selection = Selection::all(self.table);
         let remedies = Judge::new(self.table, &selection, &goal.trial.graph).remedies(goal.resource, goal.rule, &*examples);
@@ -254,7 +269,6 @@ impl<'t> Fixer<'t> {
                 let settings = Settings { examples: &examples, level, given: &given, ask: search.ask, known: &known };
                 let draft = match goal.trial.dialect {
                     Dialect::Terraform => terraform::draft(&goal.trial, goal.resource, remedy, &settings),
-                    Dialect::Dockerfile => Err(Hindrance::UneditedSyntax),
                     _ => yaml::draft(&goal.trial, remedy, &settings),
                 };
                 let draft = match draft {
@@ -287,6 +301,20 @@ impl<'t> Fixer<'t> {
             }
         }
         None
+    }
+
+    /// The same for an instruction of a Dockerfile: what it does is more than its values tell.
+    fn search_dockerfile(&mut self, search: &mut Search<'_>, ground: &Ground, goal: &Goal, round: usize) -> Option<Fix> {
+        let given = self.given.get(&goal.rule).cloned().unwrap_or_default();
+        match dockerfile::drafts(self.table, goal.rule, &goal.trial, goal.resource, &given) {
+            Ok(drafts) => drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), round)),
+            Err(hindrance) => {
+                if search.refusal.disproofs.is_empty() {
+                    search.refusal.hindrance = search.refusal.hindrance.max(hindrance);
+                }
+                None
+            }
+        }
     }
 
     /// Proves a change; where that fails on what it brings about, mends that as well.
@@ -393,11 +421,7 @@ impl Ground {
     fn with(&self, draft: Draft, effects: Vec<Effect>) -> Self {
         let mut next = self.clone();
         next.draft.texts.extend(draft.texts);
-        for stated in draft.stated {
-            if !next.draft.stated.contains(&stated) {
-                next.draft.stated.push(stated);
-            }
-        }
+        next.draft.stated = proof::dockerfile::joined(&next.draft.stated, &draft.stated);
         for input in draft.inputs {
             if !next.draft.inputs.contains(&input) {
                 next.draft.inputs.push(input);

@@ -1,9 +1,10 @@
 //! Fixes: a failing condition followed backwards to edits, applied, judged again, and shown only with its proof.
 //!
 //! [`Fixer`] takes findings one after the other. What a rule would accept comes from the rule (`keyblind-rules`' remedies)
-//! and from its good examples; where that lands in the text is the business of one editor a dialect (`terraform`); whether
+//! and from its good examples; where that lands in the text is the business of one editor a kind of text (`terraform`, `yaml`, `dockerfile`); whether
 //! it may be shown decides [`proof`], which knows nothing of how a fix was made. This crate writes no file.
 
+mod dockerfile;
 mod edit;
 mod examples;
 mod fixer;

@@ -3,6 +3,7 @@
 //! The checks know the text before, the text after, what the fix is for and what it says that it changes; how it was made
 //! is no matter to them.
 
+pub(crate) mod dockerfile;
 mod document;
 mod layout;
 mod verdicts;
@@ -45,6 +46,10 @@ pub struct Stated {
 /// The type key under which a node of a YAML or JSON document is stated: its name is the number of the document in the file,
 /// its path a JSON pointer (RFC 6901).
 pub const NODE: &str = "node";
+
+/// The type key under which an instruction of a Dockerfile is stated: its name is the instruction's number in the text before,
+/// its path what becomes of it: `changed`, `gone`, `keyword:NAME`, `program:NAME`, or `added:N` for one in front of it.
+pub const INSTRUCTION: &str = "instruction";
 
 /// A JSON pointer.
 pub(crate) fn pointer(names: &[String]) -> String {
@@ -163,7 +168,7 @@ pub fn check_texts(texts: &Texts<'_>, stated: &[Stated]) -> Result<(), Disproof>
         }
         match recognise(path, before) {
             _ if terraform::is_configuration(path) || terraform::is_variables_file(path) => layout::check(path, before, after, stated)?,
-            Some(Dialect::Dockerfile) => return Err(Disproof::new(Check::Parses, format!("`{path}` is in a syntax that isn't edited"))),
+            Some(Dialect::Dockerfile) => dockerfile::check(path, before, after, stated)?,
             // A patch of a kustomization is recognised as nothing by itself.
             _ => document::check(path, before, after, stated)?,
         }
@@ -183,12 +188,12 @@ pub fn check_verdicts(table: &RuleTable, rule: RuleId, claim: &Claim, stated: &[
         verdicts::check_resources(pair, stated)?;
         verdicts::check_values(pair, stated)?;
     }
-    verdicts::check_fault(table, rule, claim, pairs)?;
+    verdicts::check_fault(table, rule, claim, stated, pairs)?;
     for pair in pairs {
-        verdicts::check_findings(table, pair)?;
+        verdicts::check_findings(table, pair, stated)?;
     }
     for pair in pairs.iter().filter(|pair| pair.root == claim.root) {
-        verdicts::check_idempotent(table, rule, claim, pair)?;
+        verdicts::check_idempotent(table, rule, claim, stated, pair)?;
     }
     let mut roots: Vec<String> = pairs.iter().map(|pair| pair.root.to_owned()).collect();
     roots.dedup();

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyblind_resource::{Data, Resource, Unknown, Value};
+use keyblind_resource::{Data, Dialect, Resource, Unknown, Value};
 use keyblind_rules::{Judge, NoSuggestions, RuleId, RuleTable, Selection, Verdict};
 use keyblind_scan::Trial;
 use keyblind_syntax::Level;
 
+use super::dockerfile::{Plan, Source};
 use super::{Check, Claim, Disproof, Pair, Stated};
 
 /// The deepest values that are compared.
@@ -24,6 +25,58 @@ fn by_name(trial: &Trial) -> BTreeMap<Name<'_>, usize> {
     found
 }
 
+/// The resources of both states, one name for what is the same.
+struct Names<'p> {
+    before: BTreeMap<Name<'p>, usize>,
+    after: BTreeMap<Name<'p>, usize>,
+    /// How instructions correspond, in a Dockerfile: they are numbered, so that their addresses move.
+    plan: Option<Plan>,
+}
+
+impl<'p> Names<'p> {
+    fn of(pair: &'p Pair<'_>, stated: &[Stated]) -> Self {
+        let before = by_name(pair.before);
+        if pair.before.dialect != Dialect::Dockerfile {
+            return Self { before, after: by_name(pair.after), plan: None };
+        }
+        let plan = Plan::of(pair.root, stated);
+        let old_names: BTreeMap<usize, Name<'p>> = before.iter().map(|(name, id)| (*id, *name)).collect();
+        let resources = &pair.after.graph.resources;
+        let mut after = BTreeMap::new();
+        let mut added = Vec::new();
+        let (files, instructions): (Vec<usize>, Vec<usize>) = (0..resources.len()).partition(|&id| is_file(&resources[id]));
+        let old_file = pair.before.graph.resources.iter().position(is_file);
+        let old: Vec<usize> = (0..pair.before.graph.resources.len()).filter(|&id| !is_file(&pair.before.graph.resources[id])).collect();
+        if let (Some(&file), Some(name)) = (files.first(), old_file.and_then(|id| old_names.get(&id))) {
+            after.insert(*name, file);
+        }
+        for (id, source) in instructions.iter().zip(plan.sources(instructions.len())) {
+            let known = if let Source::Old(number) = source { old.get(number).and_then(|id| old_names.get(id)) } else { None };
+            match known {
+                Some(name) => _ = after.insert(*name, *id),
+                None => added.push(*id),
+            }
+        }
+        for id in added {
+            let address: &str = &resources[id].address;
+            // A number that nothing has, so that it is another name than any before.
+            let number = (0..).find(|number| !after.contains_key(&(address, *number)) && !before.contains_key(&(address, *number)));
+            after.insert((address, number.unwrap_or_default()), id);
+        }
+        Self { before, after, plan: Some(plan) }
+    }
+
+    /// The number of an instruction of the old text.
+    fn number(&self, pair: &Pair<'_>, id: usize) -> usize {
+        pair.before.graph.resources[..id].iter().filter(|resource| !is_file(resource)).count()
+    }
+}
+
+/// Whether a resource of a Dockerfile is the file as a whole.
+fn is_file(resource: &Resource) -> bool {
+    &*resource.type_key == "dockerfile"
+}
+
 fn declares(stated: &Stated, resource: &Resource, trial: &Trial) -> bool {
     *stated.type_key == *resource.type_key
         && *stated.name == *resource.name
@@ -32,13 +85,15 @@ fn declares(stated: &Stated, resource: &Resource, trial: &Trial) -> bool {
 
 /// Nothing goes, and nothing comes but what is stated.
 pub(super) fn check_resources(pair: &Pair<'_>, stated: &[Stated]) -> Result<(), Disproof> {
-    let (before, after) = (by_name(pair.before), by_name(pair.after));
-    if let Some((address, _)) = before.keys().find(|name| !after.contains_key(*name)) {
+    let names = Names::of(pair, stated);
+    let is_stated = |id: &usize| names.plan.as_ref().is_some_and(|plan| plan.is_stated(names.number(pair, *id)));
+    if let Some(((address, _), _)) = names.before.iter().find(|(name, id)| !names.after.contains_key(*name) && !is_stated(id)) {
         return Err(Disproof::new(Check::ResourcesKept, format!("`{address}` is gone")));
     }
-    for (name, &id) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
+    for (name, &id) in names.after.iter().filter(|(name, _)| !names.before.contains_key(*name)) {
         let resource = &pair.after.graph.resources[id];
-        if !stated.iter().any(|stated| stated.path.is_empty() && declares(stated, resource, pair.after)) {
+        // What isn't stated of a Dockerfile's instructions, the check of its text has found.
+        if names.plan.is_none() && !stated.iter().any(|stated| stated.path.is_empty() && declares(stated, resource, pair.after)) {
             return Err(Disproof::new(Check::ResourcesKept, format!("`{}` is new", name.0)));
         }
     }
@@ -54,10 +109,14 @@ pub(super) fn check_resources(pair: &Pair<'_>, stated: &[Stated]) -> Result<(), 
 
 /// No value is different but those that are stated.
 pub(super) fn check_values(pair: &Pair<'_>, stated: &[Stated]) -> Result<(), Disproof> {
-    let after = by_name(pair.after);
-    for (name, id) in by_name(pair.before) {
-        let (Some(&other), old) = (after.get(&name), &pair.before.graph.resources[id]) else { continue };
+    let names = Names::of(pair, stated);
+    for (name, &id) in &names.before {
+        let (Some(&other), old) = (names.after.get(name), &pair.before.graph.resources[id]) else { continue };
         let new = &pair.after.graph.resources[other];
+        if let Some(plan) = &names.plan {
+            check_instruction(&names, plan, pair, (id, old), new)?;
+            continue;
+        }
         if old.type_key != new.type_key {
             return Err(Disproof::new(Check::ValuesKept, format!("`{}` is of another type", name.0)));
         }
@@ -68,6 +127,21 @@ pub(super) fn check_values(pair: &Pair<'_>, stated: &[Stated]) -> Result<(), Dis
         }
     }
     Ok(())
+}
+
+/// An instruction that isn't stated says what it said before; what follows from where it stands may be different.
+fn check_instruction(names: &Names<'_>, plan: &Plan, pair: &Pair<'_>, (id, old): (usize, &Resource), new: &Resource) -> Result<(), Disproof> {
+    // The file as a whole is what its instructions are.
+    if is_file(old) || plan.is_stated(names.number(pair, id)) {
+        return Ok(());
+    }
+    let resources = &pair.before.graph.resources;
+    let changes_stages = (0..resources.len()).any(|id| &*resources[id].type_key == "FROM" && plan.is_stated(names.number(pair, id)));
+    let follows = |path: &str| matches!(path, "is_effective" | "is_repeated" | "repeats_name") || path == "stage" && changes_stages;
+    match differing(&old.body, &new.body).into_iter().find(|path| !follows(path)) {
+        Some(path) => Err(Disproof::new(Check::ValuesKept, format!("`{path}` of `{}` is different", old.address))),
+        None => Ok(()),
+    }
 }
 
 /// The names of a body whose values differ.
@@ -115,24 +189,36 @@ fn same_unknown(a: &Unknown, b: &Unknown, depth: usize) -> bool {
 }
 
 /// The rule passes the resource wherever it is judged.
-pub(super) fn check_fault(table: &RuleTable, rule: RuleId, claim: &Claim, pairs: &[Pair<'_>]) -> Result<(), Disproof> {
+pub(super) fn check_fault(table: &RuleTable, rule: RuleId, claim: &Claim, stated: &[Stated], pairs: &[Pair<'_>]) -> Result<(), Disproof> {
     let wrong = |detail: String| Err(Disproof::new(Check::FaultGone, detail));
     if *table.meta(rule).id != *claim.rule {
         return wrong("the claim is about another rule".to_owned());
     }
     let mut failed_before = false;
     for pair in pairs.iter().filter(|pair| pair.root == claim.root) {
-        let of_claim = |trial: &Trial| {
+        let names = Names::of(pair, stated);
+        let of_claim = |trial: &Trial, names: &BTreeMap<Name<'_>, usize>| {
+            let ids: Vec<usize> = names.iter().filter(|((address, _), _)| *address == claim.address).map(|(_, id)| *id).collect();
             let about = trial.judgements.iter().filter(|judgement| judgement.rule == rule);
-            about.filter(|judgement| *trial.graph.resources[judgement.resource].address == *claim.address).cloned().collect::<Vec<_>>()
+            about.filter(|judgement| ids.contains(&judgement.resource)).cloned().collect::<Vec<_>>()
         };
-        let (before, after) = (of_claim(pair.before), of_claim(pair.after));
+        let (before, after) = (of_claim(pair.before, &names.before), of_claim(pair.after, &names.after));
         let failed = before.iter().any(|judgement| matches!(judgement.verdict, Verdict::Fail(_)));
         failed_before |= failed;
-        let all_pass = !after.is_empty() && after.iter().all(|judgement| matches!(judgement.verdict, Verdict::Pass));
+        // An instruction that is gone, or another now, or of which something else took the place, has no fault any more; that
+        // the others have none either, the check of findings tells.
+        let is_settled = |verdict: &Verdict| match verdict {
+            Verdict::Pass => true,
+            Verdict::NotApplicable => names.plan.is_some(),
+            _ => false,
+        };
+        let all_pass = (names.plan.is_some() || !after.is_empty()) && after.iter().all(|judgement| is_settled(&judgement.verdict));
         if failed && !all_pass {
             let detail = format!("`{}` doesn't pass `{}`", claim.address, claim.rule);
-            return Err(Disproof { about: Some((rule, claim.address.clone())), ..Disproof::new(Check::FaultGone, detail) });
+            let address = after.first().map_or(claim.address.clone(), |judgement| {
+                pair.after.graph.resources[judgement.resource].address.to_string()
+            });
+            return Err(Disproof { about: Some((rule, address)), ..Disproof::new(Check::FaultGone, detail) });
         }
     }
     if failed_before { Ok(()) } else { wrong(format!("`{}` didn't fail `{}` before", claim.address, claim.rule)) }
@@ -147,8 +233,9 @@ enum Standing {
 }
 
 /// No rule fails what it didn't, and no more is unknown.
-pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>) -> Result<(), Disproof> {
-    let (before, after) = (standings(pair.before), standings(pair.after));
+pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>, stated: &[Stated]) -> Result<(), Disproof> {
+    let names = Names::of(pair, stated);
+    let (before, after) = (standings(pair.before, &names.before), standings(pair.after, &names.after));
     let mut unknowns = 0_isize;
     for ((name, rule), standing) in &after {
         let old = before.get(&(*name, *rule)).copied();
@@ -156,7 +243,8 @@ pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>) -> Result<(), D
             (Standing::Failed(count), Some(Standing::Failed(known))) if *count <= known => {}
             (Standing::Failed(_), _) => {
                 let detail = format!("`{}` fails `{}`", name.0, table.meta(*rule).id);
-                return Err(Disproof { about: Some((*rule, name.0.to_owned())), ..Disproof::new(Check::NoNewFinding, detail) });
+                let address = names.after.get(name).map_or(name.0, |id| &pair.after.graph.resources[*id].address);
+                return Err(Disproof { about: Some((*rule, address.to_owned())), ..Disproof::new(Check::NoNewFinding, detail) });
             }
             (Standing::Unknown, Some(Standing::Fine)) => {
                 let detail = format!("it can't be told any more whether `{}` passes `{}`", name.0, table.meta(*rule).id);
@@ -175,8 +263,8 @@ pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>) -> Result<(), D
     Ok(())
 }
 
-fn standings(trial: &Trial) -> BTreeMap<(Name<'_>, RuleId), Standing> {
-    let names: BTreeMap<usize, Name<'_>> = by_name(trial).into_iter().map(|(name, id)| (id, name)).collect();
+fn standings<'p>(trial: &Trial, names: &BTreeMap<Name<'p>, usize>) -> BTreeMap<(Name<'p>, RuleId), Standing> {
+    let names: BTreeMap<usize, Name<'p>> = names.iter().map(|(name, id)| (*id, *name)).collect();
     let standing = |verdict: &Verdict| match verdict {
         Verdict::Pass | Verdict::NotApplicable => Standing::Fine,
         Verdict::Unknown(_) => Standing::Unknown,
@@ -186,11 +274,18 @@ fn standings(trial: &Trial) -> BTreeMap<(Name<'_>, RuleId), Standing> {
 }
 
 /// Nothing more is wished for.
-pub(super) fn check_idempotent(table: &RuleTable, rule: RuleId, claim: &Claim, pair: &Pair<'_>) -> Result<(), Disproof> {
+pub(super) fn check_idempotent(
+    table: &RuleTable,
+    rule: RuleId,
+    claim: &Claim,
+    stated: &[Stated],
+    pair: &Pair<'_>,
+) -> Result<(), Disproof> {
+    let names = Names::of(pair, stated);
     let selection = Selection::all(table);
     let judge = Judge::new(table, &selection, &pair.after.graph);
-    let of_claim = pair.after.graph.resources.iter().enumerate().filter(|(_, resource)| *resource.address == *claim.address);
-    for (id, _) in of_claim {
+    let of_claim = names.after.iter().filter(|((address, _), _)| *address == claim.address);
+    for (_, &id) in of_claim {
         if judge.pair(id, rule).is_some_and(|verdict| matches!(verdict, Verdict::Fail(_)))
             || !judge.remedies(id, rule, &NoSuggestions).is_empty()
         {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod documents;
+mod dockerfiles;
 mod examples;
 mod places;
 mod sabotage;
