@@ -126,7 +126,16 @@ impl<'t> Fixer<'t> {
     /// Makes ready to fix what a request is about.
     pub fn new(table: &'t RuleTable, request: &Request, given: Given) -> Self {
         let trials = Trials::open(request);
-        Self { table, trials, given, changed: Changed::new(), inputs: Vec::new(), states: HashMap::new(), examples: HashMap::new(), moved: dockerfile::Moves::default() }
+        Self {
+            table,
+            trials,
+            given,
+            changed: Changed::new(),
+            inputs: Vec::new(),
+            states: HashMap::new(),
+            examples: HashMap::new(),
+            moved: dockerfile::Moves::default(),
+        }
     }
 
     /// The texts that accepted fixes made, by path.

@@ -11,8 +11,20 @@ use crate::proof::dockerfile::Part;
 
 /// Base images whose working directory is the root directory.
 const ROOTED_IMAGES: &[&str] = &[
-    "alpine", "amazonlinux", "almalinux", "busybox", "centos", "debian", "fedora", "nginx", "node", "oraclelinux", "python", "rockylinux",
-    "scratch", "ubuntu",
+    "alpine",
+    "amazonlinux",
+    "almalinux",
+    "busybox",
+    "centos",
+    "debian",
+    "fedora",
+    "nginx",
+    "node",
+    "oraclelinux",
+    "python",
+    "rockylinux",
+    "scratch",
+    "ubuntu",
 ];
 /// What ADD unpacks by itself.
 const ARCHIVES: &[&str] = &[".tar", ".tgz", ".tbz", ".txz", ".gz", ".bz2", ".xz", ".zst", ".lzma"];
@@ -34,7 +46,8 @@ pub(super) fn renamed(document: &Document<'_>, goal: &Goal<'_>, number: usize) -
         let arguments = instruction.arguments.whole();
         let written = instruction.arguments.text.trim();
         let quoted = if before.ends_with('"') && after.starts_with('"') {
-            let bare = written.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).filter(|inner| !inner.contains('"')).unwrap_or(written);
+            let bare =
+                written.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).filter(|inner| !inner.contains('"')).unwrap_or(written);
             bare.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$")
         } else {
             written.to_owned()
@@ -156,7 +169,8 @@ pub(super) fn directory(document: &Document<'_>, goal: &Goal<'_>, number: usize)
             while let Some(inner) = rest.strip_prefix("./") {
                 rest = inner;
             }
-            let is_plain = !rest.is_empty() && !rest.contains(['"', '\'', '\\', '`', ' ']) && !rest.split('/').any(|part| part == ".." || part == ".");
+            let is_plain =
+                !rest.is_empty() && !rest.contains(['"', '\'', '\\', '`', ' ']) && !rest.split('/').any(|part| part == ".." || part == ".");
             if !is_plain {
                 return Err(Hindrance::NeedsValue);
             }
@@ -171,9 +185,9 @@ fn directory_above(document: &Document<'_>, number: usize) -> Option<String> {
     let chain = document.chain(document.stage_of(number)?);
     let mut end = number;
     for from in &chain {
-        let last = (*from..end).rev().find(|&other| {
-            document.instruction(other).keyword == Keyword::Workdir && document.instruction(other).onbuild.is_none()
-        });
+        let last = (*from..end)
+            .rev()
+            .find(|&other| document.instruction(other).keyword == Keyword::Workdir && document.instruction(other).onbuild.is_none());
         if let Some(last) = last {
             let path = document.resources[last].body.get("path").and_then(Value::as_str)?;
             return path.starts_with('/').then(|| path.to_owned());

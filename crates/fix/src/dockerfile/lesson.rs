@@ -77,7 +77,10 @@ impl Lessons {
     /// Whether programs are there only in bad examples.
     pub(super) fn takes_out(&self, programs: &[&str]) -> bool {
         !self.good_programs.is_empty()
-            && programs.iter().all(|program| self.bad_programs.contains(*program) && !self.good_programs.contains(*program))
+            && programs.iter().all(|program| {
+                let is_replaced = || !self.rewritten(program).is_empty();
+                self.bad_programs.contains(*program) && !self.good_programs.contains(*program) && !is_replaced()
+            })
     }
 
     /// What a word becomes, each way.
@@ -86,9 +89,8 @@ impl Lessons {
     }
 
     fn compare(&mut self, bad: &Dockerfile, good: &Dockerfile) {
-        let count = |parsed: &Dockerfile, keyword: Keyword| {
-            parsed.instructions.iter().filter(|instruction| instruction.keyword == keyword).count()
-        };
+        let count =
+            |parsed: &Dockerfile, keyword: Keyword| parsed.instructions.iter().filter(|instruction| instruction.keyword == keyword).count();
         for keyword in Keyword::ALL {
             let (before, after) = (count(bad, keyword), count(good, keyword));
             if before == 0 && after > 0 {
@@ -105,9 +107,7 @@ impl Lessons {
             for new in &good.instructions {
                 if old.keyword == new.keyword {
                     let is_new = |name: &str| old.flags.iter().all(|flag| &*flag.name != name);
-                    self.flags.extend(
-                        new.flags.iter().filter(|flag| is_new(&flag.name)).map(|flag| (new.keyword, flag.name.to_string())),
-                    );
+                    self.flags.extend(new.flags.iter().filter(|flag| is_new(&flag.name)).map(|flag| (new.keyword, flag.name.to_string())));
                 } else if count(good, old.keyword) == 0
                     && count(bad, new.keyword) == 0
                     && let Some((before, after)) = new.arguments.text.split_once(old.arguments.text.trim())

@@ -173,9 +173,7 @@ fn refreshes_for_nothing(site: &Place<'_>, commands: &[Command]) -> bool {
         let document = site.document;
         document.is(number, "installs_packages") && !document.is(number, "refreshes_packages")
     };
-    !commands.is_empty()
-        && commands.iter().all(refreshes)
-        && !(site.number + 1..site.document.parsed.instructions.len()).any(uses)
+    !commands.is_empty() && commands.iter().all(refreshes) && !(site.number + 1..site.document.parsed.instructions.len()).any(uses)
 }
 
 /// The packages that a command installs: the words behind the verb that are no options.

@@ -4,7 +4,7 @@ use keyblind_resource::Value;
 use keyblind_syntax::dockerfile::Keyword;
 use keyblind_syntax::shell;
 
-use super::{Change, Document, Goal};
+use super::{Change, Document, Goal, instruction};
 use crate::hindrance::Hindrance;
 use crate::proof::dockerfile::{Part, above};
 
@@ -35,8 +35,14 @@ pub(super) fn of_instruction(document: &Document<'_>, goal: &Goal<'_>, number: u
     if needs_root || document.stage_of(number) != Some(last) {
         return added(document, goal).map(|change| vec![change]).ok_or(Hindrance::NotProven);
     }
-    let range = document.instruction(number).arguments.whole();
     let user = account(document, goal);
+    let is_user = |other: &usize| document.instruction(*other).keyword == Keyword::User && document.instruction(*other).onbuild.is_none();
+    let before = (last..number).rev().find(is_user);
+    if before.is_some_and(|before| document.instruction(before).arguments.text.trim() == user) {
+        // The account that it was already, and nothing in between needs another.
+        return Ok(vec![Change { places: vec![("USER", "user")], ..instruction::removed(document, number) }]);
+    }
+    let range = document.instruction(number).arguments.whole();
     Ok(vec![Change::of(document.replaced(range, &user), number, ("USER", "user"))])
 }
 
@@ -50,7 +56,9 @@ fn inserted(document: &Document<'_>, line: &str) -> Option<Change> {
     let instructions = &document.parsed.instructions;
     let from = (0..instructions.len()).rev().find(|&number| instructions[number].keyword == Keyword::From)?;
     let last_run = (from..instructions.len()).rev().find(|&number| instructions[number].keyword == Keyword::Run).unwrap_or(from);
-    let is_start = |number: &usize| matches!(instructions[*number].keyword, Keyword::Cmd | Keyword::Entrypoint) && instructions[*number].onbuild.is_none();
+    let is_start = |number: &usize| {
+        matches!(instructions[*number].keyword, Keyword::Cmd | Keyword::Entrypoint) && instructions[*number].onbuild.is_none()
+    };
     let anchor = (last_run + 1..instructions.len()).find(is_start);
     let ending = document.line_ending();
     let (at, inserted, number) = match anchor {
@@ -121,7 +129,7 @@ fn made(document: &Document<'_>, numbers: &[usize]) -> Option<String> {
                     continue;
                 }
                 // The name stands last; where another follows it, that is a group, and the account was there before.
-                let Some((last, before)) = invocation.arguments.split_last() else { return None };
+                let (last, before) = invocation.arguments.split_last()?;
                 let is_name = |text: &str| {
                     text.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
                         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyblind_syntax::dockerfile::{self, Dockerfile, Instruction, Keyword};
+use keyblind_syntax::dockerfile::{self, Dockerfile, Instruction, Keyword, parameter_names};
 use keyblind_syntax::{TextRange, shell};
 
 use super::{Check, Disproof, INSTRUCTION, Stated};
@@ -84,12 +84,8 @@ impl Plan {
     pub(crate) fn stated(&self, path: &str) -> Vec<Stated> {
         let of_number = |(number, parts): (&usize, &Vec<Part>)| {
             let number = number.to_string();
-            let stated = |part: &Part| Stated {
-                file: path.to_owned(),
-                type_key: INSTRUCTION.to_owned(),
-                name: number.clone(),
-                path: part.path(),
-            };
+            let stated =
+                |part: &Part| Stated { file: path.to_owned(), type_key: INSTRUCTION.to_owned(), name: number.clone(), path: part.path() };
             parts.iter().map(stated).collect::<Vec<_>>()
         };
         self.parts.iter().flat_map(of_number).collect()
@@ -254,6 +250,13 @@ fn check_instruction((before, old): (&str, &Instruction), (after, new): (&str, &
     if old.keyword == Keyword::From && repository(old) != repository(new) {
         return Err("`FROM` names another image".to_owned());
     }
+    let used = |text: &str, instruction: &Instruction| -> Vec<String> {
+        parameter_names(text.get(instruction.range.as_usize()).unwrap_or_default()).map(str::to_owned).collect()
+    };
+    let known = used(before, old);
+    if let Some(variable) = used(after, new).into_iter().find(|variable| !known.contains(variable)) {
+        return Err(format!("`{name}` uses the variable `{variable}`, which it didn't"));
+    }
     let allowed: Vec<&str> =
         parts.iter().filter_map(|part| if let Part::Program(name) = part { Some(name.as_str()) } else { None }).collect();
     let (ran, runs) = (programs(before, old), programs(after, new));
@@ -300,7 +303,8 @@ fn check_comments(path: &str, (before, old): (&str, &Dockerfile), (after, new): 
         .enumerate()
         .filter(|(number, _)| plan.is_stated(*number))
         .map(|(number, instruction)| {
-            let start = if plan.is_gone(number) { above(before, instruction.range.start as usize) } else { instruction.range.start as usize };
+            let start =
+                if plan.is_gone(number) { above(before, instruction.range.start as usize) } else { instruction.range.start as usize };
             TextRange::new(start as u32, instruction.range.end)
         })
         .collect();

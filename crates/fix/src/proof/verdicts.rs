@@ -130,7 +130,13 @@ pub(super) fn check_values(pair: &Pair<'_>, stated: &[Stated]) -> Result<(), Dis
 }
 
 /// An instruction that isn't stated says what it said before; what follows from where it stands may be different.
-fn check_instruction(names: &Names<'_>, plan: &Plan, pair: &Pair<'_>, (id, old): (usize, &Resource), new: &Resource) -> Result<(), Disproof> {
+fn check_instruction(
+    names: &Names<'_>,
+    plan: &Plan,
+    pair: &Pair<'_>,
+    (id, old): (usize, &Resource),
+    new: &Resource,
+) -> Result<(), Disproof> {
     // The file as a whole is what its instructions are.
     if is_file(old) || plan.is_stated(names.number(pair, id)) {
         return Ok(());
@@ -215,9 +221,8 @@ pub(super) fn check_fault(table: &RuleTable, rule: RuleId, claim: &Claim, stated
         let all_pass = (names.plan.is_some() || !after.is_empty()) && after.iter().all(|judgement| is_settled(&judgement.verdict));
         if failed && !all_pass {
             let detail = format!("`{}` doesn't pass `{}`", claim.address, claim.rule);
-            let address = after.first().map_or(claim.address.clone(), |judgement| {
-                pair.after.graph.resources[judgement.resource].address.to_string()
-            });
+            let address =
+                after.first().map_or(claim.address.clone(), |judgement| pair.after.graph.resources[judgement.resource].address.to_string());
             return Err(Disproof { about: Some((rule, address)), ..Disproof::new(Check::FaultGone, detail) });
         }
     }
@@ -274,13 +279,7 @@ fn standings<'p>(trial: &Trial, names: &BTreeMap<Name<'p>, usize>) -> BTreeMap<(
 }
 
 /// Nothing more is wished for.
-pub(super) fn check_idempotent(
-    table: &RuleTable,
-    rule: RuleId,
-    claim: &Claim,
-    stated: &[Stated],
-    pair: &Pair<'_>,
-) -> Result<(), Disproof> {
+pub(super) fn check_idempotent(table: &RuleTable, rule: RuleId, claim: &Claim, stated: &[Stated], pair: &Pair<'_>) -> Result<(), Disproof> {
     let names = Names::of(pair, stated);
     let selection = Selection::all(table);
     let judge = Judge::new(table, &selection, &pair.after.graph);

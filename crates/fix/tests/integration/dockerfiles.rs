@@ -1,7 +1,12 @@
 //! Fixes of Dockerfiles: which words change, and what is left to a person.
 
-use keyblind_fix::{Effect, Fixer, Given, Hindrance, Outcome, Record, Subject};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keyblind_fix::proof::{Check, Pair, Texts, check_texts, check_verdicts};
+use keyblind_fix::{Effect, FileEdit, Fixer, Given, Hindrance, Outcome, Record, Subject};
 use keyblind_rules::RuleTable;
+use keyblind_scan::{Changed, Trials};
 
 use crate::support::{failing, fix_all, folder, request};
 
@@ -73,8 +78,8 @@ fn an_option_is_added_where_its_kind_stands() {
 fn a_program_is_another_only_where_that_one_knows_the_word() {
     becomes(
         "apt-in-script",
-        "FROM debian:12.8\nRUN apt update && apt -y install curl && apt show curl\n",
-        "FROM debian:12.8\nRUN apt-get update && apt-get -y install curl && apt-cache show curl\n",
+        "FROM debian:12.8\nRUN apt update && apt -y install --no-install-recommends curl && apt show curl\n",
+        "FROM debian:12.8\nRUN apt-get update && apt-get -y install --no-install-recommends curl && apt-cache show curl\n",
     );
     refused("apt-in-script", "FROM debian:12.8\nRUN apt list --installed\n", Hindrance::NeedsRedesign);
 }
@@ -106,7 +111,16 @@ fn root_is_left_behind_what_needs_it() {
         "FROM debian:12.8\nUSER app\nRUN x\nUSER root\nRUN y\nCMD [\"x\"]\n",
         "FROM debian:12.8\nUSER app\nRUN x\nUSER root\nRUN y\nUSER app\nCMD [\"x\"]\n",
     );
-    becomes("image-runs-as-root", "FROM debian:12.8\nRUN y\nUSER root\nCMD [\"x\"]\n", "FROM debian:12.8\nRUN y\nUSER 10001\nCMD [\"x\"]\n");
+    becomes(
+        "image-runs-as-root",
+        "FROM debian:12.8\nUSER app\nRUN x\nUSER root\nCMD [\"x\"]\n",
+        "FROM debian:12.8\nUSER app\nRUN x\nCMD [\"x\"]\n",
+    );
+    becomes(
+        "image-runs-as-root",
+        "FROM debian:12.8\nRUN y\nUSER root\nCMD [\"x\"]\n",
+        "FROM debian:12.8\nRUN y\nUSER 10001\nCMD [\"x\"]\n",
+    );
 }
 
 #[test]
@@ -196,4 +210,58 @@ fn what_only_a_person_knows_is_taken_as_given() {
     assert_eq!(given(&[]), text);
     assert_eq!(given(&[("debian", "12.8"), ("nginx", "1.27; rm")]), "FROM debian:12.8 AS build\nFROM nginx:latest\n");
     assert_eq!(given(&[("nginx", "1.27")]), "FROM debian AS build\nFROM nginx:1.27\n");
+}
+
+const MAIN: &str = "# syntax=docker/dockerfile:1\nFROM golang:1.23 AS build\n# the program\nRUN go build -o /x\n\nFROM debian:12.8\nARG MIRROR=https://a.test\nRUN apt-get update \\\n && curl -fsSLk $MIRROR/tool -o /tool\nCOPY --from=build /x /x\nUSER app\nCMD [\"/x\"]\n";
+
+/// What changes the fixed text, and the check that is to catch it.
+const SABOTAGE: &[(&str, &str, &str, Check)] = &[
+    ("runs another program in the step", "-o /tool", "-o /tool && wget https://a.test/y", Check::DeclarationsKept),
+    ("hides the fault in a variable", "curl -fsSL $MIRROR", "curl -fsSL $OPTIONS $MIRROR", Check::DeclarationsKept),
+    ("runs another step", "COPY --from", "RUN id\nCOPY --from", Check::DeclarationsKept),
+    ("becomes root", "USER app", "USER root", Check::DeclarationsKept),
+    ("takes the user out", "USER app\n", "", Check::DeclarationsKept),
+    ("takes another image", "FROM debian:12.8", "FROM busybox:1.36", Check::DeclarationsKept),
+    ("takes another tag", "FROM debian:12.8", "FROM debian:12.7", Check::DeclarationsKept),
+    ("takes the stage out", "FROM golang:1.23 AS build\n", "", Check::DeclarationsKept),
+    ("changes a default", "MIRROR=https://a.test", "MIRROR=https://b.test", Check::DeclarationsKept),
+    ("copies from another stage", "--from=build", "--from=other", Check::DeclarationsKept),
+    ("adds a suppression", "# the program", "# the program keyblind:ignore[*]", Check::CommentsKept),
+    ("takes a comment out", "# the program\n", "", Check::CommentsKept),
+    ("changes a parser directive", "docker/dockerfile:1", "docker/dockerfile:2", Check::DeclarationsKept),
+    ("runs something else", "CMD [\"/x\"]", "CMD [\"/y\"]", Check::DeclarationsKept),
+    ("changes the form", "CMD [\"/x\"]", "CMD /x", Check::DeclarationsKept),
+    ("makes the step a trigger", "RUN apt-get", "ONBUILD RUN apt-get", Check::DeclarationsKept),
+    ("mixes line endings", "USER app\n", "USER app\r\n", Check::Formatted),
+    ("leaves white space", "-o /tool\n", "-o /tool \n", Check::Formatted),
+    ("keeps the fault in another word", "curl -fsSL $MIRROR", "curl --insecure -fsSL $MIRROR", Check::FaultGone),
+    ("leaves no instruction", "CMD [\"/x\"]", "RUNN [\"/x\"]", Check::Parses),
+];
+
+#[test]
+fn a_clean_fix_is_proven_and_no_sabotaged_one_is() {
+    let table = RuleTable::embedded().unwrap();
+    let folder = folder(&[(NAME, MAIN)]);
+    let rule = table.find("curl-without-certificate-check").unwrap();
+    let (fixer, outcomes) = fix_all(&table, folder.path(), rule);
+    let fix = outcomes.iter().find_map(|(_, outcome)| if let Outcome::Fixed(fix) = outcome { Some(fix) } else { None }).unwrap();
+    let fixed = fixer.text(NAME).unwrap().to_string();
+    assert_eq!(fixed, MAIN.replace("-fsSLk", "-fsSL"));
+    let judge = |after: &str| {
+        let before: BTreeMap<String, Arc<str>> = BTreeMap::from([(NAME.to_owned(), MAIN.into())]);
+        let changed: Changed = BTreeMap::from([(NAME.to_owned(), after.into())]);
+        let edits = [FileEdit::between(NAME, MAIN, after)];
+        check_texts(&Texts { before: &before, after: &changed, edits: &edits }, &fix.proof.stated)?;
+        let trials = Trials::open(&request(&table, folder.path()));
+        let old = trials.run(&table, 0, &Changed::new(), &[]).unwrap();
+        let new = trials.run(&table, 0, &changed, &[]).unwrap();
+        let pairs = [Pair { root: NAME, before: &old, after: &new }];
+        check_verdicts(&table, rule, &fix.proof.claim, &fix.proof.stated, &pairs)
+    };
+    assert_eq!(judge(&fixed).unwrap().checks.len(), Check::ALL.len());
+    for (what, from, to, check) in SABOTAGE {
+        assert!(fixed.contains(from), "{what}");
+        let disproof = judge(&fixed.replacen(from, to, 1)).expect_err(what);
+        assert_eq!(disproof.check, *check, "{what}: {disproof:?}");
+    }
 }

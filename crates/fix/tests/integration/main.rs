@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
-mod documents;
 mod dockerfiles;
+mod documents;
 mod examples;
 mod places;
 mod sabotage;

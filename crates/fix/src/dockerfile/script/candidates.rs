@@ -17,8 +17,19 @@ const CONTRARIES: &[(&str, &str)] = &[("false", "true"), ("0", "1"), ("no", "yes
 const SWITCHES: &[&str] = &["-y", "-q", "-qq", "-yq", "-yqq", "-qy", "-qqy", "--yes", "--quiet", "--assume-yes"];
 /// What `apt` and `apt-get` have in common, and what is `apt-cache`'s.
 const APT_GET_VERBS: &[&str] = &[
-    "autoclean", "autopurge", "autoremove", "build-dep", "clean", "dist-upgrade", "download", "install", "purge", "remove", "source",
-    "update", "upgrade",
+    "autoclean",
+    "autopurge",
+    "autoremove",
+    "build-dep",
+    "clean",
+    "dist-upgrade",
+    "download",
+    "install",
+    "purge",
+    "remove",
+    "source",
+    "update",
+    "upgrade",
 ];
 const APT_CACHE_VERBS: &[&str] = &["depends", "madison", "policy", "rdepends", "search", "show", "showpkg"];
 
@@ -151,7 +162,9 @@ fn inserted(site: &Place<'_>, goal: &Goal<'_>, line: &Line<'_>) -> Vec<Candidate
         let end = range.end as usize;
         Some([&site.text[..end], " ", option, &site.text[end..]].concat())
     };
-    let of_program = goal.lessons.inserted.iter().filter(|(program, ..)| program == line.program());
+    // `apt` takes the options of `apt-get`.
+    let own = if line.program() == "apt" { "apt-get" } else { line.program() };
+    let of_program = goal.lessons.inserted.iter().filter(|(program, ..)| program == own);
     of_program.filter_map(insert).map(Candidate::of("commands.arguments")).collect()
 }
 
