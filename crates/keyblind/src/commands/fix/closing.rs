@@ -147,12 +147,9 @@ mod tests {
             judged(&arguments).expect("it can be judged")
         };
         let public = SOUND.replace("private", "public-read");
-        for (before, after, is_new) in [
-            (SOUND, &*public, true),
-            (&*public, SOUND, false),
-            (&*public, &*public, false),
-            (SOUND, "resource \"aws_s3_bucket\" {", true),
-        ] {
+        for (before, after, is_new) in
+            [(SOUND, &*public, true), (&*public, SOUND, false), (&*public, &*public, false), (SOUND, "resource \"aws_s3_bucket\" {", true)]
+        {
             let reports = [judged_with(before), judged_with(after)];
             let changes = Changes::from([("main.tf".to_owned(), (before.into(), after.into()))]);
             let closing = conclude(&reports[0], &[], &changes, [&reports[0], &reports[1]]);
