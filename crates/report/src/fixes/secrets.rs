@@ -5,7 +5,7 @@ use std::ops::Range;
 use keyblind_fix::TextEdit;
 use keyblind_scan::redact;
 use keyblind_syntax::TextRange;
-use similar::{DiffOp, TextDiff};
+use similar::{Algorithm, DiffOp, TextDiff, capture_diff_slices};
 
 /// Shorter texts may stand elsewhere by chance.
 const SHORTEST_COPY: usize = 4;
@@ -89,8 +89,62 @@ pub(super) fn shown(edits: &[TextEdit], masked: &Masked<'_>) -> Option<Vec<(Rang
     Some(shown)
 }
 
-/// The ranges of two texts in which their words differ.
+/// The ranges of two texts that differ. Lines that are the same but for their blanks (columns that moved) differ in blanks
+/// only, other lines in their words.
 fn apart(old: &str, new: &str) -> Vec<(Range<usize>, Range<usize>)> {
+    let (old_lines, new_lines) = (lines(old), lines(new));
+    let words = |text: &str, lines: &[Range<usize>]| -> Vec<String> {
+        lines.iter().map(|line| text[line.clone()].split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let ops = capture_diff_slices(Algorithm::Myers, &words(old, &old_lines), &words(new, &new_lines));
+    let bytes = |lines: &[Range<usize>], range: Range<usize>, end: usize| {
+        let start = lines.get(range.start).map_or(end, |line| line.start);
+        start..range.end.checked_sub(1).and_then(|last| lines.get(last)).map_or(start, |line| line.end).max(start)
+    };
+    let mut differing = Vec::new();
+    for op in ops {
+        let (old_range, new_range) = (op.old_range(), op.new_range());
+        if matches!(op, DiffOp::Equal { .. }) {
+            for (a, b) in old_lines[old_range].iter().zip(&new_lines[new_range]) {
+                let pairs = blanks(old, a).into_iter().zip(blanks(new, b));
+                differing.extend(pairs.filter(|(a, b)| old[a.clone()] != new[b.clone()]));
+            }
+        } else {
+            let (a, b) = (bytes(&old_lines, old_range, old.len()), bytes(&new_lines, new_range, new.len()));
+            let moved = |range: Range<usize>, by: usize| range.start + by..range.end + by;
+            let words = differing_words(&old[a.clone()], &new[b.clone()]).into_iter();
+            differing.extend(words.map(|(old, new)| (moved(old, a.start), moved(new, b.start))));
+        }
+    }
+    differing
+}
+
+/// The lines of a text with their ends.
+fn lines(text: &str) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let line = |line: &str| {
+        start += line.len();
+        start - line.len()..start
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// What stands before, between and behind the words of a line, each perhaps nothing.
+fn blanks(text: &str, line: &Range<usize>) -> Vec<Range<usize>> {
+    let mut blanks = Vec::new();
+    let mut done = line.start;
+    for word in text[line.clone()].split_whitespace() {
+        // Words come in order, so that each is found behind the one before.
+        let start = text[done..line.end].find(word).map_or(done, |at| done + at);
+        blanks.push(done..start);
+        done = start + word.len();
+    }
+    blanks.push(done..line.end);
+    blanks
+}
+
+/// The ranges of two texts in which their words differ.
+fn differing_words(old: &str, new: &str) -> Vec<(Range<usize>, Range<usize>)> {
     let diff = TextDiff::from_words(old, new);
     let starts = |lengths: Vec<usize>| {
         lengths.iter().fold(vec![0], |mut starts, length| {
@@ -138,6 +192,38 @@ mod tests {
         assert!(edits.iter().any(|edit| edit.text.contains("hunter2")), "the fix itself does");
         let masked = masked(old, new, &edits, &[]);
         assert!(!masked.old.contains("hunter2") && !masked.new.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_column_that_moves_moves_by_its_blanks() {
+        let line = |name: &str, value: &str, width: usize| format!("  {name:width$} = {value}\n");
+        let block = |width: usize, more: &str| {
+            let lines = [("name", "\"a\""), ("version", "\"12.0\""), ("login", "\"someone\""), ("login_password", "\"hunter2 = it\"")];
+            let lines: String = lines.iter().map(|(name, value)| line(name, value, width)).collect();
+            format!("a \"b\" {{\n{lines}{more}  tags = {{\n    x = 1\n  }}\n}}\n")
+        };
+        let (old, new) = (block(14, ""), block(21, "  public_network_access = false\n"));
+        let shown = check(&old, &new, &[]).expect("it can be shown");
+        assert!(shown.iter().all(|(_, text)| !text.contains("hunter2")), "{shown:?}");
+        assert_eq!(shown.iter().filter(|(_, text)| !text.trim().is_empty()).count(), 1, "{shown:?}");
+    }
+
+    #[test]
+    fn texts_are_taken_apart_and_put_together_again() {
+        for (old, new) in [
+            ("", "a b\nc"),
+            ("a b\nc", ""),
+            ("a  b\n c d", "x\na b\r\n\tc e\n"),
+            ("ä ö\u{a0}ü\n", "ä  ö ü"),
+            ("a a a\n", "a  a\ta\n\n\n"),
+            ("same\n", "same\n"),
+        ] {
+            let mut made = old.to_owned();
+            for (from, to) in apart(old, new).into_iter().rev() {
+                made.replace_range(from, &new[to]);
+            }
+            assert_eq!(made, new, "{old:?}");
+        }
     }
 
     #[test]
