@@ -207,7 +207,7 @@ impl Change {
         let mut effects: Vec<Effect> = self.places.iter().filter_map(|(type_key, place)| impact::of_change(type_key, place)).collect();
         effects.sort_unstable();
         effects.dedup();
-        let draft = Draft { texts: BTreeMap::from([(path.to_owned(), self.text)]), stated: plan.stated(path), inputs: Vec::new() };
+        let draft = Draft { texts: BTreeMap::from([(path.to_owned(), self.text)]), stated: plan.stated(path), ..Draft::default() };
         (draft, effects)
     }
 }

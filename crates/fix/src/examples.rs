@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use keyblind_dialects::terraform::{Inputs, Project};
 use keyblind_dialects::{MemoryTree, evaluate_text};
-use keyblind_resource::{BlockKind, Dialect, Resource, Value};
-use keyblind_rule_language::Language;
-use keyblind_rules::{Change, Key, Remedy, RuleId, RuleTable, Subject, Suggestions, Wanted, Wish, dialect_of, literal_value};
+use keyblind_resource::{BlockKind, Data, Dialect, Resource, Value};
+use keyblind_rule_language::{Language, Literal};
+use keyblind_rules::{
+    Change, DOCUMENT, GRANTING_BLOCKS, Key, Remedy, RuleId, RuleTable, Subject, Suggestions, Wanted, Wish, dialect_of, literal_value,
+};
 use keyblind_scan::Trial;
 use keyblind_syntax::hcl::ast::{Block, Body, ExprKind, File, Item};
 use keyblind_syntax::{Site, SourceMap, TextRange, hcl};
@@ -19,10 +21,7 @@ pub(crate) enum Form {
     Block,
 }
 
-/// Blocks that a resource may have none of.
-const OPTIONAL_BLOCKS: &[&str] = &["ingress", "egress", "grant", "security_rule", "allow", "access_config", "authorized_networks"];
-
-/// A type key, and a path without numbers.
+/// A type key, and a path whose numbers don't matter; but an element of a list isn't the list.
 type TypeAndPath = (String, Vec<Key>);
 
 /// The good examples of a rule.
@@ -102,9 +101,14 @@ impl Examples {
         }
     }
 
-    /// How a name is written in resources of a type; the path is that of names alone (`rule.default_retention`).
+    /// How a name is written in resources of a type; the path is that of names alone (`rule.default_retention`). Where
+    /// nothing shows it, it is written as in another type, if all agree.
     pub(crate) fn form(&self, type_key: &str, path: &str) -> Option<Form> {
-        self.forms.get(&(type_key.to_owned(), path.to_owned())).copied()
+        self.forms.get(&(type_key.to_owned(), path.to_owned())).copied().or_else(|| {
+            let mut others = self.forms.iter().filter(|((_, other), _)| other == path).map(|(_, form)| *form);
+            let first = others.next()?;
+            others.all(|form| form == first).then_some(first)
+        })
     }
 
     /// A value that was proposed.
@@ -136,7 +140,7 @@ impl Examples {
 
     /// The values that the examples have at a path: in resources of the type, or of another if none is of this.
     fn shown_at(&self, type_key: &str, path: &[Key]) -> Option<&Vec<(Value, usize)>> {
-        let path = without_indices(path);
+        let path = shape(path);
         if self.with_type(type_key).next().is_none() {
             return self.by_path_alone.get(&path);
         }
@@ -188,9 +192,11 @@ impl Examples {
             return None;
         }
         let distance = match &wish.change {
-            Change::Set(Wanted::Suggested(_)) | Change::Refer(_) => 0,
-            Change::Set(Wanted::Asked(_)) => 1,
+            Change::Set(Wanted::Suggested(_) | Wanted::Trusted { own: true } | Wanted::WithoutLines(_)) | Change::Refer(_) => 0,
+            Change::Set(Wanted::Asked(_) | Wanted::Trusted { own: false }) => 1,
             Change::Set(Wanted::Literal(literal)) => match shown {
+                // What was switched one way is switched the other way, rather than left to a default.
+                None if switches(literal, body.and_then(|body| at(body, &wish.path))) => 0,
                 None => 2,
                 Some(values) if values.iter().any(|(value, _)| *value == literal_value(literal)) => 0,
                 Some(_) => 3,
@@ -201,8 +207,11 @@ impl Examples {
                 }
                 usize::from(shown.is_some())
             }
+            // A part of a document that another takes the place of.
+            Change::Remove if wish.path.iter().any(|key| matches!(key, Key::Name(name) if &**name == DOCUMENT)) => 0,
             // What every good example has, or what none is about, nobody can tell to be dispensable.
             Change::Remove if shown.is_some() || !self.is_about(type_key, &wish.path) => return None,
+            Change::Remove if body.and_then(|body| at(body, &wish.path)).is_some_and(|value| matches!(value.data, Data::Bool(_))) => 1,
             Change::Remove => 0,
         };
         // What tells elements apart isn't what is wrong with one: another element is meant.
@@ -222,7 +231,7 @@ impl Examples {
     /// Whether a remedy takes out all blocks of a name that a resource may need one of.
     fn empties(&self, wish: &Wish, remedy: &Remedy, body: Option<&Value>) -> bool {
         let Some((_, parent)) = wish.path.split_last() else { return false };
-        let is_optional = matches!(parent.last(), Some(Key::Name(name)) if OPTIONAL_BLOCKS.contains(&&**name));
+        let is_optional = matches!(parent.last(), Some(Key::Name(name)) if GRANTING_BLOCKS.contains(&&**name));
         let there = body.and_then(|body| at(body, parent)).and_then(Value::as_items).map_or(0, <[Value]>::len);
         let is_beside = |other: &&Wish| {
             other.subject == wish.subject
@@ -275,9 +284,14 @@ impl Examples {
             let number = self.values.len();
             self.values.push(place);
             // Which of several elements it is doesn't matter: what is good for one is good for the others.
-            let path = without_indices(&path);
-            self.by_path_alone.entry(path.clone()).or_default().push((value.clone(), number));
-            self.by_path.entry((type_key, path)).or_default().push((value, number));
+            let path = shape(&path);
+            // A block stands for itself and for all blocks of its name.
+            let as_list = path.split_last().filter(|(last, _)| matches!(last, Key::Index(_)) && value.as_mapping().is_some());
+            let paths = as_list.map(|(_, list)| list.to_vec()).into_iter().chain([path.clone()]);
+            for path in paths {
+                self.by_path_alone.entry(path.clone()).or_default().push((value.clone(), number));
+                self.by_path.entry((type_key.clone(), path)).or_default().push((value.clone(), number));
+            }
         }
     }
 }
@@ -328,8 +342,16 @@ fn is_of_another_family(there: &Value, wanted: &Value) -> bool {
     matches!((family(there), family(wanted)), (Some(a), Some(b)) if a != b)
 }
 
-fn without_indices(path: &[Key]) -> Vec<Key> {
-    path.iter().filter(|key| matches!(key, Key::Name(_))).cloned().collect()
+/// Whether a value is a truth, and a literal the other one.
+fn switches(literal: &Literal, value: Option<&Value>) -> bool {
+    matches!((literal, value.map(|value| &value.data)), (Literal::Bool(wanted), Some(Data::Bool(now))) if wanted != now)
+}
+
+/// The names of a path; that it leads to an element is kept.
+fn shape(path: &[Key]) -> Vec<Key> {
+    let names = path.iter().filter(|key| matches!(key, Key::Name(_))).cloned();
+    let element = path.last().filter(|key| matches!(key, Key::Index(_))).map(|_| Key::Index(0));
+    names.chain(element).collect()
 }
 
 /// The value at a path.

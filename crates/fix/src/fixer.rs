@@ -1,6 +1,6 @@
 //! Findings to proven fixes, one after the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use keyblind_rules::{Judge, Key, Remedy, RuleId, RuleTable, Selection, Verdict};
 use keyblind_scan::{Changed, Request, Trial, Trials};
 use serde::{Deserialize, Serialize};
 
+use crate::demands;
 use crate::dockerfile;
 use crate::edit::FileEdit;
 use crate::examples::Examples;
@@ -111,6 +112,8 @@ struct Search<'s> {
     subject: &'s Subject<'s>,
     /// Whether variables may be declared for values that only a person knows.
     ask: bool,
+    /// Whether what an example's value stands on may be brought along.
+    bring: bool,
     tried: Vec<BTreeMap<String, String>>,
     refusal: Refusal,
 }
@@ -193,9 +196,9 @@ impl<'t> Fixer<'t> {
         let subject = &Subject { address: &address, ..subject.clone() };
         let Some((trial, resource)) = self.failing(subject) else { return Outcome::Gone };
         let refusal = Refusal { hindrance: Hindrance::NeedsDecision, disproofs: Vec::new() };
-        let mut search = Search { subject, ask: false, tried: Vec::new(), refusal };
-        for ask in [false, true] {
-            search.ask = ask;
+        let mut search = Search { subject, ask: false, bring: true, tried: Vec::new(), refusal };
+        for (ask, bring) in [(false, true), (true, true), (true, false)] {
+            (search.ask, search.bring) = (ask, bring);
             search.tried.clear();
             let goal = Goal { trial: trial.clone(), resource, rule: subject.rule };
             if let Some(fix) = self.search(&mut search, &Ground::default(), &goal, 0) {
@@ -269,13 +272,23 @@ impl<'t> Fixer<'t> {
         let examples = self.examples(goal.rule, goal.trial.dialect, &goal.trial.graph.resources[goal.resource].type_key);
         let selection = Selection::all(self.table);
         let remedies = Judge::new(self.table, &selection, &goal.trial.graph).remedies(goal.resource, goal.rule, &*examples);
-        let remedies = ranked(remedies, &goal.trial, &examples);
+        let ranked = ranked(remedies, &goal.trial, &examples);
+        let remedies: Vec<Remedy> = ranked.into_iter().map(|remedy| demands::completed(remedy, &goal.trial, &*examples)).collect();
         let given = self.given.get(&goal.rule).cloned().unwrap_or_default();
+        let shared = if search.ask { self.shared(goal) } else { Vec::new() };
         for remedy in &remedies {
             for &level in Level::ALL {
                 let mut known = self.inputs.clone();
                 known.extend(ground.draft.inputs.iter().cloned());
-                let settings = Settings { examples: &examples, level, given: &given, ask: search.ask, known: &known };
+                let settings = Settings {
+                    examples: &examples,
+                    level,
+                    given: &given,
+                    ask: search.ask,
+                    known: &known,
+                    bring: search.bring,
+                    shared: &shared,
+                };
                 let draft = match goal.trial.dialect {
                     Dialect::Terraform => terraform::draft(&goal.trial, goal.resource, remedy, &settings),
                     _ => yaml::draft(&goal.trial, remedy, &settings),
@@ -296,7 +309,15 @@ impl<'t> Fixer<'t> {
             }
         }
         let known = self.inputs.clone();
-        let settings = Settings { examples: &examples, level: Level::Written, given: &given, ask: search.ask, known: &known };
+        let settings = Settings {
+            examples: &examples,
+            level: Level::Written,
+            given: &given,
+            ask: search.ask,
+            known: &known,
+            bring: search.bring,
+            shared: &shared,
+        };
         if goal.trial.dialect != Dialect::Terraform {
             let drafts = yaml::taught(self.table, goal.rule, &goal.trial, goal.resource, &settings);
             return drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), round));
@@ -324,6 +345,15 @@ impl<'t> Fixer<'t> {
                 None
             }
         }
+    }
+
+    /// The files of called modules that other root modules call as well.
+    fn shared(&self, goal: &Goal) -> Vec<String> {
+        let is_shared = |path: &&str| {
+            let places: BTreeSet<&str> = self.trials.reached_by(path).into_iter().map(|job| self.trials.place(job)).collect();
+            places.len() > 1
+        };
+        goal.trial.sources.iter().map(|(_, source)| &*source.path).filter(is_shared).map(str::to_owned).collect()
     }
 
     /// Proves a change; where that fails on what it brings about, mends that as well.
@@ -429,6 +459,7 @@ impl<'t> Fixer<'t> {
 impl Ground {
     fn with(&self, draft: Draft, effects: Vec<Effect>) -> Self {
         let mut next = self.clone();
+        next.effects.extend(draft.added.iter().filter_map(|type_key| impact::of_change(type_key, "")));
         next.draft.texts.extend(draft.texts);
         next.draft.stated = proof::dockerfile::joined(&next.draft.stated, &draft.stated);
         for input in draft.inputs {

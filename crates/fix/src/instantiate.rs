@@ -19,6 +19,8 @@ pub struct Input {
     pub variable: String,
     /// The attribute that it is for.
     pub attribute: String,
+    /// What it is, for its declaration.
+    pub description: String,
     /// Its type as Terraform writes it.
     pub kind: String,
     /// A value of the sort that is wanted, with which the proof was made.
@@ -48,7 +50,9 @@ pub(crate) struct Renaming {
 pub(crate) fn expression(text: &str, value: Option<&Value>, attribute: &str, renamings: &[Renaming]) -> Piece {
     let (expr, errors) = hcl::parse_expression(text);
     if errors.is_empty() {
-        if is_literal(&expr.kind) && !is_made_up(text) && !names_somebody(attribute) {
+        // A label in words names nobody.
+        let is_name = names_somebody(attribute) && !text.contains(' ');
+        if is_literal(&expr.kind) && !is_made_up(text) && !is_name {
             return Piece::Text(text.to_owned());
         }
         if let Some(renamed) = renamed(text, &expr, renamings) {
@@ -57,6 +61,23 @@ pub(crate) fn expression(text: &str, value: Option<&Value>, attribute: &str, ren
     }
     let (kind, assumed) = assumption(value, attribute);
     Piece::Asked { kind, assumed }
+}
+
+/// What an expression refers to, each once: `aws_kms_key.data`, `data.aws_region.current`. `None` if it refers to anything
+/// but resources.
+pub(crate) fn references(text: &str) -> Option<Vec<String>> {
+    let (expr, errors) = hcl::parse_expression(text);
+    let mut ranges = Vec::new();
+    if !errors.is_empty() || !collect_references(&expr, &mut ranges) {
+        return None;
+    }
+    let mut found: Vec<String> = Vec::new();
+    for reference in ranges.into_iter().map(|range| text[range.as_usize()].to_owned()) {
+        if !found.contains(&reference) {
+            found.push(reference);
+        }
+    }
+    Some(found)
 }
 
 /// The text with the example's resources renamed; `None` if it refers to anything else, or holds what is made up.
@@ -138,12 +159,19 @@ fn placeholder(attribute: &str) -> &'static str {
     }
 }
 
+/// RFC 1918, section 3.
+const PRIVATE_NETWORKS: &[&str] = &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+
 /// Whether a text of an example stands for something of a person's own: a name, an account, an address.
 pub(crate) fn is_made_up(text: &str) -> bool {
-    let lower = text.to_lowercase();
+    let mut lower = text.to_lowercase();
+    // All private networks together are nobody's in particular.
+    if PRIVATE_NETWORKS.iter().all(|network| lower.contains(network)) {
+        PRIVATE_NETWORKS.iter().for_each(|network| lower = lower.replace(network, ""));
+    }
     let holds_number = text.split(|character: char| !character.is_ascii_digit()).any(|digits| digits.len() >= 9);
     let is_address =
-        text.split(['"', ' ', '/']).any(|part| part.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_unspecified()));
+        lower.split(['"', ' ', '/']).any(|part| part.parse::<std::net::IpAddr>().is_ok_and(|address| !address.is_unspecified()));
     let marks = ["acme", "example", "arn:", "@", "://", "projects/", "subscriptions/", "admins"];
     holds_number || is_address || marks.iter().any(|mark| lower.contains(mark))
 }
@@ -218,6 +246,8 @@ mod tests {
         assert!(matches!(piece("aws_kms_key.data.arn"), Piece::Asked { kind: "string", .. }));
         assert!(matches!(piece("\"acme-logs\""), Piece::Asked { .. }));
         assert!(matches!(piece("[\"10.0.0.0/8\"]"), Piece::Asked { .. }));
+        let private = "[\"10.0.0.0/8\", \"172.16.0.0/12\", \"192.168.0.0/16\"]";
+        assert_eq!(piece(private), Piece::Text(private.into()));
     }
 
     #[test]

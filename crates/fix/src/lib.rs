@@ -4,6 +4,7 @@
 //! and from its good examples; where that lands in the text is the business of one editor a kind of text (`terraform`, `yaml`, `dockerfile`); whether
 //! it may be shown decides [`proof`], which knows nothing of how a fix was made. This crate writes no file.
 
+mod demands;
 mod dockerfile;
 mod edit;
 mod examples;

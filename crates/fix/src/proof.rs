@@ -66,6 +66,8 @@ pub enum Check {
     Parses,
     /// The rule passes the resource.
     FaultGone,
+    /// Everything that is different has the arguments that its provider demands.
+    ArgumentsComplete,
     /// No rule fails anything that it didn't fail before, nor for more reasons.
     NoNewFinding,
     /// No verdict is unknown that wasn't.
@@ -94,6 +96,7 @@ impl Check {
         Self::Formatted,
         Self::ResourcesKept,
         Self::ValuesKept,
+        Self::ArgumentsComplete,
         Self::FaultGone,
         Self::NoNewFinding,
         Self::UnknownsNotGrown,
@@ -187,6 +190,7 @@ pub fn check_verdicts(table: &RuleTable, rule: RuleId, claim: &Claim, stated: &[
     for pair in pairs {
         verdicts::check_resources(pair, stated)?;
         verdicts::check_values(pair, stated)?;
+        verdicts::check_arguments(pair)?;
     }
     verdicts::check_fault(table, rule, claim, stated, pairs)?;
     for pair in pairs {

@@ -1,6 +1,8 @@
 //! Terraform: where a wish lands in the text, and how it is written there.
 
 mod companion;
+mod context;
+mod document;
 mod insert;
 mod layout;
 mod locate;
@@ -11,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use keyblind_resource::{HopKind, Origin, Resource, ResourceId, Value};
-use keyblind_rules::{Change, DOCUMENT, Remedy, Subject};
+use keyblind_rules::{Change, DOCUMENT, Remedy, Subject, Wanted};
 use keyblind_scan::Trial;
 use keyblind_syntax::hcl::ast::{Block, Expr, ExprKind, File};
 use keyblind_syntax::{FileId, Site, TextRange, hcl};
@@ -50,6 +52,8 @@ pub(crate) struct Draft {
     pub(crate) stated: Vec<Stated>,
     /// The values that only a person knows.
     pub(crate) inputs: Vec<Input>,
+    /// The types of resources that come along with a value.
+    pub(crate) added: Vec<String>,
 }
 
 /// What writing goes by beside the remedy.
@@ -62,6 +66,10 @@ pub(crate) struct Settings<'s> {
     pub(crate) ask: bool,
     /// Variables that were declared by earlier fixes.
     pub(crate) known: &'s [Input],
+    /// Whether what an example's value stands on may be brought along.
+    pub(crate) bring: bool,
+    /// Files of modules that are called from other root modules as well.
+    pub(crate) shared: &'s [String],
 }
 
 /// Adds all that stands beside such a resource in a good example: the last resort where a rule asks for a whole arrangement.
@@ -106,6 +114,13 @@ pub(crate) struct Drafting<'t> {
     companion_of: Option<String>,
     /// Resources of an example that are added, and how they are called.
     renamed: Vec<Renaming>,
+    /// Blocks that come along with a value, and their types.
+    brought: Vec<String>,
+    added: Vec<String>,
+    /// Variables that the fix declares: of which module, and which input they are for.
+    declared: Vec<(String, String)>,
+    /// Whether one is within a document.
+    in_document: bool,
 }
 
 /// Where one is in the text.
@@ -120,6 +135,11 @@ impl Spot<'_> {
     fn inner(&self, name: &str) -> Self {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         Spot { file: self.file, type_key: self.type_key, path }
+    }
+
+    /// The last name.
+    fn attribute(&self) -> &str {
+        self.path.rsplit('.').next().unwrap_or_default()
     }
 }
 
@@ -137,6 +157,10 @@ impl<'t> Drafting<'t> {
             inputs: Vec::new(),
             companion_of: None,
             renamed: Vec::new(),
+            brought: Vec::new(),
+            added: Vec::new(),
+            declared: Vec::new(),
+            in_document: false,
         }
     }
 
@@ -340,6 +364,7 @@ impl<'t> Drafting<'t> {
     ) -> Result<(), Hindrance> {
         match &wish.change {
             Some(Change::Remove) => return self.remove(spot, owner),
+            Some(Change::Set(Wanted::WithoutLines(lines))) => return self.without_lines(spot.file, expr, lines),
             Some(change) => {
                 let wanted = self.render_change(spot, change, resource, companions)?;
                 return self.replace(spot.file, expr, &wanted, value, resource);
@@ -347,13 +372,17 @@ impl<'t> Drafting<'t> {
             None => {}
         }
         if let Some(inner) = wish.names.get(DOCUMENT) {
-            return match &expr.kind {
+            self.in_document = true;
+            let done = match &expr.kind {
                 // Of the document only the text counts: what it evaluates to is a text again.
                 ExprKind::Call { name, arguments, .. } if &*name.text == "jsonencode" && arguments.len() == 1 => {
                     self.expression(spot, locate::Owner::Element, &arguments[0], inner, &Value::null(), resource, companions)
                 }
+                ExprKind::String(_) | ExprKind::Template(_) => self.heredoc(spot, expr, inner, resource),
                 _ => Err(Hindrance::NeedsDecision),
             };
+            self.in_document = false;
+            return done;
         }
         match &expr.kind {
             ExprKind::Paren(inner) => self.expression(spot, owner, inner, wish, value, resource, companions),
@@ -474,12 +503,16 @@ impl<'t> Drafting<'t> {
         Ok(())
     }
 
-    /// A text that stands for a truth or number stays a text.
+    /// A text that stands for a truth or number stays a text, and what is written without quotes stays without.
     fn in_kind(&self, file: FileId, range: TextRange, wanted: &str) -> String {
         let old = self.text(file).get(range.as_usize()).unwrap_or_default();
-        let is_quoted = |text: &str| text.starts_with('"') && text.ends_with('"') && text.len() > 1;
-        let is_scalar = matches!(wanted, "true" | "false") || wanted.parse::<i64>().is_ok();
-        if is_quoted(old) && is_scalar { format!("\"{wanted}\"") } else { wanted.to_owned() }
+        let unquoted = |text: &str| text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).map(str::to_owned);
+        let is_scalar = |text: &str| matches!(text, "true" | "false") || text.parse::<i64>().is_ok();
+        match (unquoted(old), unquoted(wanted)) {
+            (Some(_), None) if is_scalar(wanted) => format!("\"{wanted}\""),
+            (None, Some(bare)) if is_scalar(old) && is_scalar(&bare) => bare,
+            _ => wanted.to_owned(),
+        }
     }
 
     /// Of `condition ? a : b` the branch that is taken, if it is written out.
@@ -568,27 +601,21 @@ impl<'t> Drafting<'t> {
     /// Declares the variables that this fix is the first to need: where the module keeps its variables, or in the file of the
     /// resource.
     fn declare_inputs(&mut self) {
-        let new: Vec<Input> = self
-            .inputs
-            .iter()
-            .filter(|input| !self.settings.known.iter().any(|known| known.variable == input.variable && known.module == input.module))
-            .cloned()
-            .collect();
         let own = self.trial.graph.resources[self.judged].header.file;
-        for input in new {
-            let variables = self.trial.sources.iter().find(|(_, source)| {
-                Some(keyblind_dialects::paths::parent(&source.path)) == input.module.as_deref()
-                    && keyblind_dialects::paths::name(&source.path) == "variables.tf"
-            });
-            let file = variables.map_or(own, |(file, _)| file);
+        for (module, variable) in std::mem::take(&mut self.declared) {
+            let Some(input) = self.inputs.iter().find(|input| input.variable == variable).cloned() else { continue };
+            let of_module = |path: &str| keyblind_dialects::paths::parent(path) == module && !path.ends_with(".json");
+            let files = || self.trial.sources.iter().filter(|(_, source)| of_module(&source.path) && source.path.ends_with(".tf"));
+            let variables =
+                files().find(|(_, source)| keyblind_dialects::paths::name(&source.path) == "variables.tf").map(|(file, _)| file);
+            let beside = of_module(self.path(own)).then_some(own);
+            let Some(file) = variables.or(beside).or_else(|| files().next().map(|(file, _)| file)) else { continue };
             let text = self.text(file);
             let end = text.trim_end().len() as u32;
             let gap = if end == 0 { "" } else { "\n\n" };
-            let description = format!("The `{}` that resources of this module use.", input.attribute);
             let declared = format!(
-                "{gap}variable \"{}\" {{\n  description = {}\n  type        = {}\n}}",
-                input.variable,
-                crate::instantiate::quoted(&description),
+                "{gap}variable \"{variable}\" {{\n  description = {}\n  type        = {}\n}}",
+                crate::instantiate::quoted(&input.description),
                 input.kind
             );
             let newline = if text.len() as u32 == end { "\n" } else { "" };
@@ -596,7 +623,7 @@ impl<'t> Drafting<'t> {
             self.stated.push(Stated {
                 file: self.path(file).to_owned(),
                 type_key: "variable".to_owned(),
-                name: input.variable,
+                name: variable,
                 path: String::new(),
             });
         }
@@ -604,6 +631,7 @@ impl<'t> Drafting<'t> {
 
     /// Applies what was collected.
     fn finish(mut self) -> Result<Draft, Hindrance> {
+        self.splice_brought()?;
         self.declare_inputs();
         let mut texts = BTreeMap::new();
         for (file, splices) in self.splices {
@@ -618,6 +646,6 @@ impl<'t> Drafting<'t> {
         if texts.is_empty() {
             return Err(Hindrance::NotProven);
         }
-        Ok(Draft { texts, stated: self.stated, inputs: self.inputs })
+        Ok(Draft { texts, stated: self.stated, inputs: self.inputs, added: self.added })
     }
 }

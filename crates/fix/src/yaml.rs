@@ -348,13 +348,28 @@ impl<'t> Drafting<'t> {
                 }
                 literal
             }
+            // Of the dialects in YAML only CloudFormation has policies.
+            Wanted::Trusted { own } => {
+                let account = match own {
+                    true => Literal::Map(vec![("Ref".into(), Literal::Text("AWS::AccountId".into()))]),
+                    false => Literal::Text("arn:aws:iam::111122223333:role/example".into()),
+                };
+                let principal = if name.eq_ignore_ascii_case("principal") { Literal::Map(vec![("AWS".into(), account)]) } else { account };
+                if *own {
+                    return Ok(principal);
+                }
+                principal
+            }
+            Wanted::WithoutLines(_) => return Err(Hindrance::NeedsDecision),
             Wanted::Asked(sample) => sample.clone(),
         };
         match self.settings.given.get(name) {
             Some(given) => Ok(Literal::from_plain(given)),
             None if self.settings.ask => {
                 let (name, assumed_text) = (name.to_owned(), assumed.to_string());
-                let input = Input { variable: name.clone(), attribute: name, kind: "text".to_owned(), assumed: assumed_text, module: None };
+                let description = format!("The `{name}` of the document");
+                let kind = "text".to_owned();
+                let input = Input { variable: name.clone(), attribute: name, description, kind, assumed: assumed_text, module: None };
                 if !self.inputs.contains(&input) {
                     self.inputs.push(input);
                 }
@@ -392,7 +407,11 @@ impl<'t> Drafting<'t> {
                 texts.insert(source.path.to_string(), new);
             }
         }
-        if texts.is_empty() { Err(Hindrance::NotProven) } else { Ok(Draft { texts, stated: self.stated, inputs: self.inputs }) }
+        if texts.is_empty() {
+            Err(Hindrance::NotProven)
+        } else {
+            Ok(Draft { texts, stated: self.stated, inputs: self.inputs, ..Draft::default() })
+        }
     }
 }
 

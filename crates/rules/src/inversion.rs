@@ -5,6 +5,8 @@
 //! condition asks for, the likeliest first, and nothing is known yet about the text that it would take. Whoever applies
 //! one judges again.
 
+mod policy;
+mod secrets;
 mod values;
 
 use std::sync::Arc;
@@ -24,6 +26,9 @@ const MOST_REMEDIES: usize = 12;
 const MOST_WISHES: usize = 64;
 /// The name under which the document lies that an encoded text holds.
 pub const DOCUMENT: &str = "|json";
+/// Blocks that each open something by themselves, so that there may as well be none.
+pub const GRANTING_BLOCKS: &[&str] =
+    &["ingress", "egress", "grant", "security_rule", "access", "access_config", "authorized_networks", "cidr_blocks"];
 /// The deepest nesting of conditions.
 const MAX_DEPTH: usize = 64;
 
@@ -85,6 +90,13 @@ pub enum Wanted {
     Suggested(usize),
     /// A value that only a person knows, such as this one.
     Asked(Literal),
+    /// Principals of a policy that may be trusted: the account that is deployed to, or ones that a person names.
+    Trusted {
+        /// Whether it is the account.
+        own: bool,
+    },
+    /// The text that is there without these lines, each without the white space around it.
+    WithoutLines(Arc<[Box<str>]>),
 }
 
 /// A resource that should be there beside the one that is judged.
@@ -140,8 +152,8 @@ impl Remedy {
     /// How much it asks for: of two ways the one that changes less is the likelier to be meant.
     fn cost(&self) -> usize {
         let wishes = self.wishes.iter().map(|wish| match wish.change {
-            Change::Set(Wanted::Literal(_) | Wanted::Suggested(_)) => 2,
-            Change::Set(Wanted::Asked(_)) | Change::Refer(_) => 3,
+            Change::Set(Wanted::Literal(_) | Wanted::Suggested(_) | Wanted::Trusted { own: true } | Wanted::WithoutLines(_)) => 2,
+            Change::Set(Wanted::Asked(_) | Wanted::Trusted { own: false }) | Change::Refer(_) => 3,
             Change::Remove => 4,
         });
         wishes.sum::<usize>() + 12 * self.companions.len()
@@ -154,6 +166,8 @@ impl Change {
             (Self::Set(Wanted::Literal(a)), Self::Set(Wanted::Literal(b))) => a == b,
             (Self::Set(Wanted::Suggested(a)), Self::Set(Wanted::Suggested(b))) => a == b,
             (Self::Set(Wanted::Asked(a)), Self::Set(Wanted::Asked(b))) => a == b,
+            (Self::Set(Wanted::WithoutLines(a)), Self::Set(Wanted::WithoutLines(b))) => a == b,
+            (Self::Set(Wanted::Trusted { own: a }), Self::Set(Wanted::Trusted { own: b })) => a == b,
             (Self::Remove, Self::Remove) => true,
             (Self::Refer(a), Self::Refer(b)) => a == b,
             _ => false,
@@ -191,12 +205,20 @@ impl<'i, 'e> Inversion<'i, 'e> {
                 let mut remedies = Vec::new();
                 // Not to fail, where that is a pass.
                 if let Some(failing) = failing.filter(|&at| cases[at].ruling == Ruling::Fail) {
-                    let behind = cases[failing + 1..]
-                        .iter()
-                        .find(|case| self.evaluation.condition(&case.condition, scope) == Truth::True)
-                        .map_or(*otherwise, |case| case.ruling);
+                    let mut ways = vec![self.make(&cases[failing].condition, scope, false)];
+                    let mut behind = *otherwise;
+                    for case in &cases[failing + 1..] {
+                        if self.evaluation.condition(&case.condition, scope) == Truth::True {
+                            if case.ruling == Ruling::Pass {
+                                behind = Ruling::Pass;
+                                break;
+                            }
+                            // What would decide it next stands in the way as well.
+                            ways.push(self.make(&case.condition, scope, false));
+                        }
+                    }
                     if behind == Ruling::Pass {
-                        remedies.extend(self.make(&cases[failing].condition, scope, false));
+                        remedies.extend(all_of(ways));
                     }
                 }
                 for (index, case) in cases.iter().enumerate().filter(|(_, case)| case.ruling == Ruling::Pass) {
@@ -256,7 +278,25 @@ impl<'i, 'e> Inversion<'i, 'e> {
         let mut ways = Vec::new();
         self.leaves(path, scope, &mut |this, found| {
             let value = if let Found::Value(trail) = found { Some(trail.value) } else { None };
-            ways.push(this.matcher(matcher, keys_to(found), value, scope, wanted));
+            if let Found::Value(trail) = found
+                && (this.is_policy(trail) || Self::is_secrets(trail))
+            {
+                let holds = this.evaluation.matches(matcher, value, scope) == Truth::from(wanted);
+                ways.push(match holds {
+                    true => vec![Remedy::default()],
+                    false if Self::is_secrets(trail) => this.cleaned(trail),
+                    false => this.confine(trail, None, scope, wanted),
+                });
+                return;
+            }
+            let mut own = this.matcher(matcher, keys_to(found), value, scope, wanted);
+            if !wanted
+                && let Some(block) = keys_to(found).as_deref().and_then(granting_block)
+                && own.iter().any(|remedy| !remedy.wishes.is_empty())
+            {
+                own.push(Remedy::wish(this.subject, block, Change::Remove));
+            }
+            ways.push(own);
         });
         if wanted { one_of(ways) } else { all_of(ways) }
     }
@@ -315,6 +355,14 @@ impl<'i, 'e> Inversion<'i, 'e> {
         let mut ways = Vec::new();
         self.leaves(list, scope, &mut |this, found| {
             let Found::Value(trail) = found else { return };
+            if this.is_policy(trail) || Self::is_secrets(trail) {
+                let confined =
+                    if Self::is_secrets(trail) { this.cleaned(trail) } else { this.confine(trail, Some(condition), scope, wanted) };
+                if !confined.is_empty() {
+                    ways.push(confined);
+                    return;
+                }
+            }
             let mut removed = Vec::new();
             let mut changed = Vec::new();
             this.elements(trail, scope, &mut |this, element| {
@@ -515,6 +563,12 @@ fn keys_of(trail: &Trail<'_>) -> Option<Vec<Key>> {
         Label::View(_) | Label::Candidate => return None,
     }
     Some(keys)
+}
+
+/// The innermost block around a place that may as well not be there.
+fn granting_block(keys: &[Key]) -> Option<Vec<Key>> {
+    let at = keys.windows(2).rposition(|pair| matches!(pair, [Key::Name(name), Key::Index(_)] if GRANTING_BLOCKS.contains(&&**name)))?;
+    (at + 2 < keys.len()).then(|| keys[..at + 2].to_vec())
 }
 
 /// A path that is nothing but names with dots between.

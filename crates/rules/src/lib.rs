@@ -27,7 +27,9 @@ mod verdict;
 mod views;
 mod walk;
 
-pub use inversion::{Change, Companion, DOCUMENT, Key, NoSuggestions, Remedy, Subject, Suggestions, Wanted, Wish, literal_value};
+pub use inversion::{
+    Change, Companion, DOCUMENT, GRANTING_BLOCKS, Key, NoSuggestions, Remedy, Subject, Suggestions, Wanted, Wish, literal_value,
+};
 pub use judge::{Judge, judge};
 pub use keyblind_rule_language::{Confidence, Control, Examples, Language, Persona, Rule, RuleError, Severity, read_folder, read_texts};
 pub use table::{RuleDocs, RuleId, RuleMeta, RuleTable, Selection, TableError, dialect_of};

@@ -36,7 +36,7 @@ pub(crate) struct Promise {
 const SMALL: Promise = Promise { trivy: 50.0, checkov: 50.0, memory: None };
 const LARGE: Promise = Promise { trivy: 100.0, checkov: 500.0, memory: Some(10.0) };
 
-const TERRAGOAT: Repository =
+pub(crate) const TERRAGOAT: Repository =
     Repository { folder: "terragoat", name: "bridgecrewio/terragoat", commit: "729f8da62c6a85ce4af5ad3d123de97776d954c4" };
 const AWS_EKS: Repository = Repository {
     folder: "terraform-aws-eks",

@@ -6,6 +6,7 @@ mod book;
 mod check;
 mod corpora;
 mod dist;
+mod goats;
 mod instructions;
 mod picture;
 mod process;
@@ -24,6 +25,8 @@ cargo xtask <command>
   wall             proves that the `keyblind` program can't reach a network, on the graph and on the finished program
   bench            speed and memory beside Checkov and Trivy on the same folders in the same run
                    (needs KEYBLIND_CORPORA=DIR with the repositories that docs/performance.md names)
+  goats [PROGRAM]  fixes on repositories that are full of faults on purpose: shares, and a new scan afterwards
+                   (needs KEYBLIND_CORPORA as well; with PROGRAM nothing is built)
   soak [DURATION]  fuzzing (90s, 10m, 2h: all targets together), then scans of what KEYBLIND_CORPORA holds if it is set;
                    figures go to docs/evidence/
   book             the documentation with a page for each rule, as a web site, in the target folder
@@ -38,6 +41,8 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["wall"] => wall::run(),
         ["bench"] => bench::run(),
+        ["goats"] => goats::run(None),
+        ["goats", program] => goats::run(Some(program)),
         ["soak"] => soak::run(soak::USUAL),
         ["soak", time] => soak::duration(time).and_then(soak::run),
         ["book"] => book::run(),

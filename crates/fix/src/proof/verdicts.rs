@@ -9,6 +9,7 @@ use keyblind_syntax::Level;
 
 use super::dockerfile::{Plan, Source};
 use super::{Check, Claim, Disproof, Pair, Stated};
+use crate::demands;
 
 /// The deepest values that are compared.
 const MAX_DEPTH: usize = 100;
@@ -148,6 +149,29 @@ fn check_instruction(
         Some(path) => Err(Disproof::new(Check::ValuesKept, format!("`{path}` of `{}` is different", old.address))),
         None => Ok(()),
     }
+}
+
+/// No provider has anything to demand that it didn't before.
+pub(super) fn check_arguments(pair: &Pair<'_>) -> Result<(), Disproof> {
+    if pair.after.dialect != Dialect::Terraform {
+        return Ok(());
+    }
+    let before = by_name(pair.before);
+    for (name, id) in by_name(pair.after) {
+        let new = &pair.after.graph.resources[id];
+        let old = before.get(&name).map(|&id| &pair.before.graph.resources[id]);
+        if old.is_some_and(|old| differing(&old.body, &new.body).is_empty()) {
+            continue;
+        }
+        let mut known = old.map(|old| demands::unmet(&old.type_key, &old.body)).unwrap_or_default();
+        for demand in demands::unmet(&new.type_key, &new.body) {
+            match known.iter().position(|known| *known == demand) {
+                Some(at) => drop(known.swap_remove(at)),
+                None => return Err(Disproof::new(Check::ArgumentsComplete, format!("`{}`: {demand}", name.0))),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The names of a body whose values differ.

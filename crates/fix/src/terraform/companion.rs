@@ -6,6 +6,7 @@ use keyblind_syntax::TextRange;
 use keyblind_syntax::hcl::ast::Block;
 
 use super::insert::Rendered;
+use super::render::in_order_of;
 use super::{Drafting, Spot, layout, locate};
 use crate::examples::Example;
 use crate::hindrance::Hindrance;
@@ -27,24 +28,19 @@ struct Repetition {
 }
 
 impl<'t> Drafting<'t> {
-    /// Adds the companions of a remedy behind the block of the resource that is judged. Gives how each is referred to.
+    /// Adds the companions of a remedy, each behind the block of the resource that it is for. Gives how each is referred to.
     pub(super) fn companions(&mut self, remedy: &Remedy) -> Result<Vec<String>, Hindrance> {
-        if remedy.companions.is_empty() {
-            return Ok(Vec::new());
-        }
         let trial = self.trial;
-        let judged: ResourceId = self.judged;
-        let resource = &trial.graph.resources[judged];
-        let file = resource.header.file;
-        let tree = self.tree(file)?;
-        let block = locate::block(&tree.body, resource.header.range).ok_or(Hindrance::NotProven)?;
-        if &*block.kind.text != "resource" {
-            return Err(Hindrance::NeedsRedesign);
-        }
-        let repetition = self.repetition(resource, block);
         let mut names = Vec::new();
-        let mut text = String::new();
         for (index, companion) in remedy.companions.iter().enumerate() {
+            let resource = &trial.graph.resources[self.beside(remedy, index)];
+            let file = resource.header.file;
+            let tree = self.tree(file)?;
+            let block = locate::block(&tree.body, resource.header.range).ok_or(Hindrance::NotProven)?;
+            if &*block.kind.text != "resource" || resource.calls != trial.graph.resources[self.judged].calls {
+                return Err(Hindrance::NeedsRedesign);
+            }
+            let repetition = self.repetition(resource, block);
             let name = self.free_name(&companion.type_key, resource);
             let own = format!("{}.{name}", companion.type_key);
             let instance = match &repetition.argument {
@@ -54,19 +50,21 @@ impl<'t> Drafting<'t> {
             };
             let items = self.companion_items(remedy, index, &companion.type_key, resource, block, &repetition)?;
             let head = format!("resource \"{}\" \"{name}\"", companion.type_key);
-            text.push_str("\n\n");
-            text.push_str(&Rendered::block(&head, items).text(""));
-            self.stated.push(Stated {
-                file: self.path(file).to_owned(),
-                type_key: companion.type_key.to_string(),
-                name,
-                path: String::new(),
-            });
+            self.stated.push(self.stated_new(resource, &companion.type_key, &name));
             names.push(instance);
+            let end = layout::line_end(self.text(file), block.range.end);
+            self.splice(file, TextRange::new(end, end), format!("\n\n{}", Rendered::block(&head, items).text("")));
         }
-        let end = layout::line_end(self.text(file), block.range.end);
-        self.splice(file, TextRange::new(end, end), text);
         Ok(names)
+    }
+
+    /// The resource that a companion refers to; if none, the one that is judged.
+    fn beside(&self, remedy: &Remedy, companion: usize) -> ResourceId {
+        let refers = remedy.wishes.iter().find_map(|wish| match wish.change {
+            Change::Refer(Subject::Resource(id)) if wish.subject == Subject::Companion(companion) => Some(id),
+            _ => None,
+        });
+        refers.unwrap_or(self.judged)
     }
 
     /// Adds what stands beside such a resource in a good example.
@@ -98,7 +96,8 @@ impl<'t> Drafting<'t> {
         for (other, name) in others.iter().zip(names) {
             let pattern = example.block(other).ok_or(Hindrance::NeedsRedesign)?;
             let mut items: Vec<Rendered> = provider.iter().map(|provider| Rendered::attribute("provider", provider)).collect();
-            items.extend(self.instantiated(example, main, pattern, &|name| META.contains(&name), resource)?);
+            let spot = Spot { file, type_key: &other.type_key, path: String::new() };
+            items.extend(self.instantiated(&spot, example, main, pattern, &|name| META.contains(&name), resource)?);
             let head = match other.type_key.strip_prefix("data.") {
                 Some(type_name) => format!("data \"{type_name}\" \"{name}\""),
                 None => format!("resource \"{}\" \"{name}\"", other.type_key),
@@ -159,14 +158,29 @@ impl<'t> Drafting<'t> {
             items.push(Rendered::attribute("provider", &text[provider.value.range.as_usize()]));
         }
         let wishes = Wishes::of(remedy, Subject::Companion(index));
+        let spot = Spot { file: resource.header.file, type_key, path: String::new() };
+        self.companion_of = Some(repetition.instance.clone());
+        let own = self.companion_arguments(&spot, &wishes, resource, repetition);
+        self.companion_of = None;
+        items.extend(own?);
+        Ok(items)
+    }
+
+    fn companion_arguments(
+        &mut self,
+        spot: &Spot<'_>,
+        wishes: &Wishes,
+        resource: &'t Resource,
+        repetition: &Repetition,
+    ) -> Result<Vec<Rendered>, Hindrance> {
+        let type_key = spot.type_key;
         let mut own = Vec::new();
         for (name, wish) in &wishes.names {
             if let Some(Change::Refer(Subject::Resource(_))) = &wish.change {
                 let attribute = self.referring_attribute(type_key, name, &resource.type_key);
                 own.insert(0, Rendered::attribute(name, &format!("{}.{attribute}", repetition.instance)));
             } else {
-                let spot = Spot { file: resource.header.file, type_key, path: name.to_string() };
-                own.push(self.render_item(&spot, name, wish, resource, &[])?);
+                own.push(self.render_item(&spot.inner(name), name, wish, resource, &[])?);
             }
         }
         let examples = self.examples;
@@ -174,13 +188,10 @@ impl<'t> Drafting<'t> {
             && let Some(pattern) = example.block(shown)
         {
             let is_wished = |name: &str| wishes.names.contains_key(name) || META.contains(&name);
-            self.companion_of = Some(repetition.instance.clone());
-            let rest = self.instantiated(example, shown, pattern, &is_wished, resource);
-            self.companion_of = None;
-            own.extend(rest?);
+            own.extend(self.instantiated(spot, example, shown, pattern, &is_wished, resource)?);
+            in_order_of(&mut own, pattern);
         }
-        items.extend(own);
-        Ok(items)
+        Ok(own)
     }
 
     /// The attribute by which the examples refer to such a resource.
@@ -215,7 +226,7 @@ impl<'t> Drafting<'t> {
     }
 
     /// The name of the resource, or one like it that its module doesn't have yet.
-    fn free_name(&self, type_key: &str, beside: &Resource) -> String {
+    pub(super) fn free_name(&self, type_key: &str, beside: &Resource) -> String {
         let is_taken = |name: &str| {
             self.trial
                 .graph

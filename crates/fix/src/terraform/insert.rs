@@ -29,6 +29,14 @@ impl Rendered {
         matches!(self, Self::Block { .. })
     }
 
+    /// The name of the attribute, or of the blocks.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Attribute { name, .. } => name,
+            Self::Block { head, .. } => head,
+        }
+    }
+
     /// The lines, without the last line end.
     pub(super) fn text(&self, indent: &str) -> String {
         match self {

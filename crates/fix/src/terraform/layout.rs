@@ -2,6 +2,8 @@
 //!
 //! Source: hashicorp/hcl, `hclwrite/format.go`; the program itself is the oracle in the tests.
 
+use std::collections::HashSet;
+
 use keyblind_syntax::hcl::ast::{Body, Expr, ExprKind, File, Item};
 use keyblind_syntax::{TextRange, hcl};
 
@@ -120,19 +122,39 @@ pub(super) fn tidy(old: &str, new: String) -> String {
         let lines = self::lines(old, &file);
         gaps(old, &lines).into_iter().all(|gap| gap.end - gap.start == gap.wanted)
     };
-    let known: std::collections::HashSet<&str> = if was_tidy { Default::default() } else { old.lines().collect() };
-    let is_touched = |line: usize| was_tidy || !known.contains(new[lines[line].start..lines[line].end].trim_end_matches(['\r', '\n']));
+    let known: HashSet<&str> = if was_tidy { HashSet::new() } else { old.lines().collect() };
+    // What stands in front of a value that alone is different, stays as it stood.
+    let heads: HashSet<&str> =
+        if was_tidy { HashSet::new() } else { old.lines().filter_map(|line| line.split_once('=')).map(|(head, _)| head).collect() };
+    let line_text = |line: usize| new[lines[line].start..lines[line].end].trim_end_matches(['\r', '\n']);
+    let is_touched = |line: usize| was_tidy || !known.contains(line_text(line));
     let mut result = String::with_capacity(new.len() + 64);
     let mut done = 0;
     for gap in gaps(&new, &lines) {
-        if gap.end - gap.start != gap.wanted && is_touched(gap.line) {
+        let is_assign = lines[gap.line].assign == Some(gap.end);
+        let wanted = match is_assign && !was_tidy {
+            true if heads.contains(&new[lines[gap.line].start..gap.end]) => continue,
+            true => in_column_of_neighbours(&lines, &gap, &is_touched).unwrap_or(gap.wanted),
+            false => gap.wanted,
+        };
+        if gap.end - gap.start != wanted && is_touched(gap.line) {
             result.push_str(&new[done..gap.start]);
-            result.extend(std::iter::repeat_n(' ', gap.wanted));
+            result.extend(std::iter::repeat_n(' ', wanted));
             done = gap.end;
         }
     }
     result.push_str(&new[done..]);
     result
+}
+
+/// How far the sign stands from the name so that it is under that of the nearest line which was there before.
+fn in_column_of_neighbours(lines: &[Line], gap: &Gap, is_touched: &dyn Fn(usize) -> bool) -> Option<usize> {
+    let of_run = |line: &usize| lines[*line].assign.is_some();
+    let above = (0..gap.line).rev().take_while(of_run).find(|line| !is_touched(*line));
+    let below = || (gap.line + 1..lines.len()).take_while(of_run).find(|line| !is_touched(*line));
+    let neighbour = &lines[above.or_else(below)?];
+    let column = neighbour.assign? - neighbour.start;
+    column.checked_sub(gap.start - lines[gap.line].start).filter(|wanted| *wanted > 0)
 }
 
 fn lines(text: &str, file: &File) -> Vec<Line> {

@@ -8,6 +8,8 @@ use keyblind_rules::{Change, DOCUMENT, Subject, Wanted};
 use keyblind_syntax::hcl;
 use keyblind_syntax::hcl::ast::{Block, Item};
 
+use super::context::Source;
+use super::document::is_principal;
 use super::insert::Rendered;
 use super::{Drafting, Spot};
 use crate::examples::{Example, Form};
@@ -34,13 +36,25 @@ impl<'t> Drafting<'t> {
             Change::Set(Wanted::Literal(literal)) => Ok(literal_text(literal)),
             Change::Set(Wanted::Suggested(number)) => self.suggested_text(spot, *number, resource),
             Change::Set(Wanted::Asked(sample)) => {
-                let attribute = spot.path.rsplit('.').next().unwrap_or_default().to_owned();
+                // What nothing shows to be an attribute may as well be a block.
+                if !self.in_document && self.examples.form(spot.type_key, &spot.path) != Some(Form::Attribute) {
+                    return Err(Hindrance::NeedsDecision);
+                }
                 let (kind, assumed) = match sample {
-                    Literal::Text(text) if instantiate::is_plural(&attribute) => ("list(string)", format!("[{}]", quoted(text))),
+                    Literal::Text(text) if instantiate::is_plural(spot.attribute()) => ("list(string)", format!("[{}]", quoted(text))),
                     Literal::Text(text) => ("string", text.to_string()),
                     other => ("list(string)", literal_text(other)),
                 };
-                self.piece_text(Piece::Asked { kind, assumed }, &attribute, resource)
+                self.piece_text(spot, Piece::Asked { kind, assumed }, resource)
+            }
+            Change::Set(Wanted::WithoutLines(_)) => Err(Hindrance::NeedsDecision),
+            Change::Set(Wanted::Trusted { own }) => {
+                let who = if *own { self.own_account(resource)? } else { self.asked_principals(spot, resource)? };
+                Ok(match spot.attribute() {
+                    key if is_principal(key) => format!("{{ AWS = {who} }}"),
+                    "identifiers" if *own => format!("[{who}]"),
+                    _ => who,
+                })
             }
             Change::Refer(Subject::Companion(index)) => {
                 companions.get(*index).map(|name| format!("{name}.id")).ok_or(Hindrance::NeedsRedesign)
@@ -56,17 +70,15 @@ impl<'t> Drafting<'t> {
     }
 
     /// An example's value, made to fit.
-    fn suggested_text(&mut self, spot: &Spot<'_>, number: usize, resource: &Resource) -> Result<String, Hindrance> {
+    fn suggested_text(&mut self, spot: &Spot<'_>, number: usize, resource: &'t Resource) -> Result<String, Hindrance> {
         let examples = self.examples;
         let shown = examples.shown(number).ok_or(Hindrance::NeedsValue)?;
-        let renamings = self.renamings(shown.resource, resource, shown.example);
-        let attribute = spot.path.rsplit('.').next().unwrap_or_default().to_owned();
-        let piece = instantiate::expression(shown.text, Some(shown.value), &attribute, &renamings);
-        self.piece_text(piece, &attribute, resource)
+        let source = Source { example: shown.example, resource: shown.resource, text: shown.text };
+        self.fitted(spot, source, Some(shown.value), resource)
     }
 
     /// How the example's own resources are called here.
-    fn renamings(&self, shown: &Resource, resource: &Resource, example: &Example) -> Vec<Renaming> {
+    pub(super) fn renamings(&self, shown: &Resource, resource: &Resource, example: &Example) -> Vec<Renaming> {
         let mut renamings = self.renamed.clone();
         let of_type = |other: &&Resource| other.type_key == resource.type_key;
         let own = Some(shown).filter(of_type).or_else(|| example.resources.iter().find(of_type));
@@ -77,7 +89,8 @@ impl<'t> Drafting<'t> {
     }
 
     /// A piece as an expression; what only a person knows is asked for.
-    fn piece_text(&mut self, piece: Piece, attribute: &str, resource: &Resource) -> Result<String, Hindrance> {
+    pub(super) fn piece_text(&mut self, spot: &Spot<'_>, piece: Piece, resource: &Resource) -> Result<String, Hindrance> {
+        let attribute = spot.attribute();
         let (kind, assumed) = match piece {
             Piece::Text(text) => return Ok(text),
             Piece::Asked { kind, assumed } => (kind, assumed),
@@ -93,12 +106,27 @@ impl<'t> Drafting<'t> {
                 Err(Hindrance::NeedsValue)
             };
         }
-        // Who calls a module would have to hand the value on: that is for a person to arrange.
-        if !self.settings.ask || !resource.calls.is_empty() {
+        if !self.settings.ask {
             return Err(Hindrance::NeedsValue);
         }
-        let module = keyblind_dialects::paths::parent(self.path(resource.header.file)).to_owned();
-        let is_known = |input: &&Input| input.module.as_deref() == Some(&*module) && input.attribute == attribute && input.kind == kind;
+        let own = keyblind_dialects::paths::parent(self.path(resource.header.file)).to_owned();
+        let base = variable_name(spot, resource);
+        let description = format!("The `{}` of `{}` resources", spot.path, spot.type_key);
+        let attribute = attribute.to_owned();
+        if !resource.calls.is_empty() {
+            let asked = Input { variable: base, attribute, description, kind: kind.to_owned(), assumed, module: Some(own) };
+            return self.asked_of_callers(asked, resource);
+        }
+        // Whoever calls this module from elsewhere would have to hand over a value as well.
+        if self.settings.shared.iter().any(|path| path == self.path(resource.header.file)) {
+            return Err(Hindrance::NeedsValue);
+        }
+        let module = own;
+        let is_named = |variable: &str| {
+            let rest = variable.strip_prefix(&*base).map(|rest| rest.trim_start_matches('_'));
+            rest.is_some_and(|rest| rest.chars().all(|character| character.is_ascii_digit()))
+        };
+        let is_known = |input: &&Input| input.module.as_deref() == Some(&*module) && is_named(&input.variable) && input.kind == kind;
         if let Some(known) = self.settings.known.iter().find(is_known).or_else(|| self.inputs.iter().find(is_known)) {
             let variable = known.variable.clone();
             if !self.inputs.iter().any(|input| input.variable == variable) {
@@ -106,10 +134,12 @@ impl<'t> Drafting<'t> {
             }
             return Ok(format!("var.{variable}"));
         }
-        let variable = self.free_variable(&module, attribute)?;
+        let variable = self.free_variable(std::slice::from_ref(&module), &base)?;
+        self.declared.push((module.clone(), variable.clone()));
         self.inputs.push(Input {
             variable: variable.clone(),
-            attribute: attribute.to_owned(),
+            attribute,
+            description,
             kind: kind.to_owned(),
             assumed,
             module: Some(module),
@@ -117,31 +147,31 @@ impl<'t> Drafting<'t> {
         Ok(format!("var.{variable}"))
     }
 
-    /// The name of an attribute, or one like it that no variable of the module has.
-    fn free_variable(&mut self, module: &str, attribute: &str) -> Result<String, Hindrance> {
+    /// A name, or one like it that no variable of some modules has.
+    pub(super) fn free_variable(&mut self, modules: &[String], base: &str) -> Result<String, Hindrance> {
         let mut taken = Vec::new();
         for (file, source) in self.trial.sources.iter() {
-            if keyblind_dialects::paths::parent(&source.path) == module && !source.path.ends_with(".json") {
+            if modules.iter().any(|module| module == keyblind_dialects::paths::parent(&source.path)) && !source.path.ends_with(".json") {
                 let tree = self.tree(file)?;
                 let variables = tree.body.blocks().filter(|block| &*block.kind.text == "variable");
                 taken.extend(variables.filter_map(|block| Some(block.labels.first()?.text.to_string())));
             }
         }
         taken.extend(self.inputs.iter().map(|input| input.variable.clone()));
-        let names = std::iter::once(attribute.to_owned()).chain((2..).map(|number| format!("{attribute}_{number}")));
+        let names = std::iter::once(base.to_owned()).chain((2..).map(|number| format!("{base}_{number}")));
         names.take(100).find(|name| !taken.contains(name)).ok_or(Hindrance::NeedsValue)
     }
 
     /// The items of an example's block, made to fit, without those that are named.
     pub(super) fn instantiated(
         &mut self,
+        spot: &Spot<'_>,
         example: &'t Example,
-        shown: &Resource,
+        shown: &'t Resource,
         block: &Block,
         without: &dyn Fn(&str) -> bool,
-        resource: &Resource,
+        resource: &'t Resource,
     ) -> Result<Vec<Rendered>, Hindrance> {
-        let renamings = self.renamings(shown, resource, example);
         let mut items = Vec::new();
         for item in &block.body.items {
             match item {
@@ -149,14 +179,15 @@ impl<'t> Drafting<'t> {
                     let name = &*attribute.name.text;
                     let text = &example.text[attribute.value.range.as_usize()];
                     let value = value_at(&shown.body, attribute.value.range);
-                    let piece = match own_name(name, resource, text) {
-                        Some(own) => Piece::Text(own),
-                        None => instantiate::expression(text, value.as_ref(), name, &renamings),
+                    let text = match own_name(name, resource, text) {
+                        Some(own) => own,
+                        None => self.fitted(&spot.inner(name), Source { example, resource: shown, text }, value.as_ref(), resource)?,
                     };
-                    items.push(Rendered::attribute(name, &self.piece_text(piece, name, resource)?));
+                    items.push(Rendered::attribute(name, &text));
                 }
                 Item::Block(inner) if !without(&inner.kind.text) && &*inner.kind.text != "dynamic" => {
-                    let inner_items = self.instantiated(example, shown, inner, &|_| false, resource)?;
+                    let spot = spot.inner(&inner.kind.text);
+                    let inner_items = self.instantiated(&spot, example, shown, inner, &|_| false, resource)?;
                     items.push(Rendered::block(&inner.kind.text, inner_items));
                 }
                 _ => {}
@@ -218,7 +249,7 @@ impl<'t> Drafting<'t> {
                     let examples = self.examples;
                     let shown = examples.shown(*number).ok_or(Hindrance::NeedsValue)?;
                     let block = super::locate::block(&shown.example.file.body, shown.range).ok_or(Hindrance::NeedsValue)?;
-                    self.instantiated(shown.example, shown.resource, block, &|_| false, resource).map(Content::Block)
+                    self.instantiated(spot, shown.example, shown.resource, block, &|_| false, resource).map(Content::Block)
                 }
                 change => self.render_change(spot, change, resource, companions).map(Content::Expression),
             };
@@ -241,10 +272,50 @@ impl<'t> Drafting<'t> {
         let examples = self.examples;
         if let Some((example, shown, block)) = examples.block_at(spot.type_key, &spot.path) {
             let is_wished = |name: &str| inner.names.contains_key(name) || is_optional(name);
-            items.extend(self.instantiated(example, shown, block, &is_wished, resource)?);
+            items.extend(self.instantiated(spot, example, shown, block, &is_wished, resource)?);
+            in_order_of(&mut items, block);
         }
         Ok(Content::Block(items))
     }
+}
+
+/// Puts items into the order that an example's block has them in; what that doesn't have goes behind.
+pub(super) fn in_order_of(items: &mut [Rendered], pattern: &Block) {
+    let place = |item: &Rendered| {
+        let is_it = |other: &Item| match other {
+            Item::Attribute(attribute) => &*attribute.name.text == item.name(),
+            Item::Block(block) => &*block.kind.text == item.name(),
+        };
+        pattern.body.items.iter().position(is_it).unwrap_or(usize::MAX)
+    };
+    items.sort_by_key(place);
+}
+
+/// What a variable for a place is called: an argument's name says little without what it is an argument of.
+fn variable_name(spot: &Spot<'_>, resource: &Resource) -> String {
+    let mut names = spot.path.rsplit('.');
+    // What a policy calls a part of a statement says what it is, but not what for; and no two policies grant the same.
+    let part = spot.attribute().to_ascii_lowercase();
+    let of_policy = match part.as_str() {
+        "principal" | "aws" | "identifiers" => Some("trusted_principals".to_owned()),
+        "action" | "actions" | "resource" | "resources" => Some(format!("allowed_{}s", part.trim_end_matches('s'))),
+        _ => None,
+    };
+    if let Some(of_policy) = of_policy {
+        return format!("{}_{of_policy}", resource.name.replace('-', "_").to_lowercase());
+    }
+    let attribute = names.next().unwrap_or_default();
+    let around = match names.next() {
+        Some(block) => block,
+        None => spot.type_key.trim_start_matches("data.").split_once('_').map_or(spot.type_key, |(_, rest)| rest),
+    };
+    if attribute.matches('_').count() >= 2 {
+        return attribute.to_owned();
+    }
+    let (outer, inner): (Vec<&str>, Vec<&str>) = (around.split('_').collect(), attribute.split('_').collect());
+    // `flow_log` and `log_destination` make `flow_log_destination`.
+    let shared = (1..=outer.len().min(inner.len())).rev().find(|&count| outer[outer.len() - count..] == inner[..count]).unwrap_or(0);
+    [&outer[..], &inner[shared..]].concat().join("_")
 }
 
 /// Names under which Terraform's providers keep maps rather than blocks.

@@ -105,6 +105,7 @@ fn declare(
         drafting.state_node(file, 0, &["Parameters".to_owned(), name.clone()]);
         drafting.inputs.push(Input {
             variable: name.clone(),
+            description: format!("The parameter `{name}`"),
             attribute: name,
             kind: "String".to_owned(),
             assumed,

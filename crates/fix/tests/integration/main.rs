@@ -6,5 +6,6 @@ mod dockerfiles;
 mod documents;
 mod examples;
 mod places;
+mod policies;
 mod sabotage;
 mod support;

@@ -73,7 +73,7 @@ fn proofs_are_proven_again_before_and_after() {
     let document: Value = serde_json::from_str(&json.output).unwrap();
     assert_eq!(document["fixes"][0]["class"], "safe");
     assert_eq!(document["fixes"][0]["edits"][0]["edits"][0]["was"], "public-read");
-    assert_eq!(document["fixes"][0]["proof"]["checks"].as_array().unwrap().len(), 11);
+    assert_eq!(document["fixes"][0]["proof"]["checks"].as_array().unwrap().len(), 12);
     repository.write("fixes.json", &json.output);
     let verify = || fix(&repository, ["--verify", "fixes.json"]);
     let proven = verify();

@@ -84,7 +84,7 @@ pub(super) fn first_reason(value: &Value) -> Option<Reason> {
 }
 
 /// Whether a statement allows something to everybody in the world (or in AWS), without a condition that confines it.
-pub(super) fn grants_to_anybody(statement: &Value) -> Truth {
+pub(crate) fn grants_to_anybody(statement: &Value) -> Truth {
     if statement.is_unknown() {
         return Truth::Unknown;
     }
@@ -119,7 +119,8 @@ fn open_principals(statement: &Value) -> Truth {
     excluded.or(named)
 }
 
-fn is_anybody(principal: &Value) -> Truth {
+/// Whether a principal stands for everybody.
+pub(crate) fn is_anybody(principal: &Value) -> Truth {
     let (Some(kind), Some(id)) = (principal.get("type"), principal.get("id")) else { return Truth::Unknown };
     let kind = kind.as_str().unwrap_or("AWS");
     match &id.data {

@@ -124,7 +124,7 @@ fn search(value: &Value, path: &mut String, depth: usize, take: &mut dyn FnMut(V
 }
 
 /// What a text that is wholly base64 says, if that is a text again: machines get their scripts so.
-fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\n' | b'\r');
     if text.len() < 24 || text.len() > MAX_BYTES || !text.bytes().all(is_base64) {
         return None;
