@@ -303,7 +303,7 @@ impl<'t> Fixer<'t> {
                     }
                 };
                 let next = ground.with(draft, effects(remedy, &goal.trial));
-                if let Some(fix) = self.attempt(search, &next, round) {
+                if let Some(fix) = self.attempt(search, &next, goal, round) {
                     return Some(fix);
                 }
             }
@@ -320,13 +320,13 @@ impl<'t> Fixer<'t> {
         };
         if goal.trial.dialect != Dialect::Terraform {
             let drafts = yaml::taught(self.table, goal.rule, &goal.trial, goal.resource, &settings);
-            return drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), round));
+            return drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), goal, round));
         }
         // A whole arrangement of resources only an example can show.
         for number in (0..MOST_EXAMPLES).filter(|_| round == 0) {
             let Ok(draft) = terraform::transplant(&goal.trial, goal.resource, number, &settings) else { continue };
             let next = ground.with(draft, vec![Effect::Costs]);
-            if let Some(fix) = self.attempt(search, &next, round) {
+            if let Some(fix) = self.attempt(search, &next, goal, round) {
                 return Some(fix);
             }
         }
@@ -337,7 +337,7 @@ impl<'t> Fixer<'t> {
     fn search_dockerfile(&mut self, search: &mut Search<'_>, ground: &Ground, goal: &Goal, round: usize) -> Option<Fix> {
         let given = self.given.get(&goal.rule).cloned().unwrap_or_default();
         match dockerfile::drafts(self.table, goal.rule, &goal.trial, goal.resource, &given) {
-            Ok(drafts) => drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), round)),
+            Ok(drafts) => drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), goal, round)),
             Err(hindrance) => {
                 if search.refusal.disproofs.is_empty() {
                     search.refusal.hindrance = search.refusal.hindrance.max(hindrance);
@@ -357,7 +357,7 @@ impl<'t> Fixer<'t> {
     }
 
     /// Proves a change; where that fails on what it brings about, mends that as well.
-    fn attempt(&mut self, search: &mut Search<'_>, next: &Ground, round: usize) -> Option<Fix> {
+    fn attempt(&mut self, search: &mut Search<'_>, next: &Ground, goal: &Goal, round: usize) -> Option<Fix> {
         if search.tried.contains(&next.draft.texts) || search.tried.len() >= MOST_ATTEMPTS {
             return None;
         }
@@ -373,7 +373,13 @@ impl<'t> Fixer<'t> {
                     return None;
                 }
                 let resource = failing(&trial, rule, &address)?;
-                self.search(search, next, &Goal { trial, resource, rule }, round + 1)
+                let again = Goal { trial, resource, rule };
+                // What was added beside and didn't help wouldn't help twice.
+                let adds = next.draft.stated.iter().any(|stated| stated.path.is_empty());
+                if adds && goal.is_of(&again) && again.reasons() >= goal.reasons() {
+                    return None;
+                }
+                self.search(search, next, &again, round + 1)
             }
         }
     }
@@ -453,6 +459,21 @@ impl<'t> Fixer<'t> {
                 Rc::new(examples)
             })
             .clone()
+    }
+}
+
+impl Goal {
+    /// Whether another is about the same rule and resource.
+    fn is_of(&self, other: &Self) -> bool {
+        let address = |goal: &Self| goal.trial.graph.resources[goal.resource].address.clone();
+        self.rule == other.rule && address(self) == address(other)
+    }
+
+    /// For how many reasons the rule fails the resource.
+    fn reasons(&self) -> usize {
+        let of_goal = |judgement: &&keyblind_rules::Judgement| judgement.rule == self.rule && judgement.resource == self.resource;
+        let verdict = self.trial.judgements.iter().find(of_goal).map(|judgement| &judgement.verdict);
+        if let Some(Verdict::Fail(failure)) = verdict { failure.evidence.len() } else { 0 }
     }
 }
 

@@ -176,9 +176,11 @@ pub(crate) fn is_made_up(text: &str) -> bool {
     holds_number || is_address || marks.iter().any(|mark| lower.contains(mark))
 }
 
-/// Whether an attribute of such a name holds who somebody is.
+/// Whether an attribute of such a name holds who somebody is, or what somebody may do.
 fn names_somebody(attribute: &str) -> bool {
-    ["username", "_user", "login", "object_id", "email"].iter().any(|end| attribute.ends_with(end)) || attribute == "user"
+    let says_who = ["username", "_user", "login", "object_id", "email"].iter().any(|end| attribute.ends_with(end)) || attribute == "user";
+    // Which rights are needed depends on who is to have them.
+    says_who || matches!(attribute, "actions" | "data_actions" | "permissions")
 }
 
 /// Whether an attribute of such a name holds several things.

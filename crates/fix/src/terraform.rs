@@ -482,7 +482,7 @@ impl<'t> Drafting<'t> {
         }
         let is_carried = !is_literal(&expr.kind) && value.origin.hops().next().is_some();
         if !is_carried || self.level == Level::Used {
-            let range = self.within_condition(file, expr, value).unwrap_or(expr.range);
+            let range = self.within_condition(file, expr, value, wanted).unwrap_or(expr.range);
             let wanted = self.in_kind(file, range, wanted);
             self.splice(file, range, wanted);
             return Ok(());
@@ -516,10 +516,13 @@ impl<'t> Drafting<'t> {
     }
 
     /// Of `condition ? a : b` the branch that is taken, if it is written out.
-    fn within_condition(&mut self, file: FileId, expr: &Expr, value: &Value) -> Option<TextRange> {
+    fn within_condition(&mut self, file: FileId, expr: &Expr, value: &Value, wanted: &str) -> Option<TextRange> {
         let ExprKind::Conditional { then, otherwise, .. } = &expr.kind else { return None };
         let site = value.origin.written_at().filter(|site| site.file == file)?;
-        [then, otherwise].into_iter().find(|branch| branch.range == site.range && is_literal(&branch.kind)).map(|branch| branch.range)
+        let taken = [then, otherwise].into_iter().find(|branch| branch.range == site.range && is_literal(&branch.kind))?;
+        let other = if taken.range == then.range { otherwise } else { then };
+        // A choice between the same twice is none.
+        (&self.text(file)[other.range.as_usize()] != wanted).then_some(taken.range)
     }
 
     fn written_site(&self, origin: &Origin) -> Option<Site> {

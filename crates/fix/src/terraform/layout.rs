@@ -133,8 +133,10 @@ pub(super) fn tidy(old: &str, new: String) -> String {
     for gap in gaps(&new, &lines) {
         let is_assign = lines[gap.line].assign == Some(gap.end);
         let wanted = match is_assign && !was_tidy {
-            true if heads.contains(&new[lines[gap.line].start..gap.end]) => continue,
-            true => in_column_of_neighbours(&lines, &gap, &is_touched).unwrap_or(gap.wanted),
+            true => match in_column_of_neighbours(&lines, &gap, &is_touched) {
+                Some(_) if heads.contains(&new[lines[gap.line].start..gap.end]) => continue,
+                column => column.unwrap_or(gap.wanted),
+            },
             false => gap.wanted,
         };
         if gap.end - gap.start != wanted && is_touched(gap.line) {
