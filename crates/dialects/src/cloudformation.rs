@@ -11,8 +11,10 @@ mod evaluate;
 mod intrinsics;
 mod node;
 mod parameters;
+mod project;
 mod resources;
 mod serverless;
+mod stacks;
 mod suppressions;
 mod text;
 
@@ -24,6 +26,9 @@ use regex::Regex;
 use crate::Evaluation;
 use evaluate::Evaluator;
 use node::{Kind, Node};
+use stacks::Stack;
+
+pub use project::{Project, Root};
 
 /// The entry of a resource's body under which its attributes beside the properties stand (`DeletionPolicy`, `DependsOn` …).
 pub const ATTRIBUTES: &str = "@attributes";
@@ -67,22 +72,28 @@ fn is_template(document: &Node) -> bool {
         || document.get("Resources").is_some_and(|resources| resources.members().iter().any(|member| has_type(&member.value)))
 }
 
-/// Evaluates a template. What can't be read is in the diagnostics.
+/// Evaluates a template by itself. What can't be read is in the diagnostics.
 pub fn evaluate(file: FileId, text: &str) -> Evaluation {
     let (documents, mut diagnostics) = parse(text);
     for diagnostic in &mut diagnostics {
         diagnostic.site = diagnostic.site.map(|site| Site::new(file, site.range));
     }
+    evaluate_documents(file, &documents, diagnostics, &Stack::default())
+}
+
+/// Evaluates the documents of a template as a stack.
+fn evaluate_documents<'n>(file: FileId, documents: &'n [Node], diagnostics: Vec<Diagnostic>, stack: &Stack<'n>) -> Evaluation {
     let mut evaluation = Evaluation { diagnostics, ..Evaluation::default() };
-    for document in &documents {
+    for document in documents {
         if !matches!(document.kind, Kind::Object(_)) {
             let message = "a template must be a mapping with `Resources`: it was not judged";
             evaluation.diagnostics.push(Diagnostic::incomplete("syntax-error", Site::new(file, document.range), message));
             continue;
         }
-        let mut evaluator = Evaluator::new(file);
-        evaluation.resources.extend(resources::evaluate(&mut evaluator, document));
-        evaluation.diagnostics.extend(evaluator.diagnostics.into_inner());
+        let mut evaluator = Evaluator::new(file, stack.clone());
+        resources::declare(&mut evaluator, document);
+        evaluation.resources.extend(resources::evaluate(&evaluator, document));
+        evaluation.diagnostics.extend(evaluator.shared.diagnostics.take());
     }
     evaluation
 }

@@ -4,6 +4,10 @@
 pub const FUEL_PER_ROOT: u64 = 50_000_000;
 /// Units of work a template may cost: about one per part evaluated, per element made, per 64 bytes of text.
 pub const FUEL_PER_TEMPLATE: u64 = 4_000_000;
+/// Stacks nested within one template, and those within them, together.
+pub const STACKS_PER_ROOT: usize = 2_000;
+/// How deep stacks may be nested.
+pub const STACK_DEPTH: usize = 32;
 /// How deep expressions and references may nest before the value counts as unknown.
 pub const EXPRESSION_DEPTH: u32 = 1_000;
 /// Instances that one `count` or `for_each` may make.

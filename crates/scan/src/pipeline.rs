@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use globset::GlobSet;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
-use keyblind_dialects::{self as dialects, Evaluation, Listing, kubernetes};
+use keyblind_dialects::{self as dialects, Evaluation, Listing, cloudformation, kubernetes};
 use keyblind_resource::Dialect;
 use keyblind_rule_language::Severity;
 use keyblind_rules::baseline::Baseline;
@@ -152,9 +152,10 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     diagnostics.append(&mut request.diagnostics);
     diagnostics.extend(project.diagnostics().iter().cloned());
     let mut jobs = root_jobs(&project, &input.judged, &request, &mut diagnostics);
-    let kubernetes = kubernetes::Project::parse(take_manifests(&mut input), &input.above, &tree, &mut sources);
+    let kubernetes = kubernetes::Project::parse(take_documents(&mut input, Dialect::Kubernetes), &input.above, &tree, &mut sources);
     diagnostics.extend(kubernetes.diagnostics().iter().cloned());
     jobs.extend(kubernetes.roots().iter().map(|root| Job::Kubernetes { root: root.clone() }));
+    Template { root: cloudformation::Root },
     jobs.extend(document_jobs(&mut input, &mut sources));
     let directives = match &request.policy {
         Some(policy) => read_directives(table, policy, &sources, &mut diagnostics),
@@ -180,6 +181,9 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let judging = judged::Judging {
         table,
         selection: &request.selection,
+    let templates = cloudformation::Project::parse(take_documents(&mut input, Dialect::CloudFormation), &tree, &mut sources);
+    diagnostics.extend(templates.diagnostics().iter().cloned());
+    jobs.extend(templates.roots().iter().map(|root| Job::Template { root: root.clone() }));
         directives: &directives,
         ignores,
         policy: request.policy.as_ref(),
@@ -196,6 +200,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         })
         .collect();
     let mut resources = BTreeSet::new();
+        templates: &templates,
     let mut verdicts = Vec::new();
     for judged in judged {
         verdicts.extend(judged.verdicts);
@@ -307,12 +312,12 @@ fn plan_jobs(input: &mut Input, sources: &mut SourceMap) -> Vec<Job> {
     plans.into_iter().map(|(path, text)| Job::Plan { file: sources.add(SourceFile::new(path, text)) }).collect()
 }
 
-/// The manifests and kustomizations among the documents: they are evaluated with those that they name.
-pub(crate) fn take_manifests(input: &mut Input) -> Vec<(Arc<str>, Arc<str>)> {
+/// The documents of a dialect in which they are evaluated with those that they name: path and text.
+pub(crate) fn take_documents(input: &mut Input, dialect: Dialect) -> Vec<(Arc<str>, Arc<str>)> {
     let documents = std::mem::take(&mut input.documents);
-    let (manifests, others) = documents.into_iter().partition::<Vec<_>, _>(|(dialect, ..)| *dialect == Dialect::Kubernetes);
+    let (taken, others) = documents.into_iter().partition::<Vec<_>, _>(|(of, ..)| *of == dialect);
     input.documents = others;
-    manifests.into_iter().map(|(_, path, text)| (path, text)).collect()
+    taken.into_iter().map(|(_, path, text)| (path, text)).collect()
 }
 
 /// Each group of documents that belong together.
@@ -376,6 +381,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
         Job::Kubernetes { root } => root.directory().clone(),
     };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
+    templates: &'a cloudformation::Project,
         let start = Instant::now();
         let (mut evaluation, only) = match job {
             Job::Root { root, inputs } => {
@@ -402,6 +408,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
         add_since(&evaluating.spent.evaluating, start);
         let start = Instant::now();
         let wanted = |site: Site| only.is_none_or(|only| only.includes(&sources.file(site.file).path));
+        Job::Template { root } => root.path.clone(),
         let mut judged = judging.judge(&graph, &place, &wanted);
         judged.diagnostics.extend(evaluation.diagnostics);
         add_since(&evaluating.spent.rules, start);
@@ -415,6 +422,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
 }
 
 /// Puts diagnostics in the order of their places, each once, and counts what they cost.
+            Job::Template { root } => (evaluating.templates.evaluate(root, sources), evaluating.only),
 fn settle(diagnostics: Vec<Diagnostic>, sources: &SourceMap, summary: &mut Summary) -> Vec<Diagnostic> {
     let clean = |diagnostic: Diagnostic| Diagnostic { message: redact::urls(&diagnostic.message).into_owned(), ..diagnostic };
     let mut once: Vec<Diagnostic> = diagnostics.into_iter().map(clean).collect::<BTreeSet<_>>().into_iter().collect();

@@ -8,14 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keyblind_dialects::kubernetes;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
 use keyblind_dialects::{self as dialects, Evaluation, Tree, paths};
+use keyblind_dialects::{cloudformation, kubernetes};
 use keyblind_resource::{Dialect, ResourceGraph};
 use keyblind_rules::{Judgement, RuleTable, Selection, judge};
 use keyblind_syntax::{Diagnostic, FileId, SourceFile, SourceMap};
 
-use crate::pipeline::{Request, take_manifests};
+use crate::pipeline::{Request, take_documents};
 use crate::read::{self, Input};
 use crate::target::Target;
 use crate::tree::SourceTree;
@@ -44,6 +44,11 @@ enum Job {
     },
     Kustomization {
         directory: Arc<str>,
+        files: BTreeSet<Arc<str>>,
+    },
+    /// A template with the stacks within it.
+    Template {
+        path: Arc<str>,
         files: BTreeSet<Arc<str>>,
     },
     /// Documents that are evaluated together, known by one place.
@@ -88,6 +93,7 @@ impl Trials {
         }
         let mut jobs = root_modules(request, &mut input, &tree);
         jobs.extend(manifests(&mut input, &tree));
+        jobs.extend(templates(&mut input, &tree));
         let mut documents: BTreeMap<(Dialect, Arc<str>), BTreeSet<Arc<str>>> = BTreeMap::new();
         for (dialect, path, _) in input.documents {
             documents.entry((dialect, dialects::group(dialect, &path).into())).or_default().insert(path);
@@ -116,7 +122,7 @@ impl Trials {
         match &self.jobs[job] {
             Job::Terraform { root, .. } => &root.directory,
             Job::Kustomization { directory, .. } => directory,
-            Job::Documents { place, .. } => place,
+            Job::Template { path: place, .. } | Job::Documents { place, .. } => place,
         }
     }
 
@@ -128,7 +134,7 @@ impl Trials {
                 *root.directory == *paths::parent(path) || inputs.var_files.iter().any(|file| file == path)
             }
             Job::Terraform { directories, .. } => directories.contains(paths::parent(path)),
-            Job::Kustomization { files, .. } | Job::Documents { files, .. } => files.contains(path),
+            Job::Kustomization { files, .. } | Job::Template { files, .. } | Job::Documents { files, .. } => files.contains(path),
         };
         (0..self.jobs.len()).filter(|&job| reaches(&self.jobs[job])).collect()
     }
@@ -152,6 +158,7 @@ impl Trials {
                     (Dialect::Terraform, self.evaluate_root(root, inputs, values, (&tree, changed), &mut sources))
                 }
                 Job::Kustomization { directory, .. } => (Dialect::Kubernetes, evaluate_kustomization(directory, &tree, &mut sources)),
+                Job::Template { path, .. } => (Dialect::CloudFormation, evaluate_template(path, &tree, &mut sources)),
                 Job::Documents { dialect, files, .. } => (*dialect, evaluate_documents(*dialect, files, &tree, &mut sources)),
             };
             let graph = evaluation.graph();
@@ -213,7 +220,7 @@ fn root_modules(request: &Request, input: &mut Input, tree: &SourceTree) -> Vec<
 /// Kustomizations, and the manifests of each directory.
 fn manifests(input: &mut Input, tree: &SourceTree) -> Vec<Job> {
     let mut sources = SourceMap::default();
-    let project = kubernetes::Project::parse(take_manifests(input), &input.above, tree, &mut sources);
+    let project = kubernetes::Project::parse(take_documents(input, Dialect::Kubernetes), &input.above, tree, &mut sources);
     let job = |root: &kubernetes::Root| {
         let files = project.files_of(root, &sources);
         match root {
@@ -224,6 +231,27 @@ fn manifests(input: &mut Input, tree: &SourceTree) -> Vec<Job> {
         }
     };
     project.roots().iter().map(job).collect()
+}
+
+/// Templates that are deployed by themselves.
+fn templates(input: &mut Input, tree: &SourceTree) -> Vec<Job> {
+    let given = take_documents(input, Dialect::CloudFormation);
+    let project = cloudformation::Project::parse(given, tree, &mut SourceMap::default());
+    project.roots().iter().map(|root| Job::Template { path: root.path.clone(), files: project.files_of(root) }).collect()
+}
+
+fn evaluate_template(path: &Arc<str>, tree: &SourceTree, sources: &mut SourceMap) -> Evaluation {
+    let text = match read_text(tree, path) {
+        Ok(text) => text,
+        Err(reason) => {
+            return Evaluation { diagnostics: vec![Diagnostic::unread("unreadable-file", &**path, reason)], ..Evaluation::default() };
+        }
+    };
+    let project = cloudformation::Project::parse(vec![(path.clone(), text)], tree, sources);
+    // Nothing else was given, so that it is the only root.
+    let mut evaluation = project.roots().first().map(|root| project.evaluate(root, sources)).unwrap_or_default();
+    evaluation.diagnostics.extend(project.diagnostics().iter().cloned());
+    evaluation
 }
 
 fn evaluate_kustomization(directory: &str, tree: &SourceTree, sources: &mut SourceMap) -> Evaluation {

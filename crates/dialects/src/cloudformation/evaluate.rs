@@ -11,14 +11,15 @@ use keyblind_syntax::{Diagnostic, FileId, Site, TextRange};
 
 use super::conditions::Truth;
 use super::node::{Kind, Member, Node};
+use super::stacks::{Nested, Stack};
 use super::text::{self, Text};
 use crate::limits;
 use crate::terraform::functions::{self, Host, unknowns};
 use crate::terraform::types;
 
 /// Stack that must be left before a part is entered, and how much is added when it isn't.
-const STACK_LEFT: usize = 128 << 10;
-const STACK_ADDED: usize = 2 << 20;
+pub(super) const STACK_LEFT: usize = 128 << 10;
+pub(super) const STACK_ADDED: usize = 2 << 20;
 
 /// What one more step in the origin of a value costs.
 const CARRYING: u64 = 4;
@@ -51,12 +52,22 @@ impl Scope {
     }
 }
 
-/// One template's declarations, and the state of evaluating it.
+/// One template's declarations, and the state of evaluating it: once for each stack that is made of it.
 pub(super) struct Evaluator<'n> {
     pub(super) file: FileId,
+    /// The stack that the template makes.
+    pub(super) stack: Stack<'n>,
     pub(super) parameters: HashMap<&'n str, &'n Member>,
     pub(super) mappings: HashMap<&'n str, &'n Node>,
     pub(super) conditions: HashMap<Arc<str>, (&'n Node, Scope)>,
+    /// The resources, with loops unrolled, in their order.
+    pub(super) declared: Vec<Expanded<'n>>,
+    /// Where each stands among them; of several of one name, the last.
+    pub(super) positions: HashMap<Arc<str>, usize>,
+    /// What is handed out, in its order.
+    pub(super) outputs: Vec<Expanded<'n>>,
+    /// Where each stands among them.
+    pub(super) positions_of_outputs: HashMap<Arc<str>, usize>,
     /// The logical ids of all resources, and their types as far as they are texts.
     pub(super) resources: HashMap<Arc<str>, Option<Arc<str>>>,
     /// Whether names that nothing declares may be those of resources that a macro adds.
@@ -64,9 +75,29 @@ pub(super) struct Evaluator<'n> {
     pub(super) values_of_parameters: RefCell<HashMap<Arc<str>, Value>>,
     /// Conditions that were decided; `None` while one is being decided.
     pub(super) decided: RefCell<HashMap<Arc<str>, Option<Truth>>>,
+    /// The stacks within this one, by logical id.
+    pub(super) nested: RefCell<HashMap<Arc<str>, Nested<'n>>>,
+    pub(super) shared: Rc<Shared>,
+}
+
+/// What all stacks of a root have together.
+pub(super) struct Shared {
     pub(super) diagnostics: RefCell<BTreeSet<Diagnostic>>,
-    pub(super) fuel: Cell<u64>,
-    pub(super) depth: Cell<u32>,
+    fuel: Cell<u64>,
+    depth: Cell<u32>,
+    /// Templates that were entered: each brings its own fuel, once.
+    entered: RefCell<BTreeSet<FileId>>,
+    pub(super) stacks: Cell<usize>,
+    pub(super) resources: Cell<usize>,
+}
+
+impl Shared {
+    /// Enters a template.
+    pub(super) fn enter(&self, file: FileId) {
+        if self.entered.borrow_mut().insert(file) {
+            self.fuel.set(self.fuel.get() + limits::FUEL_PER_TEMPLATE);
+        }
+    }
 }
 
 impl Host for Evaluator<'_> {
@@ -88,26 +119,45 @@ impl Host for Evaluator<'_> {
 
     /// Takes fuel; false if there is none left.
     fn spend(&self, units: u64) -> bool {
-        let left = self.fuel.get();
-        self.fuel.set(left.saturating_sub(units));
+        let left = self.shared.fuel.get();
+        self.shared.fuel.set(left.saturating_sub(units));
         left > units
     }
 }
 
 impl<'n> Evaluator<'n> {
-    pub(super) fn new(file: FileId) -> Self {
+    /// The evaluator of a root's template.
+    pub(super) fn new(file: FileId, stack: Stack<'n>) -> Self {
+        let shared = Shared {
+            diagnostics: RefCell::default(),
+            fuel: Cell::new(0),
+            depth: Cell::new(0),
+            entered: RefCell::default(),
+            stacks: Cell::new(1),
+            resources: Cell::new(0),
+        };
+        shared.enter(file);
+        Self::with(file, stack, Rc::new(shared))
+    }
+
+    /// The evaluator of a template within a root.
+    pub(super) fn with(file: FileId, stack: Stack<'n>, shared: Rc<Shared>) -> Self {
         Self {
             file,
+            stack,
             parameters: HashMap::new(),
             mappings: HashMap::new(),
             conditions: HashMap::new(),
+            declared: Vec::new(),
+            positions: HashMap::new(),
+            outputs: Vec::new(),
+            positions_of_outputs: HashMap::new(),
             resources: HashMap::new(),
             adds_resources: false,
             values_of_parameters: RefCell::default(),
             decided: RefCell::default(),
-            diagnostics: RefCell::default(),
-            fuel: Cell::new(limits::FUEL_PER_TEMPLATE),
-            depth: Cell::new(0),
+            nested: RefCell::default(),
+            shared,
         }
     }
 
@@ -116,7 +166,7 @@ impl<'n> Evaluator<'n> {
     }
 
     pub(super) fn report(&self, diagnostic: Diagnostic) {
-        self.diagnostics.borrow_mut().insert(diagnostic);
+        self.shared.diagnostics.borrow_mut().insert(diagnostic);
     }
 
     /// Evaluates a part. `AWS::NoValue` is null. The result's outermost site lies within the part.
@@ -130,14 +180,14 @@ impl<'n> Evaluator<'n> {
 
     /// Goes one level deeper, if there is fuel and room for it.
     pub(super) fn within_bounds(&self, range: TextRange, evaluate: impl FnOnce() -> Value) -> Value {
-        let depth = self.depth.get();
+        let depth = self.shared.depth.get();
         if !self.spend(1) || depth >= limits::EXPRESSION_DEPTH {
             let limit = if depth >= limits::EXPRESSION_DEPTH { "nesting" } else { "evaluation steps" };
             return Value::unknown(Reason::Budget { limit }).with_origin(Origin::Site(self.site(range)));
         }
-        self.depth.set(depth + 1);
+        self.shared.depth.set(depth + 1);
         let value = stacker::maybe_grow(STACK_LEFT, STACK_ADDED, evaluate);
-        self.depth.set(depth);
+        self.shared.depth.set(depth);
         value
     }
 
@@ -247,7 +297,10 @@ impl<'n> Evaluator<'n> {
 
     /// An attribute of a resource; only CloudFormation knows it.
     pub(super) fn attribute(&self, name: &Arc<str>, attribute: &str, site: Site) -> Value {
-        let mut unknown = Unknown::attribute_of(name.clone(), attribute);
+        if let Some(value) = self.output_of_nested(name, attribute, site) {
+            return value;
+        }
+        let mut unknown = Unknown::attribute_of(self.stack.address(name), attribute);
         match self.resources.get(name) {
             // What somebody's own code answers can be anything, also what CloudFormation itself would never say.
             Some(Some(type_name)) if attribute != "Ref" && is_passed_through(type_name) => {
@@ -387,6 +440,7 @@ impl<'n> Evaluator<'n> {
 }
 
 /// A member of an object behind the loops around it.
+#[derive(Clone)]
 pub(super) struct Expanded<'n> {
     pub(super) key: Arc<str>,
     pub(super) member: &'n Member,
@@ -405,7 +459,8 @@ fn number(written: &Arc<str>) -> Data {
 
 /// Whether a resource's attributes are what a function or another template makes them.
 fn is_passed_through(type_name: &str) -> bool {
-    type_name.starts_with("Custom::") || matches!(type_name, "AWS::CloudFormation::CustomResource" | "AWS::CloudFormation::Stack")
+    type_name.starts_with("Custom::")
+        || matches!(type_name, "AWS::CloudFormation::CustomResource" | "AWS::CloudFormation::Stack" | "AWS::Serverless::Application")
 }
 
 /// A loop's value as it stands in a logical id.

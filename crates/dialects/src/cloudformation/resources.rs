@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keyblind_resource::{BlockKind, Data, Dialect, HopKind, Mapping, Origin, Resource, Value};
 use keyblind_syntax::{Diagnostic, Level, Site};
 
-use super::evaluate::{Evaluator, Expanded, Scope, invalid};
+use super::evaluate::{Evaluator, Expanded, STACK_ADDED, STACK_LEFT, Scope, invalid};
 use super::node::{Kind, Member, Node};
 use super::serverless;
 use super::{ATTRIBUTES, suppressions};
@@ -22,33 +22,48 @@ const KNOWN_TRANSFORMS: &[&str] = &[
     "AWS::SecretsManager-2024-09-16",
 ];
 
-/// Evaluates everything that a template declares.
-pub(super) fn evaluate<'n>(evaluator: &mut Evaluator<'n>, template: &'n Node) -> Vec<Resource> {
+/// Reads what a template declares, before anything of it is evaluated.
+pub(super) fn declare<'n>(evaluator: &mut Evaluator<'n>, template: &'n Node) {
     let section = |name: &str| template.get(name).map(Node::members).unwrap_or_default();
     evaluator.parameters = section("Parameters").iter().map(|member| (&*member.key, member)).collect();
     evaluator.mappings = section("Mappings").iter().map(|member| (&*member.key, &member.value)).collect();
     read_transforms(evaluator, template);
     let conditions = evaluator.expand(section("Conditions"), &Scope::default());
     evaluator.conditions = conditions.into_iter().map(|Expanded { key, member, scope }| (key, (&member.value, scope))).collect();
-    let declared = evaluator.expand(section("Resources"), &Scope::default());
-    evaluator.resources =
-        declared.iter().map(|declared| (declared.key.clone(), declared.member.value.get("Type").and_then(Node::text).cloned())).collect();
-    let outputs = evaluator.expand(section("Outputs"), &Scope::default());
+    evaluator.declared = evaluator.expand(section("Resources"), &Scope::default());
+    evaluator.resources = evaluator
+        .declared
+        .iter()
+        .map(|declared| (declared.key.clone(), declared.member.value.get("Type").and_then(Node::text).cloned()))
+        .collect();
+    evaluator.outputs = evaluator.expand(section("Outputs"), &Scope::default());
+    let positions = |list: &[Expanded<'n>]| list.iter().enumerate().map(|(position, declared)| (declared.key.clone(), position)).collect();
+    (evaluator.positions, evaluator.positions_of_outputs) = (positions(&evaluator.declared), positions(&evaluator.outputs));
+}
 
+/// Evaluates everything that a template declares, and behind each stack within it what that one declares.
+pub(super) fn evaluate<'n>(evaluator: &Evaluator<'n>, template: &'n Node) -> Vec<Resource> {
     let globals = template.get("Globals");
     let mut found = Vec::new();
-    for member in section("Parameters") {
+    for member in template.get("Parameters").map(Node::members).unwrap_or_default() {
         found.push(evaluator.parameter_resource(member));
     }
-    for declared in &declared {
-        if found.len() >= limits::RESOURCES_PER_ROOT {
+    for declared in &evaluator.declared {
+        let shared = &evaluator.shared.resources;
+        shared.set(shared.get() + 1);
+        if shared.get() > limits::RESOURCES_PER_ROOT {
             let site = evaluator.site(declared.member.key_range);
             evaluator.report(Diagnostic::incomplete("budget", site, "too many resources in one template: the rest was not judged"));
             break;
         }
-        found.extend(evaluator.resource(declared, globals));
+        let Some(resource) = evaluator.resource(declared, globals) else { continue };
+        let is_stack = is_stack(&resource.type_key);
+        found.push(resource);
+        if is_stack && let Some((nested, template)) = evaluator.nested(&declared.key) {
+            found.extend(stacker::maybe_grow(STACK_LEFT, STACK_ADDED, || evaluate(&nested, template)));
+        }
     }
-    for output in &outputs {
+    for output in &evaluator.outputs {
         found.extend(evaluator.output(output));
     }
     found
@@ -125,15 +140,15 @@ impl<'n> Evaluator<'n> {
             entries.insert(ATTRIBUTES, self.attributes(member, scope, header));
         }
         Some(Resource {
-            address: key.clone(),
+            address: self.stack.address(key),
             dialect: Dialect::CloudFormation,
-            kind: if is_stack(&type_name) { BlockKind::UnreadModule } else { BlockKind::Managed },
+            kind: if is_stack(&type_name) && self.nested(key).is_none() { BlockKind::UnreadModule } else { BlockKind::Managed },
             type_key: type_name,
             name: key.clone(),
             body: self.bounded(body),
             header,
             block: self.site(member.range()),
-            calls: Arc::new([]),
+            calls: self.stack.calls.clone(),
             skips: suppressions::of(&member.value, self.file),
         })
     }
@@ -153,7 +168,7 @@ impl<'n> Evaluator<'n> {
         let site = value.origin.used_at();
         match (&value.data, site) {
             (Data::String(id), Some(site)) => {
-                let kind = HopKind::Resource { address: id.clone(), attribute: "".into() };
+                let kind = HopKind::Resource { address: self.stack.address(id), attribute: "".into() };
                 value.carried(kind, site)
             }
             (Data::Tuple(items), _) => {
@@ -192,7 +207,7 @@ impl<'n> Evaluator<'n> {
     fn declaration(&self, kind: &str, name: Arc<str>, member: &'n Member, body: Value) -> Resource {
         let header = self.site(member.key_range);
         Resource {
-            address: format!("{kind}.{name}").into(),
+            address: self.stack.address(&format!("{kind}.{name}")),
             dialect: Dialect::CloudFormation,
             kind: BlockKind::Data,
             type_key: kind.into(),
@@ -200,7 +215,7 @@ impl<'n> Evaluator<'n> {
             body: self.bounded(body.with_origin(Origin::Site(header))),
             header,
             block: self.site(member.range()),
-            calls: Arc::new([]),
+            calls: self.stack.calls.clone(),
             skips: Vec::new(),
         }
     }

@@ -9,4 +9,5 @@ mod origins;
 mod parameters;
 mod resources;
 mod serverless;
+mod stacks;
 mod support;

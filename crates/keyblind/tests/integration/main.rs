@@ -14,6 +14,7 @@ mod reported_fixes;
 mod reports;
 mod secrets;
 mod settings;
+mod stacks;
 mod support;
 mod suppressions;
 mod targets;
