@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use keyblind_dialects::paths;
 use keyblind_rule_language::Severity;
 use keyblind_rules::baseline::{Baseline, Entry};
 use keyblind_rules::suppressions::Date;
@@ -122,7 +123,7 @@ fn fold_baseline(results: &mut [ScanResult], baseline: &Baseline, folding: &Fold
     for result in results.iter_mut().filter(|result| matches!(result.status, Status::Failed)) {
         let entry = known.take(&faults(result)).or_else(|| {
             let rule = &folding.table.meta(RuleId(result.rule as u32)).id;
-            let names = moves.before(&result.root, &result.address).into_iter();
+            let names = moves.before(&modules(result, folding.sources), &result.address).into_iter();
             names.map(|name| faults_at(result, rule, &name)).find_map(|faults| known.take(&faults))
         });
         if let Some(entry) = entry {
@@ -136,6 +137,12 @@ fn fold_baseline(results: &mut [ScanResult], baseline: &Baseline, folding: &Fold
 /// What the faults of a finding are recognised by.
 fn faults(result: &ScanResult) -> Vec<String> {
     if result.evidence.is_empty() {
+/// The directories of the modules that lead to a resource: each call stands in the module around it.
+fn modules<'s>(result: &ScanResult, sources: &'s SourceMap) -> Vec<&'s str> {
+    let places = result.calls.iter().chain([&result.header]);
+    places.map(|site| paths::parent(&sources.file(site.file).path)).collect()
+}
+
         return vec![result.fingerprint.split('-').next().unwrap_or_default().to_owned()];
     }
     result.evidence.iter().map(|proof| proof.fingerprint.clone()).collect()

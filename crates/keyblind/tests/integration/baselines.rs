@@ -61,6 +61,22 @@ fn a_renamed_resource_stays_known_if_a_moved_block_says_so() {
 }
 
 #[test]
+fn what_a_called_module_renamed_stays_known_too() {
+    let call = "module \"web\" {\n  source = \"./web\"\n}\n";
+    let repository = Repository::new([("main.tf", call), ("web/main.tf", PUBLIC_BUCKET)]);
+    written(&repository);
+    repository.write("web/main.tf", PUBLIC_BUCKET.replace("site", "website"));
+    assert_eq!(repository.scan(NEW).code, Some(1));
+    repository.write("web/moved.tf", "moved {\n  from = aws_s3_bucket.site\n  to   = aws_s3_bucket.website\n}\n");
+    assert_eq!(repository.scan(NEW).code, Some(0));
+    // The call is renamed as well.
+    repository.write("main.tf", call.replace("\"web\" {", "\"front\" {"));
+    assert_eq!(repository.scan(NEW).code, Some(1));
+    repository.write("moved.tf", "moved {\n  from = module.web\n  to   = module.front\n}\n");
+    assert_eq!(repository.scan(NEW).code, Some(0));
+}
+
+#[test]
 fn pruning_takes_out_what_is_mended_and_writing_keeps_what_people_wrote() {
     let repository = Repository::new([("main.tf", PUBLIC_BUCKET), ("b.tf", PUBLIC_BUCKET.replace("site", "b").as_str())]);
     let outcome = repository.with_rules(WRITE).with(["--reason", "inherited", "--expires", "never"]).run();
