@@ -16,8 +16,10 @@ use crate::{HOME, TOOL, VERSION};
 
 const SCHEMA_VERSION: &str = "15.0.7";
 const NO_TIME: &str = "1970-01-01T00:00:00";
-/// Longest name that the form allows.
+/// Longest texts that the form allows, in characters.
 const LONGEST_NAME: usize = 255;
+const LONGEST_DESCRIPTION: usize = 1_048_576;
+const LONGEST_SOLUTION: usize = 7_000;
 
 /// Writes the failures as a SAST report.
 ///
@@ -163,8 +165,9 @@ impl<'r> Vulnerability<'r> {
         let own = Identifier { kind: "keyblind".to_owned(), name: &rule.id, value: &rule.id };
         Self {
             id: &result.fingerprint,
-            name: format!("{}: {}", result.label, result.message).chars().take(LONGEST_NAME).collect(),
-            description: format!("{} {}", evidence.join(" "), rule.why),
+            // The form wants nothing of the single finding in the name.
+            name: rule.title.chars().take(LONGEST_NAME).collect(),
+            description: bounded(format!("{}: {}. {} {}", result.label, result.message, evidence.join(" "), rule.why), LONGEST_DESCRIPTION),
             severity: match rule.severity {
                 Severity::Critical => "Critical",
                 Severity::High => "High",
@@ -172,7 +175,10 @@ impl<'r> Vulnerability<'r> {
                 Severity::Low => "Low",
                 Severity::Info => "Info",
             },
-            solution: fixes::line(result, fixes).map_or_else(|| rule.fix.clone(), |line| format!("{} {line}", rule.fix)),
+            solution: bounded(
+                fixes::line(result, fixes).map_or_else(|| rule.fix.clone(), |line| format!("{} {line}", rule.fix)),
+                LONGEST_SOLUTION,
+            ),
             location: Location { file, start_line: place.line, end_line: place.end_line },
             identifiers: std::iter::once(own).chain(rule.aliases.iter().map(alias)).collect(),
             links: rule.references.iter().filter(|url| url.starts_with("https://")).map(|url| Link { url }).collect(),
@@ -186,6 +192,14 @@ impl<'r> Vulnerability<'r> {
                 }],
             },
         }
+    }
+}
+
+/// A text of at most so many characters.
+fn bounded(text: String, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
     }
 }
 

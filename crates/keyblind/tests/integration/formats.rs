@@ -1,6 +1,6 @@
 //! The reports that other tools read: their form, and that nothing of a repository gets out of its place in them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{PUBLIC_BUCKET, Repository};
 
@@ -107,6 +107,94 @@ fn gitlab_recognises_a_finding_by_its_fingerprint() {
     let issue = &quality.as_array().expect("a list")[0];
     assert!(["info", "minor", "major", "critical", "blocker"].contains(&issue["severity"].as_str().expect("a text")));
     assert!(issue["location"]["lines"]["begin"].is_u64());
+}
+
+/// What GitLab's schema of version 15.0.7 asks of a SAST report's parts that we write: required members, lengths, patterns
+/// and closed lists, stated by ourselves.
+fn required_of_sast() -> Value {
+    let text = |least: u32, most: u32| json!({"type": "string", "minLength": least, "maxLength": most});
+    let tool = json!({
+        "type": "object",
+        "required": ["id", "name", "vendor", "version"],
+        "properties": {
+            "id": text(1, 255), "name": text(1, 255), "version": text(1, 255),
+            "url": {"type": "string", "pattern": "^https?://.+"},
+            "vendor": {"type": "object", "required": ["name"], "properties": {"name": text(1, 255)}},
+        },
+    });
+    let time = json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$"});
+    let address = json!({"type": "string", "pattern": "^(https?|ftp)://.+"});
+    let line = json!({"type": "integer", "minimum": 1});
+    let signature =
+        json!({"type": "object", "required": ["algorithm", "value"], "properties": {"algorithm": text(1, 255), "value": text(1, 255)}});
+    json!({
+        "type": "object",
+        "required": ["scan", "version", "vulnerabilities"],
+        "properties": {
+            "version": {"type": "string", "pattern": "^[0-9]+[.][0-9]+[.][0-9]+$"},
+            "scan": {
+                "type": "object",
+                "required": ["analyzer", "scanner", "start_time", "end_time", "status", "type"],
+                "properties": {
+                    "analyzer": tool, "scanner": tool, "start_time": time, "end_time": time,
+                    "status": {"enum": ["success", "failure"]}, "type": {"enum": ["sast"]},
+                },
+            },
+            "vulnerabilities": {"type": "array", "items": {
+                "type": "object",
+                "required": ["id", "identifiers", "location"],
+                "properties": {
+                    "id": text(1, 255), "name": text(1, 255), "description": text(1, 1_048_576), "solution": text(0, 7_000),
+                    "severity": {"enum": ["Info", "Unknown", "Low", "Medium", "High", "Critical"]},
+                    "identifiers": {"type": "array", "minItems": 1, "items": {
+                        "type": "object", "required": ["type", "name", "value"],
+                        "properties": {"type": text(1, 255), "name": text(1, 255), "value": text(1, 255), "url": address},
+                    }},
+                    "links": {"type": "array", "items": {"type": "object", "required": ["url"], "properties": {"url": address}}},
+                    "location": {"type": "object", "properties": {"file": text(1, 4096), "start_line": line, "end_line": line}},
+                    "tracking": {"type": "object", "required": ["type", "items"], "properties": {
+                        "type": {"const": "source"},
+                        "items": {"type": "array", "items": {
+                            "type": "object", "required": ["signatures"],
+                            "properties": {"signatures": {"type": "array", "minItems": 1, "items": signature}, "start_line": line, "end_line": line},
+                        }},
+                    }},
+                },
+            }},
+        },
+    })
+}
+
+/// The same of a code quality report, by GitLab's page about it.
+fn required_of_code_quality() -> Value {
+    let text = json!({"type": "string", "minLength": 1});
+    let lines = json!({"type": "object", "required": ["begin"], "properties": {"begin": {"type": "integer", "minimum": 1}}});
+    json!({"type": "array", "items": {
+        "type": "object",
+        "required": ["description", "check_name", "fingerprint", "severity", "location"],
+        "properties": {
+            "description": text, "check_name": text, "fingerprint": text,
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": {"type": "object", "required": ["path", "lines"], "properties": {"path": {"type": "string", "pattern": "^[^./]"}, "lines": lines}},
+        },
+    }})
+}
+
+#[test]
+fn gitlab_gets_what_its_forms_require() {
+    for (format, schema) in [("gitlab-sast", required_of_sast()), ("codequality", required_of_code_quality())] {
+        let report: Value = serde_json::from_str(&report(format)).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let errors: Vec<String> = validator.iter_errors(&report).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert_eq!(errors, [""; 0], "{format}");
+        let count = report.as_array().or(report["vulnerabilities"].as_array()).map_or(0, Vec::len);
+        assert!(count >= 2, "{format} holds {count} findings");
+        // The schema itself can tell: without a required member nothing passes.
+        let mut broken = report.clone();
+        let first = if broken.is_array() { &mut broken[0] } else { &mut broken["vulnerabilities"][0] };
+        first.as_object_mut().expect("an object").remove("location");
+        assert!(!validator.is_valid(&broken), "{format}");
+    }
 }
 
 #[test]
