@@ -64,6 +64,7 @@ fn request(world: &World, path: &str, text: &str, variables: Vec<(String, String
         baseline: None,
         is_baseline_covered: false,
         ignores: Vec::new(),
+        floor: None,
         today: Date::from_days_since_epoch(20_000),
         keep: Keep { passed: true, unknown: true },
         diagnostics: Vec::new(),

@@ -74,6 +74,7 @@ fn scanned(world: &World) -> ScanReport {
         baseline: None,
         is_baseline_covered: false,
         ignores: Vec::new(),
+        floor: None,
         today,
         keep: Keep { passed: true, unknown: true },
         diagnostics: Vec::new(),

@@ -199,7 +199,8 @@ pub(crate) enum ImportTool {
 const DIFF_EXAMPLES: &str = "\
 Examples:
   keyblind diff origin/main...HEAD
-  keyblind diff v1.2..v1.3 infrastructure --format markdown";
+  keyblind diff v1.2..v1.3 infrastructure --format markdown
+  keyblind diff origin/main...HEAD --floor /etc/keyblind/floor.toml";
 
 /// Which commits are compared, and how that is shown.
 #[derive(Clone, Debug, Args)]
@@ -210,6 +211,9 @@ pub(crate) struct DiffArguments {
     pub(crate) range: String,
     #[command(flatten)]
     pub(crate) what: What,
+    /// Rules and severities that hold whatever the configuration says. A file within the repository is read as BASE has it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Configuration")]
+    pub(crate) floor: Option<PathBuf>,
 
     /// What to print: every format holds what the change introduced; text and JSON tell what it resolved, too.
     #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]

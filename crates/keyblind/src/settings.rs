@@ -259,18 +259,19 @@ fn excluded(config: &Config, collector: &mut Collector<'_>) -> anyhow::Result<Gl
     let names: Vec<String> = list.get_ref().iter().map(|pattern| pattern.get_ref().clone()).collect();
     let source = collector.place(list.span());
     collector.shown.push(Shown { key: "exclude", value: quoted(&names), source });
-    globs(list.get_ref(), collector)
+    globs(list.get_ref(), &|pattern| collector.place(pattern.span()))
 }
 
-/// Globs over paths relative to the trust root.
-fn globs(patterns: &[toml::Spanned<String>], collector: &Collector<'_>) -> anyhow::Result<GlobSet> {
+/// Globs over paths relative to the trust root. `place` says where one of them stands.
+///
+/// # Errors
+/// If one is none.
+pub(crate) fn globs(patterns: &[toml::Spanned<String>], place: &dyn Fn(&toml::Spanned<String>) -> String) -> anyhow::Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         let text = pattern.get_ref().trim_end_matches('/');
         let glob = GlobBuilder::new(text).literal_separator(true).build();
-        let wrong = |error: globset::Error| {
-            UsageError::new(format_args!("{}: `{text}` is no glob: {}", collector.place(pattern.span()), error.kind()))
-        };
+        let wrong = |error: globset::Error| UsageError::new(format_args!("{}: `{text}` is no glob: {}", place(pattern), error.kind()));
         set.add(glob.map_err(wrong)?);
     }
     Ok(set.build()?)
@@ -286,7 +287,7 @@ fn ignored(config: &Config, collector: &mut Collector<'_>) -> anyhow::Result<Vec
         if entry.reason.get_ref().trim().is_empty() {
             return Err(UsageError::new(format_args!("{}: say why", collector.place(entry.reason.span()))).into());
         }
-        let paths = if entry.paths.is_empty() { None } else { Some(globs(&entry.paths, collector)?) };
+        let paths = if entry.paths.is_empty() { None } else { Some(globs(&entry.paths, &|pattern| collector.place(pattern.span()))?) };
         let (rules, reason) = (entry.rules.get_ref().clone(), entry.reason.get_ref().clone());
         let value = format!("{{ rules = {}, reason = {reason:?} }}", quoted(&rules));
         collector.shown.push(Shown { key: "ignore", value, source: place.clone() });

@@ -23,6 +23,8 @@ pub enum Dialect {
     Dockerfile,
     /// Workflows and actions of GitHub Actions.
     GithubActions,
+    /// What a scan itself goes by: its configuration, a team's rules, a baseline.
+    Policy,
 }
 
 impl Dialect {
@@ -35,6 +37,7 @@ impl Dialect {
             Self::Kubernetes => "kubernetes",
             Self::Dockerfile => "dockerfile",
             Self::GithubActions => "github-actions",
+            Self::Policy => "policy",
         }
     }
 }

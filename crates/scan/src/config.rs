@@ -269,7 +269,7 @@ pub struct ConfigFile {
 impl ConfigFile {
     /// The line, from 1, at a byte offset.
     pub fn line(&self, offset: usize) -> usize {
-        line_column(&self.text, offset).0
+        line_of(&self.text, offset)
     }
 }
 
@@ -343,7 +343,11 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
 /// # Errors
 /// If it isn't TOML or says something that isn't known; without a path.
 pub fn parse(text: &str) -> Result<Config, ConfigError> {
-    toml::from_str::<Config>(text.trim_start_matches('\u{feff}')).map_err(|error| {
+    parse_as(text)
+}
+
+fn parse_as<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
+    toml::from_str::<T>(text.trim_start_matches('\u{feff}')).map_err(|error| {
         let position = error.span().map(|span| line_column(text, span.start));
         let (message, help) = plain(error.message());
         ConfigError { path: PathBuf::new(), position, message, help }
@@ -362,6 +366,11 @@ fn plain(message: &str) -> (String, Option<String>) {
         None => format!("the keys here are {}", known.join(", ")),
     };
     (format!("unknown key `{key}`"), Some(help))
+}
+
+/// The line, from 1, at a byte offset of a configuration's text.
+pub fn line_of(text: &str, offset: usize) -> usize {
+    line_column(text, offset).0
 }
 
 fn line_column(text: &str, offset: usize) -> (usize, usize) {
@@ -429,5 +438,8 @@ mod schema {
     }
 }
 
+mod floor;
 #[cfg(test)]
 mod tests;
+
+pub use floor::{FloorConfig, FloorSuppressions};

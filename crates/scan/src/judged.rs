@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use globset::GlobSet;
 use keyblind_resource::{Resource, ResourceGraph, ResourceId};
 use keyblind_rule_language::glob_matches;
 use keyblind_rules::suppressions::{Form, Policy, Subject, Suppressions};
@@ -12,7 +13,7 @@ use crate::fingerprint;
 use crate::limits::MOST_NEIGHBOURS;
 use crate::merge::{Counted, Rank};
 use crate::outcome::{Cause, Direction, Neighbour, Proof, ScanResult, Status, SuppressedBy, Suppression};
-use crate::pipeline::{Ignore, Keep};
+use crate::pipeline::{Floor, Ignore, Keep};
 use crate::redact;
 use crate::unused::{self, Uses};
 
@@ -23,6 +24,9 @@ pub(crate) struct Judging<'a> {
     pub(crate) directives: &'a Suppressions,
     pub(crate) ignores: &'a [Ignore],
     pub(crate) policy: Option<&'a Policy>,
+    pub(crate) floor: Option<&'a Floor>,
+    /// What the repository excludes; only a floor brings results from there.
+    pub(crate) exclude: &'a GlobSet,
     pub(crate) sources: &'a SourceMap,
     pub(crate) keep: Keep,
     pub(crate) uses: Uses,
@@ -50,8 +54,14 @@ impl Judging<'_> {
                 self.uses.meet(resource);
             }
         }
-        let verdicts =
-            judgements.into_iter().filter(|judgement| is_wanted[judgement.resource]).map(|judgement| self.counted(judgement, graph, root));
+        let is_left_out = |judgement: &Judgement| {
+            let path = &self.sources.file(graph.resources[judgement.resource].header.file).path;
+            self.floor.is_some_and(|floor| !floor.wants(judgement.rule, path, self.exclude))
+        };
+        let verdicts = judgements
+            .into_iter()
+            .filter(|judgement| is_wanted[judgement.resource] && !is_left_out(judgement))
+            .map(|judgement| self.counted(judgement, graph, root));
         let resources = graph.resources.iter().zip(&is_wanted).filter(|(_, wanted)| **wanted);
         Judged {
             verdicts: verdicts.collect(),
@@ -123,13 +133,17 @@ impl Judging<'_> {
 
     fn silenced(&self, rule: RuleId, resource: &Resource, sites: &[Site]) -> Option<Suppression> {
         let id = &self.table.meta(rule).id;
+        let allowed = self.floor.filter(|floor| floor.rules.contains(rule)).map(|floor| floor.allowed);
         if !self.directives.is_empty()
             && let Some(silenced) = self.directives.find(Subject { rule: id, resource, sites })
+            && allowed.is_none_or(|allowed| allowed.comments)
         {
             let by = SuppressedBy::Directive { form: silenced.form, site: silenced.site };
             return Some(Suppression { by, reason: silenced.reason, until: silenced.until });
         }
-        if let Some(skip) = self.skipped(rule, resource) {
+        if let Some(skip) = self.skipped(rule, resource)
+            && allowed.is_none_or(|allowed| allowed.comments)
+        {
             return Some(skip);
         }
         let path = &self.sources.file(resource.header.file).path;
@@ -141,7 +155,8 @@ impl Judging<'_> {
         };
         let silencing: Vec<usize> = (0..self.ignores.len()).filter(|index| silences(&self.ignores[*index])).collect();
         silencing.iter().for_each(|index| self.uses.ignore(*index));
-        let ignore = &self.ignores[*silencing.first()?];
+        let own = silencing.first().filter(|_| allowed.is_none_or(|allowed| allowed.ignore)).map(|index| &self.ignores[*index]);
+        let ignore = own.or_else(|| self.floor.iter().flat_map(|floor| &floor.ignores).find(|ignore| silences(ignore)))?;
         Some(Suppression { by: SuppressedBy::Configuration, reason: Some(ignore.reason.clone()), until: ignore.until })
     }
 

@@ -27,14 +27,14 @@ mod trial;
 mod unused;
 mod walk;
 
-pub use compare::{Comparison, compare};
+pub use compare::{Comparison, LOOSENED, Loosening, compare};
 pub use example::{ExampleVerdicts, judge_example};
 pub use merge::baseline_entries;
 pub use outcome::{
     Cause, Direction, Files, Neighbour, Proof, RuleCard, ScanReport, ScanResult, Status, Summary, SuppressedBy, Suppression, Timings,
     Verdicts,
 };
-pub use pipeline::{Ignore, InputSet, Keep, Progress, Request, card, scan};
+pub use pipeline::{Floor, Ignore, InputSet, Keep, Progress, Request, card, scan};
 pub use place::Places;
 pub use selection::{Choice, UnknownRule, choose, rules_named};
 pub use target::{Target, TargetError, Targets};

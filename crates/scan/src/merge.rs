@@ -41,6 +41,8 @@ pub(crate) struct Folding<'a> {
     pub(crate) sources: &'a SourceMap,
     pub(crate) severity: &'a dyn Fn(RuleId) -> Severity,
     pub(crate) baseline: Option<&'a Baseline>,
+    /// Whether the baseline may silence a rule.
+    pub(crate) may_be_known: &'a dyn Fn(RuleId) -> bool,
     pub(crate) today: Date,
     /// Whether a known fault that isn't met is gone: its rule was judged, and all that the baseline is about was.
     pub(crate) is_judged: &'a dyn Fn(&str) -> bool,
@@ -120,7 +122,8 @@ fn number_fingerprints(results: &mut [ScanResult], table: &RuleTable) {
 fn fold_baseline(results: &mut [ScanResult], baseline: &Baseline, folding: &Folding<'_>, summary: &mut Summary) {
     let mut known = baseline.known(folding.today);
     let moves = Moves::read(folding.sources);
-    for result in results.iter_mut().filter(|result| matches!(result.status, Status::Failed)) {
+    let may_be_known = |result: &ScanResult| matches!(result.status, Status::Failed) && (folding.may_be_known)(RuleId(result.rule as u32));
+    for result in results.iter_mut().filter(|result| may_be_known(result)) {
         let entry = known.take(&faults(result)).or_else(|| {
             let rule = &folding.table.meta(RuleId(result.rule as u32)).id;
             let names = moves.before(&modules(result, folding.sources), &result.address).into_iter();
@@ -134,15 +137,15 @@ fn fold_baseline(results: &mut [ScanResult], baseline: &Baseline, folding: &Fold
     summary.baseline_gone = known.gone(folding.is_judged);
 }
 
-/// What the faults of a finding are recognised by.
-fn faults(result: &ScanResult) -> Vec<String> {
-    if result.evidence.is_empty() {
 /// The directories of the modules that lead to a resource: each call stands in the module around it.
 fn modules<'s>(result: &ScanResult, sources: &'s SourceMap) -> Vec<&'s str> {
     let places = result.calls.iter().chain([&result.header]);
     places.map(|site| paths::parent(&sources.file(site.file).path)).collect()
 }
 
+/// What the faults of a finding are recognised by.
+fn faults(result: &ScanResult) -> Vec<String> {
+    if result.evidence.is_empty() {
         return vec![result.fingerprint.split('-').next().unwrap_or_default().to_owned()];
     }
     result.evidence.iter().map(|proof| proof.fingerprint.clone()).collect()

@@ -18,6 +18,7 @@ use keyblind_syntax::{Diagnostic, FileId, Level, Site, SourceFile, SourceMap};
 use rayon::prelude::*;
 
 use crate::code::Code;
+use crate::config::FloorSuppressions;
 use crate::judged::{self, Judged};
 use crate::merge;
 use crate::outcome::{RuleCard, ScanReport, Summary, Timings};
@@ -56,6 +57,8 @@ pub struct Request {
     pub is_baseline_covered: bool,
     /// What the configuration silences.
     pub ignores: Vec<Ignore>,
+    /// What holds whatever the rest says.
+    pub floor: Option<Floor>,
     /// The day on which the scan takes place.
     pub today: Date,
     /// Which results are kept beside failures and suppressed ones.
@@ -79,6 +82,26 @@ pub struct Ignore {
     pub until: Option<Date>,
     /// Where the configuration says so.
     pub place: String,
+}
+
+/// Rules that are judged everywhere, and by which nothing of a repository may be silent unless it is allowed here.
+#[derive(Clone, Debug)]
+pub struct Floor {
+    /// The rules, all of which are among those of the request.
+    pub rules: Selection,
+    /// What of the repository may silence the floor's rules.
+    pub allowed: FloorSuppressions,
+    /// Findings that don't count.
+    pub ignores: Vec<Ignore>,
+}
+
+impl Floor {
+    /// Whether a result at a path is wanted: not one that only the repository asked for, where it excludes the path.
+    pub(crate) fn wants(&self, rule: RuleId, path: &str, exclude: &GlobSet) -> bool {
+        let is_kept = self.rules.contains(rule) && !self.allowed.exclude;
+        let mut places = std::iter::successors(Some(path), |path| path.rsplit_once('/').map(|(above, _)| above));
+        is_kept || !exclude.is_match(path) && !places.any(|place| exclude.is_match(place))
+    }
 }
 
 /// One set of values for one root module.
@@ -132,6 +155,7 @@ enum Job {
     Plan { file: FileId },
     Documents { dialect: Dialect, place: Arc<str>, files: Vec<FileId> },
     Kubernetes { root: kubernetes::Root },
+    Template { root: cloudformation::Root },
 }
 
 /// Scans. What can't be read or evaluated is in the report's diagnostics; the rest is judged all the same.
@@ -139,7 +163,9 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let started = Instant::now();
     progress(Progress::Walking);
     let tree = tree_of(&request);
-    let mut input = read::read(&request.targets.paths, request.targets.code.as_deref(), &tree, &request.exclude);
+    let everything = GlobSet::empty();
+    let exclude = if request.floor.is_some() { &everything } else { &request.exclude };
+    let mut input = read::read(&request.targets.paths, request.targets.code.as_deref(), &tree, exclude);
     let read = started.elapsed();
 
     progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() + input.documents.len() });
@@ -155,7 +181,9 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let kubernetes = kubernetes::Project::parse(take_documents(&mut input, Dialect::Kubernetes), &input.above, &tree, &mut sources);
     diagnostics.extend(kubernetes.diagnostics().iter().cloned());
     jobs.extend(kubernetes.roots().iter().map(|root| Job::Kubernetes { root: root.clone() }));
-    Template { root: cloudformation::Root },
+    let templates = cloudformation::Project::parse(take_documents(&mut input, Dialect::CloudFormation), &tree, &mut sources);
+    diagnostics.extend(templates.diagnostics().iter().cloned());
+    jobs.extend(templates.roots().iter().map(|root| Job::Template { root: root.clone() }));
     jobs.extend(document_jobs(&mut input, &mut sources));
     let directives = match &request.policy {
         Some(policy) => read_directives(table, policy, &sources, &mut diagnostics),
@@ -171,6 +199,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let evaluating = Evaluating {
         project: &project,
         kubernetes: &kubernetes,
+        templates: &templates,
         tree: &tree,
         sources: &sources,
         only: input.only.as_ref(),
@@ -181,12 +210,11 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let judging = judged::Judging {
         table,
         selection: &request.selection,
-    let templates = cloudformation::Project::parse(take_documents(&mut input, Dialect::CloudFormation), &tree, &mut sources);
-    diagnostics.extend(templates.diagnostics().iter().cloned());
-    jobs.extend(templates.roots().iter().map(|root| Job::Template { root: root.clone() }));
         directives: &directives,
         ignores,
         policy: request.policy.as_ref(),
+        floor: request.floor.as_ref(),
+        exclude: &request.exclude,
         sources: &sources,
         keep: request.keep,
         uses: Uses::of(ignores),
@@ -200,7 +228,6 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         })
         .collect();
     let mut resources = BTreeSet::new();
-        templates: &templates,
     let mut verdicts = Vec::new();
     for judged in judged {
         verdicts.extend(judged.verdicts);
@@ -228,6 +255,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
         sources: &sources,
         severity: &severity,
         baseline: request.baseline.as_ref(),
+        may_be_known: &|rule| request.floor.as_ref().is_none_or(|floor| floor.allowed.baseline || !floor.rules.contains(rule)),
         today: request.today,
         is_judged: &|name| request.is_baseline_covered && is_selected(name),
     };
@@ -353,6 +381,7 @@ fn code(project: &Project, tree: &SourceTree, request: &Request) -> Option<Code>
 struct Evaluating<'a> {
     project: &'a Project,
     kubernetes: &'a kubernetes::Project,
+    templates: &'a cloudformation::Project,
     tree: &'a SourceTree,
     sources: &'a SourceMap,
     only: Option<&'a Only>,
@@ -379,9 +408,9 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
         Job::Plan { file } => sources.file(*file).path.clone(),
         Job::Documents { place, .. } => place.clone(),
         Job::Kubernetes { root } => root.directory().clone(),
+        Job::Template { root } => root.path.clone(),
     };
     let attempt = catch_unwind(AssertUnwindSafe(|| {
-    templates: &'a cloudformation::Project,
         let start = Instant::now();
         let (mut evaluation, only) = match job {
             Job::Root { root, inputs } => {
@@ -393,6 +422,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
                 (dialects::evaluate(*dialect, &files, evaluating.tree), evaluating.only)
             }
             Job::Kubernetes { root } => (evaluating.kubernetes.evaluate(root, sources), evaluating.only),
+            Job::Template { root } => (evaluating.templates.evaluate(root, sources), evaluating.only),
             Job::Plan { file } => match terraform::plan::read(*file, &sources.file(*file).text) {
                 Ok(mut evaluation) => {
                     if let Some(code) = evaluating.code {
@@ -408,7 +438,6 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
         add_since(&evaluating.spent.evaluating, start);
         let start = Instant::now();
         let wanted = |site: Site| only.is_none_or(|only| only.includes(&sources.file(site.file).path));
-        Job::Template { root } => root.path.clone(),
         let mut judged = judging.judge(&graph, &place, &wanted);
         judged.diagnostics.extend(evaluation.diagnostics);
         add_since(&evaluating.spent.rules, start);
@@ -422,7 +451,6 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
 }
 
 /// Puts diagnostics in the order of their places, each once, and counts what they cost.
-            Job::Template { root } => (evaluating.templates.evaluate(root, sources), evaluating.only),
 fn settle(diagnostics: Vec<Diagnostic>, sources: &SourceMap, summary: &mut Summary) -> Vec<Diagnostic> {
     let clean = |diagnostic: Diagnostic| Diagnostic { message: redact::urls(&diagnostic.message).into_owned(), ..diagnostic };
     let mut once: Vec<Diagnostic> = diagnostics.into_iter().map(clean).collect::<BTreeSet<_>>().into_iter().collect();

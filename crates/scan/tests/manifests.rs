@@ -108,6 +108,7 @@ impl Folder {
             baseline: None,
             is_baseline_covered: true,
             ignores: Vec::new(),
+            floor: None,
             today,
             keep: Keep { passed: true, unknown: true },
             diagnostics: Vec::new(),

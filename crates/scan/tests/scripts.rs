@@ -38,6 +38,7 @@ fn scanned(files: &[(&str, &str)], aliases: &[&str]) -> ScanReport {
         baseline: None,
         is_baseline_covered: false,
         ignores: Vec::new(),
+        floor: None,
         today,
         keep: Keep::default(),
         diagnostics: Vec::new(),

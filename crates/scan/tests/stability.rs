@@ -74,6 +74,7 @@ fn scanned(table: &RuleTable, folder: &Path, baseline: Option<Baseline>) -> Scan
         baseline,
         is_baseline_covered: true,
         ignores: Vec::new(),
+        floor: None,
         today: today(),
         keep: Keep::default(),
         diagnostics: Vec::new(),

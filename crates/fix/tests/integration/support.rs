@@ -25,6 +25,7 @@ pub(crate) fn request(table: &RuleTable, folder: &Path) -> Request {
         baseline: None,
         is_baseline_covered: false,
         ignores: Vec::new(),
+        floor: None,
         today: Date::from_days_since_epoch(20_000),
         keep: Keep::default(),
         diagnostics: Vec::new(),

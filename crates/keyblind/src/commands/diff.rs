@@ -1,19 +1,29 @@
 //! `keyblind diff`: both trees are judged whole, from git's objects, and compared.
 //!
-//! Configuration, rules, baseline and suppressions are those of the base: a change can't choose what it is judged by.
+//! Configuration, rules, baseline and suppressions are those of the base, and a floor beneath them: a change can't choose
+//! what it is judged by. If it loosens what the next one is judged by, that is a finding by itself.
 
+mod floor;
+mod loosening;
+mod policy;
+
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use keyblind_dialects::{Listing, Tree, paths};
+use keyblind_dialects::Tree;
 use keyblind_git::{CommitTree, Repository};
 use keyblind_report::{Fixes, comparison, sarif, text};
-use keyblind_scan::config::{self, FailOn};
-use keyblind_scan::{Comparison, Keep, Places, Target, Targets, compare, scan};
+use keyblind_rules::Selection;
+use keyblind_scan::config::FailOn;
+use keyblind_scan::{Comparison, Keep, Loosening, Places, ScanReport, ScanResult, Status, Target, Targets, compare, scan};
 
-use super::scan::{exit, prepare_for, say_diagnostics};
+use self::floor::FloorFile;
+use self::loosening::Side;
+use self::policy::Policy;
+use super::scan::{Prepared, exit, prepare_for, say_diagnostics};
 use crate::arguments::{DiffArguments, Global};
 use crate::exit::{Exit, UsageError};
 use crate::output::{self, Format};
@@ -26,7 +36,9 @@ pub(super) fn run(arguments: &DiffArguments, global: Global) -> anyhow::Result<E
     let range = comparison::Range { base: base.to_string(), head: head.to_string() };
     let (base, head) = (Arc::new(repository.tree(base)?), Arc::new(repository.tree(head)?));
 
-    let policy = Policy::of(&base)?;
+    let (policy, left_behind) = (Policy::of(&base)?, Policy::of(&head)?);
+    let floor =
+        arguments.floor.as_deref().map(|path| FloorFile::read(path, &placed(path, &current), repository.top(), &base)).transpose()?;
     let mut targets = Vec::new();
     for path in &arguments.what.paths {
         targets.push(target(path, &current, repository.top(), &head, &base)?);
@@ -36,19 +48,57 @@ pub(super) fn run(arguments: &DiffArguments, global: Global) -> anyhow::Result<E
         _ => None,
     };
     let places = Places::new(repository.top().to_path_buf(), current, scanned);
-    let judge = |tree: Arc<CommitTree>| -> anyhow::Result<_> {
-        let as_of_base = Targets { root: policy.folder().to_path_buf(), paths: targets.clone(), code: None, places: places.clone() };
-        let mut prepared = prepare_for(as_of_base, None, &arguments.what, None, Keep::default())?;
+    let prepare = |policy: &Policy| {
+        let as_of_commit = Targets { root: policy.folder().to_path_buf(), paths: targets.clone(), code: None, places: places.clone() };
+        prepare_for(as_of_commit, None, &arguments.what, None, Keep::default())
+    };
+    let judge = |mut prepared: Prepared, tree: Arc<CommitTree>| {
         prepared.request.targets.root = repository.top().to_path_buf();
         prepared.request.snapshot = Some(tree);
         prepared.request.is_baseline_covered = false;
-        let report = scan(&prepared.table, prepared.request, &|_| {});
-        Ok((report, prepared.settings))
+        (scan(&prepared.table, prepared.request, &|_| {}), prepared.settings)
     };
-    let (before, _) = judge(base)?;
-    let (after, settings) = judge(head)?;
+    let judge_by_base = |tree: Arc<CommitTree>| -> anyhow::Result<_> {
+        let mut prepared = prepare(&policy)?;
+        floor.as_ref().map_or(Ok(()), |floor| floor.apply(&mut prepared))?;
+        Ok(judge(prepared, tree))
+    };
+    let (before, _) = judge_by_base(base.clone())?;
+    let (after, settings) = judge_by_base(head.clone())?;
     say_diagnostics(&after, global);
-    let comparison = compare(before, after);
+
+    let prepared = prepare(&policy)?;
+    let loosenings = match prepare(&left_behind) {
+        Err(error) => vec![loosening::unusable(&policy, &head, &error)],
+        Ok(next) => {
+            let base = Side { policy: &policy, commit: &base, prepared: &prepared };
+            let next_side = Side { policy: &left_behind, commit: &head, prepared: &next };
+            let mut found = loosening::find(&base, &next_side);
+            let (changed, blind) = loosening::changed_rules(&base, &next_side);
+            found.extend(blind);
+            let missed = |report: &ScanReport| -> Vec<Loosening> {
+                let still: BTreeSet<&str> = report.results.iter().map(|result| result.fingerprint.as_str()).collect();
+                let is_missed =
+                    |result: &&ScanResult| matches!(result.status, Status::Failed) && !still.contains(result.fingerprint.as_str());
+                let of = |result: &ScanResult| changed.iter().find(|rule| *rule.id == *after.rules[result.rule].id);
+                let missed = after.results.iter().filter(is_missed).filter_map(|result| Some((of(result)?, result)));
+                missed
+                    .map(|(rule, result)| {
+                        let message = format!("the rule `{}` no longer finds what is wrong with `{}`", rule.id, result.label);
+                        loosening::of_rule(&next_side, &rule.id, message)
+                    })
+                    .collect()
+            };
+            if !changed.is_empty() {
+                let mut narrowed = prepare(&left_behind)?;
+                narrowed.request.selection = Selection::of(&narrowed.table, |rule, _| changed.iter().any(|changed| changed.head == rule));
+                found.extend(missed(&judge(narrowed, head.clone()).0));
+            }
+            found
+        }
+    };
+    let mut comparison = compare(before, after);
+    comparison.add_loosenings(&loosenings);
 
     let text = text::Options {
         color: terminal::use_color(global.color, &io::stdout()),
@@ -74,7 +124,12 @@ pub(super) fn run(arguments: &DiffArguments, global: Global) -> anyhow::Result<E
         FailOn::New => FailOn::Severity(keyblind_rule_language::Severity::Info),
         other => other,
     });
-    Ok(exit(&comparison.introduced, fail_on, settings.acting_for, arguments.allow_incomplete))
+    let fail_on = floor.as_ref().map_or(fail_on, |floor| floor.fail_on(fail_on));
+    Ok(match exit(&comparison.introduced, fail_on, settings.acting_for, arguments.allow_incomplete) {
+        // However little a level lets through, what it is may not be loosened unseen.
+        Exit::Clean | Exit::NothingToScan if !loosenings.is_empty() && fail_on != FailOn::None => Exit::Findings,
+        exit => exit,
+    })
 }
 
 fn write(
@@ -102,8 +157,8 @@ fn commits(repository: &Repository, range: &str) -> anyhow::Result<(keyblind_git
     Ok((commit(base)?, commit(head)?))
 }
 
-/// A path as the user gave it, in the trees: it need not be checked out.
-fn target(path: &Path, current: &Path, top: &Path, head: &CommitTree, base: &CommitTree) -> anyhow::Result<Target> {
+/// A path as the user gave it, without looking at the disk: in a tree it need not be checked out.
+fn placed(path: &Path, current: &Path) -> PathBuf {
     let mut place = if path.is_absolute() { PathBuf::new() } else { current.to_path_buf() };
     for part in path.components() {
         match part {
@@ -112,6 +167,12 @@ fn target(path: &Path, current: &Path, top: &Path, head: &CommitTree, base: &Com
             part => place.push(part),
         }
     }
+    place
+}
+
+/// What a path stands for in the trees.
+fn target(path: &Path, current: &Path, top: &Path, head: &CommitTree, base: &CommitTree) -> anyhow::Result<Target> {
+    let place = placed(path, current);
     let inner = place.strip_prefix(top).ok().and_then(Path::to_str);
     let inner = inner.ok_or_else(|| UsageError::new(format_args!("`{}` lies outside the repository", path.display())))?;
     if head.is_directory(inner) || base.is_directory(inner) {
@@ -121,46 +182,4 @@ fn target(path: &Path, current: &Path, top: &Path, head: &CommitTree, base: &Com
         return Ok(Target::File(inner.to_owned()));
     }
     Err(UsageError::new(format_args!("`{}` is in neither commit", path.display())).into())
-}
-
-/// The base's configuration with the rules and the baseline that it names, in a folder of their own while they are needed.
-struct Policy(tempfile::TempDir);
-
-impl Policy {
-    fn of(base: &CommitTree) -> anyhow::Result<Self> {
-        let policy = Self(tempfile::tempdir().context("no temporary folder can be made")?);
-        for place in config::PLACES {
-            let Ok(bytes) = base.read(place) else { continue };
-            policy.put(place, &bytes)?;
-            // What is wrong with it is said where it is read.
-            let Ok(config) = config::parse(&String::from_utf8_lossy(&bytes)) else { continue };
-            let folders = config.rules.iter().flat_map(|list| list.get_ref());
-            let folders: Vec<String> = folders.filter_map(|folder| paths::join("", folder)).collect();
-            let baseline = config.baseline.as_ref().and_then(|path| paths::join("", path.get_ref()));
-            for folder in &folders {
-                std::fs::create_dir_all(policy.folder().join(folder)).context("the temporary folder can't be written to")?;
-            }
-            let is_wanted = |path: &String| {
-                Some(path) == baseline.as_ref()
-                    || folders.iter().any(|folder| path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/')))
-            };
-            for path in base.files().iter().filter(|path| is_wanted(path)) {
-                policy.put(path, &base.read(path).map_err(|reason| anyhow::anyhow!("`{path}` of the base can't be read: {reason}"))?)?;
-            }
-            break;
-        }
-        Ok(policy)
-    }
-
-    fn folder(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn put(&self, path: &str, bytes: &[u8]) -> anyhow::Result<()> {
-        let place = self.folder().join(path);
-        if let Some(folder) = place.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(&place, bytes).with_context(|| format!("the base's `{path}` can't be kept in a temporary folder"))
-    }
 }

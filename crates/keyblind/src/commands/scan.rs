@@ -149,6 +149,7 @@ pub(super) fn prepare_for(
         baseline,
         is_baseline_covered,
         ignores,
+        floor: None,
         today,
         keep,
         diagnostics,
