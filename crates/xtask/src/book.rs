@@ -73,7 +73,7 @@ fn write(repository: &Path, folder: &Path) -> Result<(Vec<String>, usize)> {
     for file in files_beneath(&repository.join("docs"))? {
         copy(&repository.join("docs").join(&file), &docs.join(&file))?;
     }
-    for (name, text) in [("book.css", include_str!("book/book.css")), ("book.js", include_str!("book/book.js"))] {
+    for (name, text) in [("keyblind.css", include_str!("book/keyblind.css")), ("keyblind.js", include_str!("book/keyblind.js"))] {
         put(&folder.join(name), text)?;
     }
     copy(&repository.join("book.toml"), &folder.join("book.toml"))?;
