@@ -112,7 +112,7 @@ jobs:
   greet:
     runs-on: ubuntu-24.04
     steps:
-      - uses: actions/checkout@v4
+      - uses: example/checkout@v4
       - name: Greet
         run: |
           true
