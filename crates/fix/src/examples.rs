@@ -231,7 +231,8 @@ impl Examples {
     /// Whether a remedy takes out all blocks of a name that a resource may need one of.
     fn empties(&self, wish: &Wish, remedy: &Remedy, body: Option<&Value>) -> bool {
         let Some((_, parent)) = wish.path.split_last() else { return false };
-        let is_optional = matches!(parent.last(), Some(Key::Name(name)) if GRANTING_BLOCKS.contains(&&**name));
+        // What a workflow computes isn't written as a list.
+        let is_optional = matches!(parent.last(), Some(Key::Name(name)) if GRANTING_BLOCKS.contains(&&**name) || &**name == "expansions");
         let there = body.and_then(|body| at(body, parent)).and_then(Value::as_items).map_or(0, <[Value]>::len);
         let is_beside = |other: &&Wish| {
             other.subject == wish.subject

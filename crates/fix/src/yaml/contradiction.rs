@@ -35,6 +35,8 @@ pub(super) fn of(trial: &Trial, remedy: &Remedy) -> Option<Hindrance> {
             (_, Change::Set(_)) if names(TELLING_APART) && is_in_element && at(&resource.body, &wish.path).is_some() => {
                 Some(Hindrance::NeedsDecision)
             }
+            // Others know a step or job by it.
+            (Dialect::GithubActions, _) if names(&["id", "name"]) => Some(Hindrance::NeedsDecision),
             // What a policy allows somebody may need: it isn't taken away, nor made up.
             (Dialect::CloudFormation, Change::Remove) if is_policy => Some(Hindrance::NeedsDecision),
             (Dialect::Kubernetes, Change::Remove) if names(REQUIRED) && !is_host_path(&wish.path) => Some(Hindrance::NeedsDecision),

@@ -62,7 +62,8 @@ impl Drafting<'_> {
             }
             return Ok(());
         }
-        if manner.json || node.style == Style::Flow && !is_empty(&node.kind) {
+        let is_within_brackets = way.steps.iter().rev().skip(1).any(|(_, around)| around.style == Style::Flow);
+        if manner.json || is_within_brackets || node.style == Style::Flow && !is_empty(&node.kind) {
             let indent = manner.json.then(|| line_indent(text, range.start));
             self.splice(file, range, flow(literal, manner, indent));
             return Ok(());
