@@ -30,7 +30,9 @@ pub(super) fn of(trial: &Trial, remedy: &Remedy) -> Option<Hindrance> {
         let resource = &trial.graph.resources[id];
         let is_policy = wish.path.iter().any(|key| matches!(key, Key::Name(name) if POLICIES.contains(&&**name)));
         let names = |list: &[&str]| matches!(wish.path.last(), Some(Key::Name(name)) if list.contains(&&**name));
-        let is_in_element = wish.path.iter().any(|key| matches!(key, Key::Index(_)));
+        // Whom a role is bound to isn't told apart by the name: it is the name.
+        let is_subject = wish.path.iter().any(|key| matches!(key, Key::Name(name) if &**name == "subjects"));
+        let is_in_element = !is_subject && wish.path.iter().any(|key| matches!(key, Key::Index(_)));
         match (resource.dialect, &wish.change) {
             (_, Change::Set(_)) if names(TELLING_APART) && is_in_element && at(&resource.body, &wish.path).is_some() => {
                 Some(Hindrance::NeedsDecision)
