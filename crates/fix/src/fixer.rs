@@ -114,6 +114,8 @@ struct Search<'s> {
     ask: bool,
     /// Whether what an example's value stands on may be brought along.
     bring: bool,
+    /// Changes that added something and left the fault as it was.
+    deferred: Vec<(Ground, Goal)>,
     tried: Vec<BTreeMap<String, String>>,
     refusal: Refusal,
 }
@@ -196,10 +198,11 @@ impl<'t> Fixer<'t> {
         let subject = &Subject { address: &address, ..subject.clone() };
         let Some((trial, resource)) = self.failing(subject) else { return Outcome::Gone };
         let refusal = Refusal { hindrance: Hindrance::NeedsDecision, disproofs: Vec::new() };
-        let mut search = Search { subject, ask: false, bring: true, tried: Vec::new(), refusal };
+        let mut search = Search { subject, ask: false, bring: true, deferred: Vec::new(), tried: Vec::new(), refusal };
         for (ask, bring) in [(false, true), (true, true), (true, false)] {
             (search.ask, search.bring) = (ask, bring);
             search.tried.clear();
+            search.deferred.clear();
             let goal = Goal { trial: trial.clone(), resource, rule: subject.rule };
             if let Some(fix) = self.search(&mut search, &Ground::default(), &goal, 0) {
                 return Outcome::Fixed(Box::new(fix));
@@ -266,6 +269,7 @@ impl<'t> Fixer<'t> {
 
     /// Tries what would mend a goal on the ground of what was changed already; what that brings about is mended as well.
     fn search(&mut self, search: &mut Search<'_>, ground: &Ground, goal: &Goal, round: usize) -> Option<Fix> {
+        let deferred_before = search.deferred.len();
         if goal.trial.dialect == Dialect::Dockerfile {
             return self.search_dockerfile(search, ground, goal, round);
         }
@@ -330,6 +334,11 @@ impl<'t> Fixer<'t> {
                 return Some(fix);
             }
         }
+        for (ground, goal) in search.deferred.split_off(deferred_before.min(search.deferred.len())) {
+            if let Some(fix) = self.search(search, &ground, &goal, round + 1) {
+                return Some(fix);
+            }
+        }
         None
     }
 
@@ -374,9 +383,10 @@ impl<'t> Fixer<'t> {
                 }
                 let resource = failing(&trial, rule, &address)?;
                 let again = Goal { trial, resource, rule };
-                // What was added beside and didn't help wouldn't help twice.
+                // What was added beside and didn't help is gone on with when nothing else helps either.
                 let adds = next.draft.stated.iter().any(|stated| stated.path.is_empty());
                 if adds && goal.is_of(&again) && again.reasons() >= goal.reasons() {
+                    search.deferred.push((next.clone(), again));
                     return None;
                 }
                 self.search(search, next, &again, round + 1)
