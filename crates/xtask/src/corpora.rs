@@ -120,6 +120,16 @@ pub(crate) fn folder() -> Result<PathBuf> {
     if folder.is_dir() { Ok(folder) } else { bail!("KEYBLIND_CORPORA: {} is no folder", folder.display()) }
 }
 
+/// The repositories beneath the folders that `KEYBLIND_CORPORA` lists; none if it isn't set.
+pub(crate) fn repositories() -> Vec<PathBuf> {
+    let listed = std::env::var_os("KEYBLIND_CORPORA").unwrap_or_default();
+    let folders = std::env::split_paths(&listed).filter(|folder| folder.is_dir());
+    let inside = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = folders.flat_map(inside).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
 /// How many files beneath a folder end like this.
 pub(crate) fn count_files(folder: &Path, ending: &str) -> usize {
     let mut open = vec![folder.to_path_buf()];

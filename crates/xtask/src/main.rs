@@ -6,10 +6,12 @@ mod book;
 mod check;
 mod corpora;
 mod dist;
+mod fixes;
 mod goats;
 mod instructions;
 mod picture;
 mod process;
+mod second_judges;
 mod soak;
 mod test;
 mod tools;
@@ -30,6 +32,11 @@ cargo xtask <command>
   soak [DURATION]  fuzzing (90s, 10m, 2h: all targets together), then scans of what KEYBLIND_CORPORA holds if it is set;
                    figures go to docs/evidence/
   book             the documentation with a page for each rule, as a web site, in the target folder
+  soak --only fixes [PAIRS] [SEED]
+                   lets a referee that shares no code with the program judge random fixes, of the rules' examples and of
+                   the repositories beneath KEYBLIND_CORPORA (folders with colons between them)
+  soak --only second-judges [FIXES] [SEED]
+                   shows fixes of rules that carry an id of Checkov's or Trivy's to these, before and after
   picture          draws docs/images/scan.svg, the picture in the README, from a real scan
   dist             a static program, checksums, a bill of materials and a Python wheel, in dist/
 ";
@@ -44,6 +51,8 @@ fn main() -> ExitCode {
         ["goats"] => goats::run(None),
         ["goats", program] => goats::run(Some(program)),
         ["soak"] => soak::run(soak::USUAL),
+        ["soak", "--only", "fixes", rest @ ..] => fixes::run(rest),
+        ["soak", "--only", "second-judges", rest @ ..] => second_judges::run(rest),
         ["soak", time] => soak::duration(time).and_then(soak::run),
         ["book"] => book::run(),
         ["picture"] => picture::run(),

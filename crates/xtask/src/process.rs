@@ -23,6 +23,15 @@ pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
 }
 
+/// The program to judge: what `KEYBLIND_PROGRAM` names, else a fresh release build.
+pub(crate) fn program() -> Result<PathBuf> {
+    if let Some(program) = std::env::var_os("KEYBLIND_PROGRAM") {
+        return Ok(PathBuf::from(program));
+    }
+    run("cargo", &["build", "--release", "--locked", "--package", "keyblind"])?;
+    Ok(target().join("release/keyblind"))
+}
+
 /// Runs a program in the repository and shows what it says; its failure is ours.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<()> {
     run_with(program, arguments, &[])

@@ -1,0 +1,351 @@
+//! One folder after the other: fixes are applied in their order, and each step is judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::output::{Claim, Document, Fix, Program, Report};
+use crate::{Formatter, Invariant, Random, edits, structure, tree};
+
+/// The file with values for variables that only a person can know.
+const VALUES: &str = "referee.auto.tfvars";
+
+/// Something that speaks against a fix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// What doesn't hold.
+    pub invariant: Invariant,
+    /// What was judged.
+    pub place: String,
+    /// The rule and the resource; of the last step, where several were judged together.
+    pub claim: String,
+    /// What was found.
+    pub detail: String,
+}
+
+/// What was judged, and what came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Fixes by dialect: each one a file and a finding.
+    pub pairs: BTreeMap<String, usize>,
+    /// Fixes by class.
+    pub classes: BTreeMap<String, usize>,
+    /// Findings without a fix, by reason.
+    pub refused: BTreeMap<String, usize>,
+    /// Findings that another finding's fix mended.
+    pub mended_by_others: usize,
+    /// Steps after which everything was scanned again.
+    pub scans: usize,
+    /// Texts whose structure another parser compared.
+    pub compared: usize,
+    /// Texts that the other parser doesn't take.
+    pub not_read: BTreeMap<String, usize>,
+    /// Texts that Terraform's formatter saw.
+    pub formatted: usize,
+    /// Comments that went with what they stood in.
+    pub comments_gone: usize,
+    /// Folders that were written by the program and compared byte by byte.
+    pub written: usize,
+    /// What speaks against fixes.
+    pub faults: Vec<Fault>,
+}
+
+impl Figures {
+    /// The number of fixes.
+    pub fn total(&self) -> usize {
+        self.pairs.values().sum()
+    }
+
+    /// Adds what came of something else.
+    pub fn add(&mut self, other: Self) {
+        let add = |to: &mut BTreeMap<String, usize>, from: BTreeMap<String, usize>| {
+            from.into_iter().for_each(|(name, count)| *to.entry(name).or_default() += count);
+        };
+        add(&mut self.pairs, other.pairs);
+        add(&mut self.classes, other.classes);
+        add(&mut self.refused, other.refused);
+        add(&mut self.not_read, other.not_read);
+        self.mended_by_others += other.mended_by_others;
+        self.scans += other.scans;
+        self.compared += other.compared;
+        self.formatted += other.formatted;
+        self.comments_gone += other.comments_gone;
+        self.written += other.written;
+        self.faults.extend(other.faults);
+    }
+}
+
+/// What of a folder is judged, and how closely.
+#[derive(Clone, Debug)]
+pub struct Plan<'p> {
+    /// The name by which faults are told.
+    pub name: &'p str,
+    /// The folder, whose files are changed.
+    pub folder: &'p Path,
+    /// What of it is fixed, beneath the folder; empty for all.
+    pub target: &'p str,
+    /// The fingerprints of the findings; empty for all.
+    pub findings: &'p [String],
+    /// One of how many steps is scanned again (the last one always is).
+    pub scan_one_of: usize,
+    /// Whether the program is let write, too, and what it wrote compared with what it showed.
+    pub write: bool,
+}
+
+/// Judges fixes.
+#[derive(Clone, Debug)]
+pub struct Referee {
+    program: Program,
+    formatter: Option<Formatter>,
+    scratch: PathBuf,
+}
+
+/// A fix with the edits of its files made.
+struct Step<'d> {
+    fix: &'d Fix,
+    texts: Vec<(String, String, String)>,
+}
+
+impl Referee {
+    /// A referee with the program, Terraform's formatter if it is there, and a folder of its own.
+    pub fn new(program: Program, formatter: Option<Formatter>, scratch: impl Into<PathBuf>) -> Self {
+        Self { program, formatter, scratch: scratch.into() }
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Judges the fixes of a folder, which has them applied afterwards. What can't be judged to its end is a fault as well.
+    pub fn judge(&self, plan: &Plan<'_>, random: &mut Random) -> Figures {
+        let mut figures = Figures::default();
+        if let Err(error) = self.judge_steps(plan, random, &mut figures) {
+            let (place, claim) = (plan.name.to_owned(), plan.target.to_owned());
+            figures.faults.push(Fault { invariant: Invariant::Answers, place, claim, detail: format!("{error:#}") });
+        }
+        figures
+    }
+
+    fn judge_steps(&self, plan: &Plan<'_>, random: &mut Random, figures: &mut Figures) -> Result<()> {
+        let first = self.program.scan(plan.folder, plan.target)?;
+        let selection: Vec<&str> = plan.findings.iter().flat_map(|finding| ["--finding", finding.as_str()]).collect();
+        let document = self.program.fix(plan.folder, plan.target, &selection)?;
+        for refused in &document.refused {
+            *figures.refused.entry(refused.reason.clone()).or_default() += 1;
+        }
+        let written = if plan.write { Some(self.write(plan, &selection, figures)?) } else { None };
+        let mut format = Vec::new();
+        let mut before = first.clone();
+        let mut open: Vec<&Claim> = Vec::new();
+        let taken: Vec<&Fix> = document.fixes.iter().filter(|fix| fix.taken).collect();
+        for (number, fix) in taken.iter().enumerate() {
+            let Some(step) = self.apply(plan, fix, figures)? else { break };
+            self.check_texts(plan, &step, figures, &mut format);
+            for (path, _, new) in &step.texts {
+                fs::write(plan.folder.join(path), new)?;
+            }
+            give(plan.folder, fix)?;
+            *figures.pairs.entry(dialect(&first, &fix.proof.claim)).or_default() += 1;
+            *figures.classes.entry(fix.class.clone()).or_default() += 1;
+            open.push(&fix.proof.claim);
+            if random.below(plan.scan_one_of) == 0 || number + 1 == taken.len() {
+                let after = self.program.scan(plan.folder, plan.target)?;
+                figures.scans += 1;
+                for (invariant, detail) in crate::verdicts::compare(&before, &after, &open) {
+                    figures.faults.push(fault(plan, invariant, fix, detail));
+                }
+                open.clear();
+                before = after;
+            }
+        }
+        if let (Some(formatter), false) = (&self.formatter, format.is_empty()) {
+            let pairs: Vec<(String, String)> = format.iter().map(|(_, old, new)| (old.clone(), new.clone())).collect();
+            figures.formatted += pairs.len();
+            for number in formatter.made_worse(&self.scratch, &pairs)? {
+                let (fix, ..) = &format[number];
+                figures.faults.push(fault(plan, Invariant::Formatted, fix, "`terraform fmt` would change it".to_owned()));
+            }
+        }
+        self.check_end(plan, &first, &before, &document, figures)?;
+        if let Some(written) = written {
+            check_written(plan, &written, figures);
+        }
+        Ok(())
+    }
+
+    /// Scans all of a tree once more, after fixes of parts of it: nothing fails there that didn't.
+    pub fn judge_whole(&self, name: &str, folder: &Path, before: &Report) -> Figures {
+        let mut figures = Figures { scans: 1, ..Figures::default() };
+        let found = match self.program.scan(folder, "") {
+            Ok(after) => crate::verdicts::compare(before, &after, &[]),
+            Err(error) => vec![(Invariant::Answers, format!("{error:#}"))],
+        };
+        let fault = |(invariant, detail)| Fault { invariant, place: name.to_owned(), claim: "all steps".to_owned(), detail };
+        figures.faults = found.into_iter().map(fault).collect();
+        figures
+    }
+
+    /// Makes the edits of a fix. Where they don't fit, what follows can't be judged.
+    fn apply<'d>(&self, plan: &Plan<'_>, fix: &'d Fix, figures: &mut Figures) -> Result<Option<Step<'d>>> {
+        let mut texts: Vec<(String, String, String)> = Vec::new();
+        for file in &fix.edits {
+            let is_inside = Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_)));
+            let made = if is_inside && !texts.iter().any(|(path, ..)| *path == file.path) {
+                let old = fs::read_to_string(plan.folder.join(&file.path)).with_context(|| format!("{} can't be read", file.path))?;
+                edits::apply(&old, file).map(|new| (file.path.clone(), old, new))
+            } else {
+                Err("the file lies outside of the tree, or is edited twice".to_owned())
+            };
+            match made {
+                Ok(text) => texts.push(text),
+                Err(detail) => {
+                    figures.faults.push(fault(plan, Invariant::EditsFit, fix, format!("`{}`: {detail}", file.path)));
+                    return Ok(None);
+                }
+            }
+        }
+        if texts.is_empty() {
+            figures.faults.push(fault(plan, Invariant::EditsFit, fix, "it has no edits".to_owned()));
+        }
+        Ok(Some(Step { fix, texts }))
+    }
+
+    fn check_texts<'d>(&self, plan: &Plan<'_>, step: &Step<'d>, figures: &mut Figures, format: &mut Vec<(&'d Fix, String, String)>) {
+        for (path, old, new) in &step.texts {
+            let comparison = structure::check(path, old, new, &step.fix.proof.stated, &step.fix.inputs);
+            if comparison.read {
+                figures.compared += 1;
+            } else {
+                *figures.not_read.entry(path.rsplit('/').next().unwrap_or(path).to_owned()).or_default() += 1;
+            }
+            figures.comments_gone += comparison.comments_gone;
+            for (invariant, detail) in comparison.faults {
+                figures.faults.push(fault(plan, invariant, step.fix, detail));
+            }
+            if path.ends_with(".tf") || path.ends_with(".tfvars") {
+                format.push((step.fix, old.clone(), new.clone()));
+            }
+        }
+    }
+
+    /// After the last step: what wasn't fixed by itself is gone as well, and fixing again changes nothing.
+    fn check_end(&self, plan: &Plan<'_>, first: &Report, last: &Report, document: &Document, figures: &mut Figures) -> Result<()> {
+        let told: BTreeSet<&str> = document
+            .fixes
+            .iter()
+            .map(|fix| fix.fingerprint.as_str())
+            .chain(document.refused.iter().map(|refused| refused.fingerprint.as_str()))
+            .collect();
+        let is_wanted = |fingerprint: &String| plan.findings.is_empty() || plan.findings.contains(fingerprint);
+        let failing: BTreeSet<(&str, &str, &str)> = last
+            .results
+            .iter()
+            .filter(|result| result.status == "failed")
+            .map(|result| (&*result.root, &*result.address, &*result.rule))
+            .collect();
+        for result in first.results.iter().filter(|result| result.status == "failed" && is_wanted(&result.fingerprint)) {
+            if told.contains(result.fingerprint.as_str()) {
+                continue;
+            }
+            figures.mended_by_others += 1;
+            if failing.contains(&(&*result.root, &*result.address, &*result.rule)) {
+                figures.faults.push(Fault {
+                    invariant: Invariant::FaultGone,
+                    place: plan.name.to_owned(),
+                    claim: format!("{} {}", result.rule, result.address),
+                    detail: "the finding is neither fixed nor refused, and is still there".to_owned(),
+                });
+            }
+        }
+        let fixed: BTreeSet<&Claim> = document.fixes.iter().map(|fix| &fix.proof.claim).collect();
+        let rules: BTreeSet<&str> = fixed.iter().map(|claim| claim.rule.as_str()).collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let arguments: Vec<&str> = rules.iter().flat_map(|rule| ["--rule", rule]).collect();
+        let again = self.program.fix(plan.folder, plan.target, &arguments)?;
+        for fix in again.fixes.iter().filter(|fix| fixed.contains(&fix.proof.claim)) {
+            figures.faults.push(fault(plan, Invariant::Idempotent, fix, "it is fixed a second time".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Lets the program write in a copy of the folder.
+    fn write(&self, plan: &Plan<'_>, selection: &[&str], figures: &mut Figures) -> Result<Written> {
+        let copy = self.scratch.join("written");
+        if copy.exists() {
+            fs::remove_dir_all(&copy)?;
+        }
+        tree::copy(plan.folder, &copy)?;
+        let before = tree::digests(&copy)?;
+        let arguments: Vec<&str> = ["--write", "--all", "--force"].into_iter().chain(selection.iter().copied()).collect();
+        let document = self.program.fix(&copy, plan.target, &arguments)?;
+        let mut expected = before.clone();
+        let mut texts: BTreeMap<String, String> = BTreeMap::new();
+        for file in document.fixes.iter().filter(|fix| fix.taken).flat_map(|fix| &fix.edits) {
+            let old = match texts.get(&file.path) {
+                Some(text) => text.clone(),
+                None => fs::read_to_string(plan.folder.join(&file.path))?,
+            };
+            match edits::apply(&old, file) {
+                Ok(new) => {
+                    expected.insert(PathBuf::from(&file.path), edits::digest(new.as_bytes()));
+                    texts.insert(file.path.clone(), new);
+                }
+                Err(detail) => figures.faults.push(Fault {
+                    invariant: Invariant::EditsFit,
+                    place: plan.name.to_owned(),
+                    claim: "fixes that are written".to_owned(),
+                    detail: format!("`{}`: {detail}", file.path),
+                }),
+            }
+        }
+        figures.written += 1;
+        Ok(Written { expected, found: tree::digests(&copy)? })
+    }
+}
+
+/// The files of a folder that the program wrote to.
+struct Written {
+    expected: BTreeMap<PathBuf, String>,
+    found: BTreeMap<PathBuf, String>,
+}
+
+fn check_written(plan: &Plan<'_>, written: &Written, figures: &mut Figures) {
+    let paths: BTreeSet<&PathBuf> = written.expected.keys().chain(written.found.keys()).collect();
+    for path in paths.into_iter().filter(|path| written.expected.get(*path) != written.found.get(*path)) {
+        figures.faults.push(Fault {
+            invariant: Invariant::WrittenAsShown,
+            place: plan.name.to_owned(),
+            claim: "fixes that are written".to_owned(),
+            detail: format!("`{}` isn't what the edits make", path.display()),
+        });
+    }
+}
+
+/// Gives the variables that a fix declares the values that it was proven with, beside those of earlier fixes.
+fn give(folder: &Path, fix: &Fix) -> Result<()> {
+    for input in &fix.inputs {
+        let Some(module) = &input.module else { continue };
+        let path = folder.join(module).join(VALUES);
+        let known = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
+        let line = format!("{} = ", input.variable);
+        if !known.lines().any(|known| known.starts_with(&line)) {
+            fs::write(path, format!("{known}{line}{}\n", input.value()))?;
+        }
+    }
+    Ok(())
+}
+
+fn dialect(report: &Report, claim: &Claim) -> String {
+    let found = report.results.iter().find(|result| result.root == claim.root && result.address == claim.address);
+    found.map_or_else(|| "unknown".to_owned(), |result| result.dialect.clone())
+}
+
+fn fault(plan: &Plan<'_>, invariant: Invariant, fix: &Fix, detail: String) -> Fault {
+    let claim = &fix.proof.claim;
+    Fault { invariant, place: plan.name.to_owned(), claim: format!("{} {}", claim.rule, claim.address), detail }
+}
