@@ -12,6 +12,7 @@ mod surgery;
 mod user;
 mod variables;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use keyblind_dialects::evaluate_text;
@@ -23,6 +24,7 @@ use keyblind_syntax::dockerfile::{self, Dockerfile, Instruction, Keyword};
 
 use crate::hindrance::Hindrance;
 use crate::impact::{self, Effect};
+use crate::instantiate::Input;
 use crate::proof::dockerfile::{Part, Plan};
 use crate::terraform::Draft;
 use lesson::Lessons;
@@ -44,6 +46,9 @@ struct Goal<'t> {
     rule: RuleId,
     lessons: Lessons,
     given: &'t BTreeMap<String, String>,
+    /// Whether what only a person knows may be assumed; what was, is noted.
+    ask: bool,
+    inputs: RefCell<Vec<Input>>,
 }
 
 /// A changed text.
@@ -55,7 +60,8 @@ struct Change {
     places: Vec<(&'static str, &'static str)>,
 }
 
-/// What would make a rule pass a resource of a Dockerfile, the likeliest first, with what each does beside.
+/// What would make a rule pass a resource of a Dockerfile, the likeliest first, with what each does beside. `ask` says whether
+/// something may stand there that a person has to replace.
 ///
 /// # Errors
 /// What stands in the way, if nothing would.
@@ -65,10 +71,12 @@ pub(crate) fn drafts(
     trial: &Trial,
     judged: ResourceId,
     given: &BTreeMap<String, String>,
+    ask: bool,
 ) -> Result<Vec<(Draft, Vec<Effect>)>, Hindrance> {
     let resource = &trial.graph.resources[judged];
     let document = Document::of(trial, resource).ok_or(Hindrance::UneditedSyntax)?;
-    let goal = Goal { table, selection: Selection::all(table), rule, lessons: Lessons::of(table, rule), given };
+    let lessons = Lessons::of(table, rule);
+    let goal = Goal { table, selection: Selection::all(table), rule, lessons, given, ask, inputs: RefCell::default() };
     let changes = match document.number(resource) {
         None => user::of_file(&document, &goal),
         Some(number) => of_instruction(&document, &goal, number),
@@ -76,7 +84,8 @@ pub(crate) fn drafts(
     if changes.is_empty() {
         return Err(Hindrance::NeedsRedesign);
     }
-    Ok(changes.into_iter().map(|change| change.draft(document.path)).collect())
+    let inputs = goal.inputs.take();
+    Ok(changes.into_iter().map(|change| change.draft(document.path, &inputs)).collect())
 }
 
 fn of_instruction(document: &Document<'_>, goal: &Goal<'_>, number: usize) -> Result<Vec<Change>, Hindrance> {
@@ -187,7 +196,26 @@ impl Goal<'_> {
         }
     }
 
-    /// A value that only a person knows.
+    /// A value that only a person knows: as it was given or, if that may be asked for, something that shows where it belongs.
+    fn wanted(&self, name: &str, sample: &str, description: &str, is_fit: impl Fn(&str) -> bool) -> Result<String, Hindrance> {
+        match self.given(name) {
+            Some(value) if is_fit(value) => Ok(value.to_owned()),
+            None if self.ask => {
+                self.inputs.borrow_mut().push(Input {
+                    variable: name.to_owned(),
+                    attribute: name.to_owned(),
+                    description: description.to_owned(),
+                    kind: "text".to_owned(),
+                    assumed: sample.to_owned(),
+                    module: None,
+                });
+                Ok(sample.to_owned())
+            }
+            _ => Err(Hindrance::NeedsValue),
+        }
+    }
+
+    /// A value that was given.
     fn given(&self, name: &str) -> Option<&str> {
         self.given.get(name).map(String::as_str).filter(|value| !value.is_empty() && !value.contains(['\n', '\r']))
     }
@@ -199,7 +227,7 @@ impl Change {
         Self { text, parts: vec![(number, Part::Changed)], places: vec![place] }
     }
 
-    fn draft(self, path: &str) -> (Draft, Vec<Effect>) {
+    fn draft(self, path: &str, inputs: &[Input]) -> (Draft, Vec<Effect>) {
         let mut plan = Plan::default();
         for (number, part) in self.parts {
             plan.add(number, part);
@@ -207,7 +235,8 @@ impl Change {
         let mut effects: Vec<Effect> = self.places.iter().filter_map(|(type_key, place)| impact::of_change(type_key, place)).collect();
         effects.sort_unstable();
         effects.dedup();
-        let draft = Draft { texts: BTreeMap::from([(path.to_owned(), self.text)]), stated: plan.stated(path), ..Draft::default() };
+        let texts = BTreeMap::from([(path.to_owned(), self.text)]);
+        let draft = Draft { texts, stated: plan.stated(path), inputs: inputs.to_vec(), ..Draft::default() };
         (draft, effects)
     }
 }

@@ -345,7 +345,7 @@ impl<'t> Fixer<'t> {
     /// The same for an instruction of a Dockerfile: what it does is more than its values tell.
     fn search_dockerfile(&mut self, search: &mut Search<'_>, ground: &Ground, goal: &Goal, round: usize) -> Option<Fix> {
         let given = self.given.get(&goal.rule).cloned().unwrap_or_default();
-        match dockerfile::drafts(self.table, goal.rule, &goal.trial, goal.resource, &given) {
+        match dockerfile::drafts(self.table, goal.rule, &goal.trial, goal.resource, &given, search.ask) {
             Ok(drafts) => drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), goal, round)),
             Err(hindrance) => {
                 if search.refusal.disproofs.is_empty() {

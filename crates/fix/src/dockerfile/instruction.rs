@@ -72,7 +72,7 @@ pub(super) fn copied(document: &Document<'_>, goal: &Goal<'_>, number: usize) ->
         return if copies_only(document, number) { renamed(document, goal, number) } else { Err(Hindrance::NeedsDecision) };
     }
     if goal.lessons.adds_flag(instruction.keyword, "checksum") {
-        let checksum = goal.given("checksum").filter(|value| is_digest(value)).ok_or(Hindrance::NeedsValue)?;
+        let checksum = goal.wanted("checksum", "sha256:CHECKSUM", "The SHA-256 of the file", is_digest)?;
         let at = instruction.keyword_range.end;
         let text = document.replaced(TextRange::new(at, at), &format!(" --checksum={checksum}"));
         return Ok(vec![Change::of(text, number, ("ADD", "flags"))]);
@@ -161,10 +161,14 @@ pub(super) fn listed(document: &Document<'_>, goal: &Goal<'_>, number: usize) ->
 pub(super) fn directory(document: &Document<'_>, goal: &Goal<'_>, number: usize) -> Result<Vec<Change>, Hindrance> {
     let instruction = document.instruction(number);
     let written = instruction.arguments.text.trim();
-    let path = match goal.given("path").filter(|path| path.starts_with('/')) {
-        Some(path) => path.to_owned(),
+    let is_absolute = |path: &str| path.starts_with('/');
+    let path = match directory_above(document, number) {
+        _ if goal.given("path").is_some_and(is_absolute) => goal.wanted("path", "", "", is_absolute)?,
         None => {
-            let above = directory_above(document, number).ok_or(Hindrance::NeedsValue)?;
+            let sample = format!("/{}", written.trim_start_matches("./"));
+            goal.wanted("path", &sample, "The directory as an absolute path", is_absolute)?
+        }
+        Some(above) => {
             let mut rest = written;
             while let Some(inner) = rest.strip_prefix("./") {
                 rest = inner;
@@ -195,11 +199,7 @@ fn directory_above(document: &Document<'_>, number: usize) -> Option<String> {
         let below = chain.iter().skip_while(|other| *other != from).nth(1);
         end = below.map_or(0, |below| document.end_of(*below));
     }
-    let image = document.resources[*chain.last()?].body.get("image").and_then(Value::as_str)?;
-    let name = image.split(['@', ':']).next().unwrap_or_default();
-    let name = name.strip_prefix("docker.io/").unwrap_or(name);
-    let name = name.strip_prefix("library/").unwrap_or(name);
-    ROOTED_IMAGES.contains(&name).then(|| "/".to_owned())
+    ROOTED_IMAGES.contains(&super::user::official(document, *chain.last()?)).then(|| "/".to_owned())
 }
 
 /// FROM: the tag or digest that was given for the image, or no name where another stage has the same.
@@ -219,12 +219,15 @@ pub(super) fn image(document: &Document<'_>, goal: &Goal<'_>, number: usize) -> 
     let name_start = rest.rfind('/').map_or(0, |slash| slash + 1);
     let name_end = rest[name_start..].find(':').map_or(rest.len(), |colon| name_start + colon);
     let name = &rest[name_start..name_end];
-    let value = goal.given(name).ok_or(Hindrance::NeedsValue)?;
-    let written = match (is_digest(value), digest) {
-        (true, _) => format!("{rest}@{value}"),
-        (false, None) if is_tag(value) => format!("{}:{value}", &rest[..name_end]),
-        _ => return Err(Hindrance::NeedsValue),
-    };
+    // A name with a variable in it may stand for several images.
+    if digest.is_some() || image.text.contains('$') {
+        return Err(Hindrance::NeedsValue);
+    }
+    let has_tag = name_end < rest.len() && !rest.ends_with(":latest");
+    let (sample, description) =
+        if has_tag { ("sha256:DIGEST", "The digest of the image") } else { ("VERSION", "The tag of the image, or its digest") };
+    let value = goal.wanted(name, sample, description, |value| is_digest(value) || !has_tag && is_tag(value))?;
+    let written = if value.starts_with("sha256:") { format!("{rest}@{value}") } else { format!("{}:{value}", &rest[..name_end]) };
     Ok(vec![Change::of(document.replaced(image.range, &written), number, ("FROM", "image"))])
 }
 

@@ -13,15 +13,29 @@ const NOBODY_ELSE: &str = "10001";
 /// The account without privileges of Windows' base images.
 const WINDOWS_USER: &str = "ContainerUser";
 /// Official images that bring an account without privileges along for what they run.
-const ACCOUNTS: &[(&str, &str)] = &[("node", "node"), ("postgres", "postgres"), ("redis", "redis"), ("memcached", "memcache")];
+const ACCOUNTS: &[(&str, &str)] = &[
+    ("mariadb", "mysql"),
+    ("memcached", "memcache"),
+    ("mongo", "mongodb"),
+    ("mysql", "mysql"),
+    ("node", "node"),
+    ("postgres", "postgres"),
+    ("rabbitmq", "rabbitmq"),
+    ("redis", "redis"),
+];
+/// Official images whose own program starts as root, and takes the account that its configuration names.
+const STARTED_AS_ROOT: &[&str] = &["httpd", "nginx"];
+/// Programs that start others under another account: what begins as root doesn't stay so.
+const SWITCHES_OF_USERS: &[&str] = &["gosu", "su-exec", "setpriv", "s6-overlay"];
 
 /// What is missing in the file as a whole.
 pub(super) fn of_file(document: &Document<'_>, goal: &Goal<'_>) -> Result<Vec<Change>, Hindrance> {
     if goal.lessons.adds(Keyword::User) {
+        settled(document, goal)?;
         return added(document, goal).map(|change| vec![change]).ok_or(Hindrance::NotProven);
     }
     if goal.lessons.adds(Keyword::Healthcheck) {
-        let command = goal.given("command").ok_or(Hindrance::NeedsValue)?;
+        let command = goal.wanted("command", "COMMAND", "The command that asks the service whether it is well", |_| true)?;
         let change = inserted(document, &format!("HEALTHCHECK CMD {command}")).ok_or(Hindrance::NotProven)?;
         return Ok(vec![Change { places: Vec::new(), ..change }]);
     }
@@ -31,6 +45,7 @@ pub(super) fn of_file(document: &Document<'_>, goal: &Goal<'_>) -> Result<Vec<Ch
 /// A `USER` that names root: the account is another, or becomes another behind what needs root.
 pub(super) fn of_instruction(document: &Document<'_>, goal: &Goal<'_>, number: usize) -> Result<Vec<Change>, Hindrance> {
     let last = document.resources.len().checked_sub(1).and_then(|last| document.stage_of(last)).ok_or(Hindrance::NotProven)?;
+    settled(document, goal)?;
     let needs_root = (number + 1..document.parsed.instructions.len()).any(|other| document.instruction(other).keyword == Keyword::Run);
     if needs_root || document.stage_of(number) != Some(last) {
         return added(document, goal).map(|change| vec![change]).ok_or(Hindrance::NotProven);
@@ -44,6 +59,32 @@ pub(super) fn of_instruction(document: &Document<'_>, goal: &Goal<'_>, number: u
     }
     let range = document.instruction(number).arguments.whole();
     Ok(vec![Change::of(document.replaced(range, &user), number, ("USER", "user"))])
+}
+
+/// Whether it can be told that another account will do: not where a program of the image changes from root to one by itself.
+fn settled(document: &Document<'_>, goal: &Goal<'_>) -> Result<(), Hindrance> {
+    let from = document.resources.len().checked_sub(1).and_then(|last| document.stage_of(last)).ok_or(Hindrance::NotProven)?;
+    if goal.given("user").is_some() {
+        return Ok(());
+    }
+    let chain = document.chain(from);
+    let texts = || chain.iter().flat_map(|&stage| stage..document.end_of(stage)).map(|number| document.instruction(number));
+    if texts().any(|instruction| SWITCHES_OF_USERS.iter().any(|program| instruction.arguments.text.contains(program))) {
+        return Err(Hindrance::NeedsDecision);
+    }
+    let starts = texts().any(|instruction| matches!(instruction.keyword, Keyword::Cmd | Keyword::Entrypoint));
+    if !starts && chain.last().is_some_and(|&from| STARTED_AS_ROOT.contains(&official(document, from))) {
+        return Err(Hindrance::NeedsRedesign);
+    }
+    Ok(())
+}
+
+/// The name of the official image that a stage is built upon, or of another image as it is written, without its tag.
+pub(super) fn official<'d>(document: &'d Document<'_>, from: usize) -> &'d str {
+    let image = document.resources[from].body.get("image").and_then(Value::as_str).unwrap_or_default();
+    let name = image.split(['@', ':']).next().unwrap_or_default();
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    name.strip_prefix("library/").unwrap_or(name)
 }
 
 /// The text with a `USER` behind what needs root.
@@ -72,11 +113,15 @@ fn inserted(document: &Document<'_>, line: &str) -> Option<Change> {
             (at, format!("{line}{ending}{gap}"), number)
         }
         None => {
-            let end = instructions.last()?.range.end as usize;
-            let line_end = document.text[end..].find('\n').map(|newline| end + newline + 1);
+            let range = instructions.last()?.range.as_usize();
+            // Behind several lines it is a paragraph of its own, where others are.
+            let is_apart =
+                document.text[range.clone()].contains('\n') && (document.text.contains("\n\n") || document.text.contains("\n\r\n"));
+            let gap = if is_apart { ending } else { "" };
+            let line_end = document.text[range.end..].find('\n').map(|newline| range.end + newline + 1);
             match line_end {
-                Some(at) => (at, format!("{line}{ending}"), instructions.len()),
-                None => (document.text.len(), format!("{ending}{line}"), instructions.len()),
+                Some(at) => (at, format!("{gap}{line}{ending}"), instructions.len()),
+                None => (document.text.len(), format!("{ending}{gap}{line}"), instructions.len()),
             }
         }
     };
@@ -106,12 +151,14 @@ fn account(document: &Document<'_>, goal: &Goal<'_>) -> String {
     if let Some(user) = made(document, &in_chain) {
         return user;
     }
-    let image = chain.last().and_then(|&from| document.resources[from].body.get("image")).and_then(Value::as_str).unwrap_or_default();
-    let repository = image.split(['@', ':']).next().unwrap_or_default();
-    let repository = repository.strip_prefix("docker.io/").unwrap_or(repository);
-    let repository = repository.strip_prefix("library/").unwrap_or(repository);
+    let base = chain.last().copied().unwrap_or(from);
+    let image = document.resources[base].body.get("image").and_then(Value::as_str).unwrap_or_default();
+    let repository = official(document, base);
     if ["windows", "nanoserver", "servercore"].iter().any(|name| image.contains(name)) {
         return WINDOWS_USER.to_owned();
+    }
+    if repository.starts_with("gcr.io/distroless/") {
+        return "nonroot".to_owned();
     }
     ACCOUNTS.iter().find(|(name, _)| *name == repository).map_or(NOBODY_ELSE, |(_, user)| user).to_owned()
 }

@@ -125,6 +125,11 @@ fn rewritten(site: &Place<'_>, goal: &Goal<'_>, line: &Line<'_>) -> Vec<Candidat
     for (index, word) in line.command.words.iter().enumerate() {
         let is_name = index + 1 == name_at && invocation.name.is_some();
         for new in goal.lessons.rewritten(&word.text) {
+            // An option that is given already would be given twice.
+            let option = new.split('=').next().unwrap_or_default();
+            if option.starts_with("--") && line.command.words.iter().any(|other| other.text.split('=').next() == Some(option)) {
+                continue;
+            }
             if !is_name {
                 found.extend(line.with(site, word, &new).map(Candidate::of("commands.arguments")));
             } else if let Some(program) = renamed(line.command, &new) {
@@ -211,14 +216,15 @@ fn contrary(site: &Place<'_>, _: &Goal<'_>, line: &Line<'_>) -> Vec<Candidate> {
 }
 
 /// Without an option, and its value.
-fn without_options(site: &Place<'_>, _: &Goal<'_>, line: &Line<'_>) -> Vec<Candidate> {
+fn without_options(site: &Place<'_>, goal: &Goal<'_>, line: &Line<'_>) -> Vec<Candidate> {
     let words = line.command.invocation().arguments;
     let without = |(index, word): (usize, &Word)| {
         let value = words.get(index + 1).filter(|_| WITH_VALUE.contains(&&*word.text));
         let gone: Vec<&Word> = std::iter::once(word).chain(value).collect();
         line.without(site, &gone)
     };
-    let options = words.iter().enumerate().filter(|(_, word)| word.text.starts_with('-'));
+    // What has another in its place isn't dispensable.
+    let options = words.iter().enumerate().filter(|(_, word)| word.text.starts_with('-') && goal.lessons.rewritten(&word.text).is_empty());
     options.filter_map(without).map(Candidate::of("commands.arguments")).collect()
 }
 
