@@ -149,7 +149,7 @@ fn another_instruction_only_where_it_does_the_same() {
 
 #[test]
 fn what_changes_its_account_by_itself_is_left_to_a_person() {
-    refused("image-without-user", "FROM debian:12.8\nRUN install gosu\nENTRYPOINT [\"/run.sh\"]\n", Hindrance::NeedsDecision);
+    refused("image-without-user", "FROM debian:12.8\nRUN install gosu\nCMD [\"gosu\", \"app\", \"/x\"]\n", Hindrance::NeedsDecision);
     refused("image-without-user", "FROM nginx:1.27\nCOPY site /usr/share/nginx/html\n", Hindrance::NeedsRedesign);
     becomes(
         "image-without-user",
