@@ -53,6 +53,7 @@ pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Res
             words::count(summary.files.read, "file"),
             words::count(summary.rules, "rule")
         ),
+        fixes: fixes.tally(report),
         unread: report
             .diagnostics
             .iter()
@@ -92,6 +93,7 @@ struct Page {
     unknown: u64,
     suppressed: u64,
     judged: String,
+    fixes: Option<String>,
     unread: Vec<(String, String, String)>,
     findings: Vec<Finding>,
 }

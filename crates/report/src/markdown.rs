@@ -36,6 +36,9 @@ pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Res
     let mut failed: Vec<&ScanResult> = report.results.iter().filter(|result| matches!(result.status, Status::Failed)).collect();
     failed.sort_by_key(|result| std::cmp::Reverse(report.rules[result.rule].severity));
     writeln!(out, "{MARKER}\n## Keyblind\n\n{}\n", headline(report))?;
+    if let Some(tally) = fixes.tally(report) {
+        writeln!(out, "{tally}.\n")?;
+    }
     if !failed.is_empty() {
         writeln!(out, "| | finding | resource | place |\n|---|---|---|---|")?;
         for result in failed.iter().take(MOST_LINES) {

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
         None => print_diff(&report, &changes, terminal::use_color(global.color, &io::stdout()))?,
     }
     let closing =
-        if arguments.writes() && !changes.is_empty() { Some(closing::write(&report, &attempts, &changes, arguments)?) } else { None };
+        if arguments.writes() && !changes.is_empty() { Some(closing::write(&report, &wanted, &changes, arguments)?) } else { None };
     if !global.quiet && closing.as_ref().is_none_or(|closing| !closing.is_taken_back()) {
         summary::say(&report, &attempts, wanted.len(), &changes, arguments, global);
     }

@@ -67,6 +67,8 @@ fn all_the_rest_can_be_said_yes_to_and_none() {
             1,
             "{answers:?}: no more input is no more fixes: {outcome:?}"
         );
+        assert!(outcome.errors.contains("fixed 1 of 3 findings in 1 file\n2 left alone"), "{}", outcome.errors);
+        assert!(outcome.errors.contains("1 finding is gone, 2 are left"), "{}", outcome.errors);
     }
     let repository = staged(&three());
     let outcome = answered(&repository, &[], "q\n");

@@ -69,6 +69,19 @@ fn the_json_report_has_the_published_form() {
 }
 
 #[test]
+fn the_published_form_knows_every_effect_and_every_reason() {
+    let schema: Value = serde_json::from_str(include_str!("../../../../docs/report.schema.json")).expect("JSON");
+    let forms = &schema["$defs"]["fix"]["oneOf"];
+    let words = |list: &Value| -> Vec<String> {
+        list.as_array().expect("a list").iter().map(|word| word.as_str().expect("a word").to_owned()).collect()
+    };
+    let effects = &forms[0]["properties"]["effects"]["items"]["properties"]["effect"]["enum"];
+    assert_eq!(words(effects), keyblind_fix::Effect::ALL.iter().map(|effect| effect.name()).collect::<Vec<_>>());
+    let reasons = &forms[1]["properties"]["hindrance"]["properties"]["reason"]["enum"];
+    assert_eq!(words(reasons), keyblind_fix::Hindrance::ALL.iter().map(|hindrance| hindrance.name()).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_sarif_report_is_valid_sarif() {
     let schema = include_str!("../../../report/tests/schemas/sarif-2.1.0.json");
     // One of the standard's own patterns has a bracket that nothing opens.

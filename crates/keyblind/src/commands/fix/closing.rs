@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use keyblind_rules::Selection;
-use keyblind_scan::{Keep, ScanReport, Status, scan};
+use keyblind_scan::{Keep, ScanReport, ScanResult, Status, scan};
 use keyblind_syntax::Level;
 
 use super::summary::named;
-use super::{Attempt, Changes, write};
+use super::{Changes, write};
 use crate::arguments::{FixArguments, Global};
 use crate::commands::scan::prepare;
 use crate::terminal;
@@ -28,7 +28,7 @@ pub(super) struct Closing {
 ///
 /// # Errors
 /// If the files can't be written, or what is there can't be judged.
-pub(super) fn write(report: &ScanReport, attempts: &[Attempt<'_>], changes: &Changes, arguments: &FixArguments) -> anyhow::Result<Closing> {
+pub(super) fn write(report: &ScanReport, wanted: &[&ScanResult], changes: &Changes, arguments: &FixArguments) -> anyhow::Result<Closing> {
     let root = report.places.root();
     let before = judged(arguments)?;
     write::write(root, changes)?;
@@ -39,22 +39,22 @@ pub(super) fn write(report: &ScanReport, attempts: &[Attempt<'_>], changes: &Cha
             return Err(error);
         }
     };
-    Ok(conclude(report, attempts, changes, [&before, &after]))
+    Ok(conclude(report, wanted, changes, [&before, &after]))
 }
 
 /// Compares what was judged before and after. If anything is new, the files are put back.
-fn conclude(report: &ScanReport, attempts: &[Attempt<'_>], changes: &Changes, [before, after]: [&ScanReport; 2]) -> Closing {
+fn conclude(report: &ScanReport, wanted: &[&ScanResult], changes: &Changes, [before, after]: [&ScanReport; 2]) -> Closing {
     let (then, now) = (Faults::of(before), Faults::of(after));
     let new = now.beyond(&then);
     if !new.is_empty() {
         write::take_back(report.places.root(), changes);
     }
-    let is_left = |attempt: &&Attempt<'_>| {
-        let rule = &report.rules[attempt.result.rule].id;
-        now.findings.contains_key(&(rule.to_string(), attempt.result.root.to_string(), attempt.result.address.to_string()))
+    let is_left = |result: &&&ScanResult| {
+        let rule = &report.rules[result.rule].id;
+        now.findings.contains_key(&(rule.to_string(), result.root.to_string(), result.address.to_string()))
     };
-    let left = attempts.iter().filter(is_left).count();
-    Closing { gone: attempts.len() - left, left, new }
+    let left = wanted.iter().filter(is_left).count();
+    Closing { gone: wanted.len() - left, left, new }
 }
 
 /// Judges everything by every rule, whatever is silenced or known.

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use anstyle::{AnsiColor, Effects, Style};
 use anyhow::Context;
 use keyblind_fix::{Fix, Fixer};
 use keyblind_report::diff;
@@ -14,6 +15,9 @@ use crate::terminal;
 
 /// Longest line that is read as an answer.
 const LONGEST_ANSWER: u64 = 1024;
+
+const TITLE: Style = Style::new().effects(Effects::BOLD);
+const PROMPT: Style = AnsiColor::Blue.on_default().effects(Effects::BOLD);
 
 const HELP: &str = "\
 y - apply this fix
@@ -89,7 +93,8 @@ impl Dialogue {
         self.show(question, fixer, out)?;
         let help = if self.all { HELP.replace(" ones that are safe", " ones") } else { HELP.to_owned() };
         loop {
-            write!(out, "({}/{}) Apply this fix [y,n,a,q,?]? ", question.number, question.of)?;
+            let prompt = format!("({}/{}) Apply this fix [y,n,a,q,?]?", question.number, question.of);
+            write!(out, "{} ", self.paint(PROMPT, &prompt))?;
             out.flush()?;
             let mut answer = Vec::new();
             input.take(LONGEST_ANSWER).read_until(b'\n', &mut answer)?;
@@ -110,13 +115,18 @@ impl Dialogue {
         }
     }
 
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
     fn show(&self, question: &Question<'_>, fixer: &Fixer<'_>, out: &mut impl Write) -> io::Result<()> {
         let (report, result, fix) = (question.report, question.result, question.fix);
         let rule = &report.rules[result.rule];
         let clean = |text: &str| keyblind_report::clean(text);
         let file = report.places.for_people(&report.sources.file(result.site.file).path);
         let line = report.sources.start(result.site).line;
-        writeln!(out, "\n{}[{}]: {}", rule.severity, rule.id, clean(&result.message))?;
+        let title = format!("{}[{}]: {}", rule.severity, rule.id, clean(&result.message));
+        writeln!(out, "\n{}", self.paint(TITLE, &title))?;
         writeln!(out, "{} at {}:{line}", clean(&result.label), clean(&file))?;
         for effect in &fix.effects {
             writeln!(out, "unsafe: {}", effect.sentence())?;
