@@ -217,7 +217,7 @@ impl Examples {
         // What tells elements apart isn't what is wrong with one: another element is meant.
         let renames = matches!(wish.change, Change::Set(_))
             && wish.path.iter().any(|key| matches!(key, Key::Index(_)))
-            && matches!(wish.path.last(), Some(Key::Name(name)) if matches!(&**name, "name" | "key" | "type" | "id" | "namespace" | "identifier" | "log_type" | "port" | "from_port" | "to_port"))
+            && matches!(wish.path.last(), Some(Key::Name(name)) if matches!(&**name, "name" | "key" | "type" | "id" | "namespace" | "identifier" | "log_type" | "variable" | "port" | "from_port" | "to_port"))
             && body.is_some_and(|body| at(body, &wish.path).is_some());
         Some(if renames { distance + 4 } else { distance })
     }

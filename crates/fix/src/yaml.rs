@@ -42,6 +42,7 @@ const CHOSEN: &[&str] = &[
     "subjects",
     "run",
     "uses",
+    "ref",
     "Action",
     "NotAction",
     "Resource",

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyblind_syntax::hcl::ast::{Block, File, Item};
+use keyblind_syntax::hcl::ast::{Block, Expr, ExprKind, File, Item};
 use keyblind_syntax::{TextRange, hcl};
 
 use super::{Check, Disproof, Stated};
-use crate::terraform::{is_formatted, unformatted_lines};
+use crate::terraform::{children, is_formatted, unformatted_lines};
 
 /// Checks one file.
 pub(super) fn check(path: &str, before: &str, after: &str, stated: &[Stated]) -> Result<(), Disproof> {
@@ -132,10 +132,26 @@ fn check_block(
         ("locals", _) => Box::new(|_: &str| true),
         _ => Box::new(|_: &str| false),
     };
+    if &*old.kind.text == "variable" && new.body.attribute("default").is_some_and(|default| !is_constant(&default.value)) {
+        return Err(Disproof::new(
+            Check::Parses,
+            format!("`{path}`: the default of `{name}` refers to something, which Terraform refuses"),
+        ));
+    }
     match changed.iter().find(|item| !allowed(item)) {
         Some(item) => Err(Disproof::new(Check::DeclarationsKept, format!("`{path}`: `{item}` of `{name}` is different"))),
         None => Ok(()),
     }
+}
+
+/// Whether an expression refers to nothing and calls nothing.
+fn is_constant(expr: &Expr) -> bool {
+    !matches!(expr.kind, ExprKind::Variable(_) | ExprKind::Call { .. } | ExprKind::Error)
+        && match &expr.kind {
+            // A bare word as a key is no reference.
+            ExprKind::Object(entries) => entries.iter().all(|entry| is_constant(&entry.value)),
+            _ => children(expr).into_iter().all(is_constant),
+        }
 }
 
 /// The names of the items of a block that are different.

@@ -37,6 +37,8 @@ pub(super) fn of(trial: &Trial, remedy: &Remedy) -> Option<Hindrance> {
             (_, Change::Set(_)) if names(TELLING_APART) && is_in_element && at(&resource.body, &wish.path).is_some() => {
                 Some(Hindrance::NeedsDecision)
             }
+            // GitHub's own keys have hyphens.
+            (Dialect::GithubActions, _) if is_computed(wish) => Some(Hindrance::NeedsDecision),
             // Others know a step or job by it.
             (Dialect::GithubActions, _) if names(&["id", "name"]) => Some(Hindrance::NeedsDecision),
             // What a policy allows somebody may need: it isn't taken away, nor made up.
@@ -48,6 +50,12 @@ pub(super) fn of(trial: &Trial, remedy: &Remedy) -> Option<Hindrance> {
             _ => None,
         }
     })
+}
+
+/// Whether a wish is about what is computed: what has an underscore, or the kind of what is there.
+fn is_computed(wish: &Wish) -> bool {
+    let names = |key: Option<&Key>, of: &dyn Fn(&str) -> bool| matches!(key, Some(Key::Name(name)) if of(name));
+    names(wish.path.first(), &|name| name.contains('_')) || names(wish.path.last(), &|name| name == "kind")
 }
 
 /// Whether something of a volume of the node's is meant: it is emptied as a whole.

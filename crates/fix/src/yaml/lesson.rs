@@ -90,6 +90,11 @@ fn compared(way: &Way<'_>, bad: &Stream, good: &Stream) -> Option<Lesson> {
                 Some(node) => Some(literal_of(node).filter(|literal| !is_made_up(&literal.to_string()))?),
                 None => None,
             };
+            // What an example merely names is nobody's choice but its own.
+            let is_choice = value.is_some() && names.last().is_some_and(|name| matches!(name.as_str(), "ref" | "image"));
+            if is_choice {
+                return None;
+            }
             changes.push(Change { kept, names: names[kept..].to_vec(), was: was.and_then(literal_of), value });
         }
     }
