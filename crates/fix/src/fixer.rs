@@ -84,6 +84,7 @@ pub struct Fixer<'t> {
     changed: Changed,
     inputs: Vec<Input>,
     states: HashMap<usize, Rc<Trial>>,
+    proven: Option<Proven>,
     examples: HashMap<(RuleId, Dialect), Rc<Examples>>,
     /// Where instructions of Dockerfiles are by now, by the file and the address that they had at first.
     moved: dockerfile::Moves,
@@ -98,6 +99,13 @@ pub struct Record {
     pub proof: Proof,
     /// The variables without value that it uses.
     pub inputs: Vec<Input>,
+}
+
+/// The texts that the last proven fix makes, and the states that it was proven in: once it is accepted, they are the ground
+/// that the next ones stand on, and needn't be evaluated again.
+struct Proven {
+    texts: Changed,
+    states: Vec<(usize, Rc<Trial>)>,
 }
 
 /// What is to be mended in a state of the texts.
@@ -138,6 +146,7 @@ impl<'t> Fixer<'t> {
             changed: Changed::new(),
             inputs: Vec::new(),
             states: HashMap::new(),
+            proven: None,
             examples: HashMap::new(),
             moved: dockerfile::Moves::default(),
         }
@@ -166,6 +175,8 @@ impl<'t> Fixer<'t> {
 
     /// Makes a fix the ground that the next ones stand on.
     pub fn accept(&mut self, fix: &Fix) {
+        // Another fix that was accepted since would have taken it, so that it is about these texts on this ground.
+        let proven = self.proven.take().filter(|proven| proven.texts == fix.texts);
         for (path, text) in &fix.texts {
             if let Ok(before) = self.text(path) {
                 self.moved.follow(path, &before, text, &fix.proof.stated);
@@ -180,6 +191,7 @@ impl<'t> Fixer<'t> {
                 self.inputs.push(input.clone());
             }
         }
+        self.states.extend(proven.into_iter().flat_map(|proven| proven.states));
     }
 
     /// Whether a finding is there when its root module is judged on trial. One that isn't before any fix was accepted is about
@@ -253,6 +265,7 @@ impl<'t> Fixer<'t> {
             self.changed.insert(path.to_owned(), text.into());
         }
         self.states.clear();
+        self.proven = None;
         Ok(())
     }
 
@@ -429,6 +442,8 @@ impl<'t> Fixer<'t> {
         };
         match proof::check_verdicts(self.table, subject.rule, &claim, &draft.stated, &pairs) {
             Ok(mut proof) => {
+                let states = trials.iter().map(|(job, _, after)| (*job, after.clone())).collect();
+                self.proven = Some(Proven { texts: after.clone(), states });
                 proof.assumed = draft.inputs.iter().map(|input| (input.variable.clone(), input.assumed.clone())).collect();
                 Ok(Fix { edits, texts: after, proof, effects: ground.effects.clone(), inputs: draft.inputs.clone() })
             }
