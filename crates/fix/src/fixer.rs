@@ -7,6 +7,7 @@ use std::sync::Arc;
 use keyblind_resource::{Dialect, ResourceId};
 use keyblind_rules::{Judge, Key, Remedy, RuleId, RuleTable, Selection, Verdict};
 use keyblind_scan::{Changed, Request, Trial, Trials};
+use keyblind_syntax::Site;
 use serde::{Deserialize, Serialize};
 
 use crate::demands;
@@ -26,6 +27,9 @@ const MOST_ATTEMPTS: usize = 24;
 const MOST_EXAMPLES: usize = 2;
 /// How often what a change brings about may itself be mended.
 const MOST_ROUNDS: usize = 12;
+/// How many instances of a block are tried, of those that a rule fails and nothing helps, before the others are taken to be like
+/// them: `count` makes thousands of a line.
+const MOST_REFUSED: usize = 8;
 
 /// What should be fixed.
 #[derive(Clone, Debug)]
@@ -85,6 +89,7 @@ pub struct Fixer<'t> {
     inputs: Vec<Input>,
     states: HashMap<usize, Rc<Trial>>,
     proven: Option<Proven>,
+    refused: HashMap<(RuleId, String, Site), Refused>,
     examples: HashMap<(RuleId, Dialect), Rc<Examples>>,
     /// Where instructions of Dockerfiles are by now, by the file and the address that they had at first.
     moved: dockerfile::Moves,
@@ -106,6 +111,12 @@ pub struct Record {
 struct Proven {
     texts: Changed,
     states: Vec<(usize, Rc<Trial>)>,
+}
+
+/// Instances of a block that have no fix for a rule as long as no other fix is accepted.
+struct Refused {
+    instances: usize,
+    last: Refusal,
 }
 
 /// What is to be mended in a state of the texts.
@@ -147,6 +158,7 @@ impl<'t> Fixer<'t> {
             inputs: Vec::new(),
             states: HashMap::new(),
             proven: None,
+            refused: HashMap::new(),
             examples: HashMap::new(),
             moved: dockerfile::Moves::default(),
         }
@@ -191,6 +203,7 @@ impl<'t> Fixer<'t> {
                 self.inputs.push(input.clone());
             }
         }
+        self.refused.clear();
         self.states.extend(proven.into_iter().flat_map(|proven| proven.states));
     }
 
@@ -209,6 +222,10 @@ impl<'t> Fixer<'t> {
         };
         let subject = &Subject { address: &address, ..subject.clone() };
         let Some((trial, resource)) = self.failing(subject) else { return Outcome::Gone };
+        let block = (subject.rule, subject.root.to_owned(), trial.graph.resources[resource].header);
+        if let Some(refused) = self.refused.get(&block).filter(|refused| refused.instances >= MOST_REFUSED) {
+            return Outcome::Refused(refused.last.clone());
+        }
         let refusal = Refusal { hindrance: Hindrance::NeedsDecision, disproofs: Vec::new() };
         let mut search = Search { subject, ask: false, bring: true, deferred: Vec::new(), tried: Vec::new(), refusal };
         for (ask, bring) in [(false, true), (true, true), (true, false)] {
@@ -220,6 +237,8 @@ impl<'t> Fixer<'t> {
                 return Outcome::Fixed(Box::new(fix));
             }
         }
+        let last = search.refusal.clone();
+        self.refused.entry(block).and_modify(|refused| refused.instances += 1).or_insert(Refused { instances: 1, last });
         Outcome::Refused(search.refusal)
     }
 

@@ -1,6 +1,6 @@
 //! Checks on what the text evaluates to, and on the verdicts about it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use keyblind_resource::{Data, Dialect, Resource, Unknown, Value};
 use keyblind_rules::{Judge, NoSuggestions, RuleId, RuleTable, Selection, Verdict};
@@ -19,9 +19,11 @@ type Name<'r> = (&'r str, usize);
 
 fn by_name(trial: &Trial) -> BTreeMap<Name<'_>, usize> {
     let mut found: BTreeMap<Name<'_>, usize> = BTreeMap::new();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
     for (id, resource) in trial.graph.resources.iter().enumerate() {
-        let number = (0..).find(|number| !found.contains_key(&(&*resource.address, *number))).unwrap_or_default();
-        found.insert((&resource.address, number), id);
+        let number = numbers.entry(&resource.address).or_default();
+        found.insert((&resource.address, *number), id);
+        *number += 1;
     }
     found
 }

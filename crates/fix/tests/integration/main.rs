@@ -5,6 +5,7 @@
 mod dockerfiles;
 mod documents;
 mod examples;
+mod hostile;
 mod places;
 mod policies;
 mod sabotage;
