@@ -63,15 +63,20 @@ impl Comparison<'_> {
         }
         match (&a.kind, &b.kind) {
             (NodeKind::Mapping(old), NodeKind::Mapping(new)) => {
-                for entry in old.iter() {
-                    let other = new.iter().find(|other| other.key.as_key() == entry.key.as_key());
+                // A key that stands there twice is compared with its like; one more of it is new.
+                for (index, entry) in old.iter().enumerate() {
+                    let number = old[..index].iter().filter(|other| other.key.as_key() == entry.key.as_key()).count();
+                    let other = new.iter().filter(|other| other.key.as_key() == entry.key.as_key()).nth(number);
                     self.part(key(&entry.key), |this| match other {
                         Some(other) => this.nodes(&entry.value, &other.value),
                         None => this.gone(entry.range()),
                     })?;
                 }
-                for entry in new.iter().filter(|entry| !old.iter().any(|other| other.key.as_key() == entry.key.as_key())) {
-                    self.part(key(&entry.key), Self::must_be_stated)?;
+                for (index, entry) in new.iter().enumerate() {
+                    let of_key = |entries: &[yaml::Entry]| entries.iter().filter(|other| other.key.as_key() == entry.key.as_key()).count();
+                    if of_key(&new[..index]) >= of_key(old) {
+                        self.part(key(&entry.key), Self::must_be_stated)?;
+                    }
                 }
                 Ok(())
             }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod dockerfiles;
+mod document_sabotage;
 mod documents;
 mod examples;
 mod hostile;

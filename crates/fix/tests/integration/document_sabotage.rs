@@ -1,0 +1,203 @@
+//! Changes of documents that mend the fault and do something else as well: none is proven.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keyblind_fix::proof::{Check, Disproof, Pair, Proof, Texts, check_texts, check_verdicts};
+use keyblind_fix::{FileEdit, Fix, Outcome};
+use keyblind_resource::Dialect;
+use keyblind_rules::{RuleId, RuleTable, dialect_of};
+use keyblind_scan::{Changed, Trials};
+
+use crate::support::{fix_all, folder, request};
+
+const TEMPLATE: &str = r#"AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::LanguageExtensions
+Parameters:
+  Size:
+    Type: Number
+    Default: 20
+Conditions:
+  IsLive: !Equals [live, live]
+Mappings:
+  Regions:
+    eu-west-1: {Image: ami-0123456789abcdef0}
+Resources:
+  # The shop's orders.
+  Orders:
+    Type: AWS::RDS::DBInstance
+    Condition: IsLive
+    DeletionPolicy: Snapshot
+    Properties:
+      Engine: postgres
+      AllocatedStorage: !Ref Size
+      StorageEncrypted: true
+      PubliclyAccessible: true # for now
+  Web:
+    Type: AWS::EC2::SecurityGroup
+    Properties:
+      GroupDescription: web
+      SecurityGroupIngress: &ingress
+        - {IpProtocol: tcp, FromPort: 443, ToPort: 443, CidrIp: 10.0.0.0/8}
+  Inner:
+    Type: AWS::EC2::SecurityGroup
+    Properties:
+      GroupDescription: inner
+      SecurityGroupIngress: *ingress
+Outputs:
+  Orders:
+    Value: !GetAtt Orders.Endpoint.Address
+"#;
+
+const FIXED: &str = "PubliclyAccessible: false # for now";
+
+/// What changes the fixed text, and the check that is to catch it.
+const SABOTAGE: &[(&str, &str, &str, Check)] = &[
+    ("opens a port", "CidrIp: 10.0.0.0/8", "CidrIp: 0.0.0.0/0", Check::DeclarationsKept),
+    ("turns encryption off", "StorageEncrypted: true", "StorageEncrypted: false", Check::DeclarationsKept),
+    ("drops encryption", "      StorageEncrypted: true\n", "", Check::DeclarationsKept),
+    ("changes the default of a parameter", "Default: 20", "Default: 200", Check::DeclarationsKept),
+    ("adds a parameter", "Parameters:\n", "Parameters:\n  More:\n    Type: String\n", Check::DeclarationsKept),
+    ("moves the fault into a parameter", FIXED, "PubliclyAccessible: !Ref Public # for now", Check::FaultGone),
+    ("adds a suppression as a comment", "# for now", "# for now keyblind:ignore[*]", Check::CommentsKept),
+    ("takes a comment out", "  # The shop's orders.\n", "", Check::CommentsKept),
+    (
+        "adds a suppression as metadata",
+        "    DeletionPolicy: Snapshot\n",
+        "    DeletionPolicy: Snapshot\n    Metadata:\n      checkov: {skip: [{id: CKV_AWS_17}]}\n",
+        Check::DeclarationsKept,
+    ),
+    ("lets the resource be deleted", "DeletionPolicy: Snapshot", "DeletionPolicy: Delete", Check::DeclarationsKept),
+    ("makes no resource", "!Equals [live, live]", "!Equals [live, test]", Check::DeclarationsKept),
+    ("takes the condition away", "    Condition: IsLive\n", "", Check::DeclarationsKept),
+    ("renames the resource", "  Orders:\n    Type", "  Bestellungen:\n    Type", Check::DeclarationsKept),
+    ("makes it of another type", "Type: AWS::RDS::DBInstance", "Type: AWS::RDS::DBCluster", Check::DeclarationsKept),
+    (
+        "deletes a resource",
+        "  Inner:\n    Type: AWS::EC2::SecurityGroup\n    Properties:\n      GroupDescription: inner\n      SecurityGroupIngress: *ingress\n",
+        "",
+        Check::DeclarationsKept,
+    ),
+    ("adds a resource", "Outputs:\n", "  More:\n    Type: AWS::SQS::Queue\nOutputs:\n", Check::DeclarationsKept),
+    ("adds a macro", "Transform: AWS::LanguageExtensions", "Transform: Evil", Check::DeclarationsKept),
+    ("changes a mapping", "ami-0123456789abcdef0", "ami-0fedcba9876543210", Check::DeclarationsKept),
+    ("changes an output", "Orders.Endpoint.Address", "Orders.MasterUserSecret.SecretArn", Check::DeclarationsKept),
+    ("changes another tag", "!Ref Size", "!Sub Size", Check::DeclarationsKept),
+    ("says a key twice", "      Engine: postgres\n", "      Engine: postgres\n      Engine: mysql\n", Check::DeclarationsKept),
+    ("adds a document", "Outputs:\n", "---\nOutputs:\n", Check::DeclarationsKept),
+    ("leaves the syntax broken", "Outputs:\n", "Outputs: [\n", Check::Parses),
+    ("leaves white space", "Engine: postgres\n", "Engine: postgres  \n", Check::Formatted),
+    ("does nothing", FIXED, "PubliclyAccessible: true # for now", Check::FaultGone),
+];
+
+/// A fixed finding in one file.
+struct Bench<'t> {
+    table: &'t RuleTable,
+    folder: tempfile::TempDir,
+    path: &'static str,
+    rule: RuleId,
+    before: String,
+    fix: Fix,
+}
+
+impl<'t> Bench<'t> {
+    /// The first fix that a rule has in a text; none, if it has none that needs no input.
+    fn new(table: &'t RuleTable, rule: RuleId, path: &'static str, text: &str) -> Option<Self> {
+        let folder = folder(&[(path, text)]);
+        let (_, outcomes) = fix_all(table, folder.path(), rule);
+        let (_, Outcome::Fixed(fix)) = outcomes.into_iter().next()? else { return None };
+        fix.inputs.is_empty().then(|| Self { table, folder, path, rule, before: text.to_owned(), fix: *fix })
+    }
+
+    fn fixed(&self) -> &str {
+        &self.fix.texts[self.path]
+    }
+
+    /// Whether a changed text would be shown.
+    fn judge(&self, after: &str) -> Result<Proof, Disproof> {
+        let before: BTreeMap<String, Arc<str>> = BTreeMap::from([(self.path.to_owned(), self.before.as_str().into())]);
+        let changed: Changed = BTreeMap::from([(self.path.to_owned(), after.into())]);
+        let edits = [FileEdit::between(self.path, &self.before, after)];
+        let proof = &self.fix.proof;
+        check_texts(&Texts { before: &before, after: &changed, edits: &edits }, &proof.stated)?;
+        let trials = Trials::open(&request(self.table, self.folder.path()));
+        let old = trials.run(self.table, 0, &Changed::new(), &[]).unwrap();
+        let new = trials.run(self.table, 0, &changed, &[]).unwrap();
+        let pairs = [Pair { root: &proof.claim.root, before: &old, after: &new }];
+        check_verdicts(self.table, self.rule, &proof.claim, &proof.stated, &pairs)
+    }
+}
+
+#[test]
+fn a_clean_fix_of_a_template_is_proven_and_no_sabotaged_one_is() {
+    let table = RuleTable::embedded().unwrap();
+    let rule = table.find("database-publicly-accessible").unwrap();
+    let bench = Bench::new(&table, rule, "template.yaml", TEMPLATE).unwrap();
+    assert!(bench.fixed().contains(FIXED), "{}", bench.fixed());
+    assert_eq!(bench.judge(bench.fixed()).unwrap().checks.len(), Check::ALL.len());
+    for (what, from, to, check) in SABOTAGE {
+        assert!(bench.fixed().contains(from), "{what}");
+        let mut text = bench.fixed().replacen(from, to, 1);
+        if *what == "moves the fault into a parameter" {
+            text = text.replacen("Parameters:\n", "Parameters:\n  Public:\n    Type: String\n    Default: true\n", 1);
+        }
+        let disproof = bench.judge(&text).expect_err(what);
+        // A new parameter isn't stated either.
+        let caught = disproof.check == *check || *what == "moves the fault into a parameter" && disproof.check == Check::DeclarationsKept;
+        assert!(caught, "{what}: {disproof:?}");
+    }
+}
+
+/// One more change of a text, at each line that a fix left as it was.
+fn changes(before: &str, fixed: &str) -> Vec<(&'static str, String)> {
+    let lines: Vec<&str> = fixed.lines().collect();
+    let with = |at: usize, line: &str| {
+        let mut changed: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        changed[at] = line.to_owned();
+        changed.join("\n") + "\n"
+    };
+    let mut found = vec![
+        ("a document is added", format!("{fixed}---\nkind: Evil\n")),
+        ("a suppression is added", format!("{fixed}# keyblind:ignore[*]\n")),
+    ];
+    for (at, line) in lines.iter().enumerate() {
+        let is_as_before = before.lines().filter(|old| old == line).count() == lines.iter().filter(|new| *new == line).count();
+        let Some((key, value)) =
+            line.split_once(": ").filter(|(_, value)| is_as_before && !value.starts_with(['{', '[', '|', '&', '*', '"']))
+        else {
+            continue;
+        };
+        found.push(("a value is changed", with(at, &format!("{key}: {}x", value.trim_end()))));
+        found.push(("a key is changed", with(at, &format!("{key}x: {value}"))));
+        found.push(("a comment is added", with(at, &format!("{line} # checkov:skip=CKV_AWS_1"))));
+    }
+    found
+}
+
+#[test]
+fn no_sabotaged_fix_of_an_example_is_proven() {
+    let table = RuleTable::embedded().unwrap();
+    let (mut clean, mut refused) = (0, 0);
+    for (number, (rule, meta)) in table.iter().enumerate() {
+        for set in &table.docs(rule).examples {
+            let path = match dialect_of(set.language) {
+                Dialect::CloudFormation => "template.yaml",
+                Dialect::Kubernetes => "manifest.yaml",
+                Dialect::GithubActions => ".github/workflows/workflow.yml",
+                _ => continue,
+            };
+            // Every seventh rule is enough for a test that runs each time.
+            let Some(bad) = set.bad.first().filter(|_| number % 7 == 0) else { continue };
+            let Some(bench) = Bench::new(&table, rule, path, bad) else { continue };
+            assert!(bench.judge(bench.fixed()).is_ok(), "{}", meta.id);
+            clean += 1;
+            for (what, text) in changes(&bench.before, bench.fixed()) {
+                if let Ok(proof) = bench.judge(&text) {
+                    panic!("{}: {what}, and it is proven: {proof:?}\n{text}", meta.id);
+                }
+                refused += 1;
+            }
+        }
+    }
+    assert!(clean >= 20 && refused >= 300, "{clean} clean, {refused} refused");
+}
