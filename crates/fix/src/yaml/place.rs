@@ -48,57 +48,50 @@ impl<'n> Way<'n> {
     }
 }
 
+/// What is looked for.
+#[derive(Clone, Copy)]
+enum Sought {
+    /// The node that has a range, or whose alias has it, or that is the value of an entry that has it.
+    Place(TextRange),
+    /// The value whose key has a range.
+    Key(TextRange),
+}
+
 /// The way to the node that has a range (or whose alias has it), or that is the value of an entry that has it.
 pub(super) fn find(stream: &Stream, range: TextRange) -> Option<Way<'_>> {
-    stream.documents.iter().enumerate().find_map(|(document, root)| {
-        let mut steps = vec![(String::new(), root)];
-        find_within(range, &mut steps).then_some(Way { document, steps })
-    })
+    way_to(stream, Sought::Place(range))
 }
 
 /// The way to the value whose key has a range.
 pub(super) fn find_key(stream: &Stream, range: TextRange) -> Option<Way<'_>> {
+    way_to(stream, Sought::Key(range))
+}
+
+fn way_to(stream: &Stream, sought: Sought) -> Option<Way<'_>> {
     stream.documents.iter().enumerate().find_map(|(document, root)| {
         let mut steps = vec![(String::new(), root)];
-        find_key_within(range, &mut steps).then_some(Way { document, steps })
+        find_within(sought, &mut steps).then_some(Way { document, steps })
     })
 }
 
-fn find_within(range: TextRange, steps: &mut Vec<(String, &Node)>) -> bool {
+fn find_within(sought: Sought, steps: &mut Vec<(String, &Node)>) -> bool {
     let node = steps[steps.len() - 1].1;
-    if node.place() == range {
-        return true;
-    }
+    let range = match sought {
+        Sought::Place(range) if node.place() == range => return true,
+        Sought::Place(range) | Sought::Key(range) => range,
+    };
     // What an alias brings stands elsewhere.
     if node.alias.is_some() || !node.range.contains(range) {
         return false;
     }
-    if let Some(entry) = node.as_mapping().unwrap_or_default().iter().find(|entry| entry.range() == range) {
+    let place = |entry: &Entry| if let Sought::Key(_) = sought { entry.key.place() } else { entry.range() };
+    if let Some(entry) = node.as_mapping().unwrap_or_default().iter().find(|entry| place(entry) == range) {
         steps.push((key_of(entry), &entry.value));
         return true;
     }
     children(node).into_iter().any(|step| {
         steps.push(step);
-        let found = find_within(range, steps);
-        if !found {
-            steps.pop();
-        }
-        found
-    })
-}
-
-fn find_key_within(range: TextRange, steps: &mut Vec<(String, &Node)>) -> bool {
-    let node = steps[steps.len() - 1].1;
-    if node.alias.is_some() || !node.range.contains(range) {
-        return false;
-    }
-    if let Some(entry) = node.as_mapping().unwrap_or_default().iter().find(|entry| entry.key.place() == range) {
-        steps.push((key_of(entry), &entry.value));
-        return true;
-    }
-    children(node).into_iter().any(|step| {
-        steps.push(step);
-        let found = find_key_within(range, steps);
+        let found = find_within(sought, steps);
         if !found {
             steps.pop();
         }

@@ -1,21 +1,6 @@
 //! Where fixes land, and how they look there.
 
-use keyblind_fix::Outcome;
-use keyblind_rules::RuleTable;
-
-use crate::support::{fix_all, folder};
-
-/// The texts after all that one rule finds was fixed.
-fn fixed(rule: &str, files: &[(&str, &str)]) -> Vec<String> {
-    let table = RuleTable::embedded().unwrap();
-    let folder = folder(files);
-    let (fixer, outcomes) = fix_all(&table, folder.path(), table.find(rule).unwrap());
-    assert!(!outcomes.is_empty(), "`{rule}` finds nothing");
-    for (address, outcome) in &outcomes {
-        assert!(!matches!(outcome, Outcome::Refused(_)), "{address}: {outcome:?}");
-    }
-    files.iter().map(|(path, _)| fixer.text(path).unwrap().to_string()).collect()
-}
+use crate::support::fixed;
 
 #[track_caller]
 fn becomes(rule: &str, before: &str, after: &str) {

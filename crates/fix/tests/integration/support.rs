@@ -71,3 +71,16 @@ pub(crate) fn fix_all<'t>(table: &'t RuleTable, folder: &Path, rule: RuleId) -> 
     }
     (fixer, outcomes)
 }
+
+/// The texts after all that one rule finds was fixed.
+#[track_caller]
+pub(crate) fn fixed(rule: &str, files: &[(&str, &str)]) -> Vec<String> {
+    let table = RuleTable::embedded().unwrap();
+    let folder = folder(files);
+    let (fixer, outcomes) = fix_all(&table, folder.path(), table.find(rule).unwrap());
+    assert!(!outcomes.is_empty(), "`{rule}` finds nothing");
+    for (address, outcome) in &outcomes {
+        assert!(!matches!(outcome, Outcome::Refused(_)), "{address}: {outcome:?}");
+    }
+    files.iter().map(|(path, _)| fixer.text(path).unwrap().to_string()).collect()
+}
