@@ -329,8 +329,9 @@ fn check_written(plan: &Plan<'_>, written: &Written, figures: &mut Figures) {
 /// Gives the variables that a fix declares the values that it was proven with, beside those of earlier fixes.
 fn give(folder: &Path, fix: &Fix) -> Result<()> {
     for input in &fix.inputs {
-        let Some(module) = &input.module else { continue };
-        let path = folder.join(module).join(VALUES);
+        // A parameter of a template is given when it is deployed.
+        let Some(module) = input.module.as_ref().map(|module| folder.join(module)).filter(|module| module.is_dir()) else { continue };
+        let path = module.join(VALUES);
         let known = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
         let line = format!("{} = ", input.variable);
         if !known.lines().any(|known| known.starts_with(&line)) {
