@@ -22,11 +22,11 @@ use keyblind_scan::Trial;
 use keyblind_syntax::TextRange;
 use keyblind_syntax::dockerfile::{self, Dockerfile, Instruction, Keyword};
 
+use crate::draft::Draft;
 use crate::hindrance::Hindrance;
 use crate::impact::{self, Effect};
 use crate::instantiate::Input;
 use crate::proof::dockerfile::{Part, Plan};
-use crate::terraform::Draft;
 use lesson::Lessons;
 pub(crate) use moves::{Moves, Place};
 

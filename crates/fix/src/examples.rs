@@ -355,8 +355,8 @@ fn shape(path: &[Key]) -> Vec<Key> {
     names.chain(element).collect()
 }
 
-/// The value at a path.
-fn at<'v>(body: &'v Value, path: &[Key]) -> Option<&'v Value> {
+/// The value at a path, unless nothing is there.
+pub(crate) fn at<'v>(body: &'v Value, path: &[Key]) -> Option<&'v Value> {
     path.iter().try_fold(body, |value, key| match key {
         Key::Name(name) => value.get(name).filter(|value| !value.is_null()),
         Key::Index(index) => value.as_items()?.get(*index),

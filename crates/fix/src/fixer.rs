@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::demands;
 use crate::dockerfile;
+use crate::draft::{Draft, Level, Settings};
 use crate::edit::FileEdit;
 use crate::examples::Examples;
 use crate::hindrance::Hindrance;
 use crate::impact::{self, Effect};
 use crate::instantiate::Input;
 use crate::proof::{self, Check, Claim, Disproof, Pair, Proof, Texts};
-use crate::terraform::{self, Draft, Level, Settings};
+use crate::terraform;
 use crate::yaml;
 
 /// The most changes that are tried for one finding.
@@ -90,7 +91,7 @@ pub struct Fixer<'t> {
     states: HashMap<usize, Rc<Trial>>,
     proven: Option<Proven>,
     refused: HashMap<(RuleId, String, Site), Refused>,
-    examples: HashMap<(RuleId, Dialect), Rc<Examples>>,
+    examples: HashMap<(RuleId, Dialect, Arc<str>), Rc<Examples>>,
     /// Where instructions of Dockerfiles are by now, by the file and the address that they had at first.
     moved: dockerfile::Moves,
 }
@@ -491,10 +492,10 @@ impl<'t> Fixer<'t> {
         Some(trial)
     }
 
-    fn examples(&mut self, rule: RuleId, dialect: Dialect, type_key: &str) -> Rc<Examples> {
+    fn examples(&mut self, rule: RuleId, dialect: Dialect, type_key: &Arc<str>) -> Rc<Examples> {
         let table = self.table;
         self.examples
-            .entry((rule, dialect))
+            .entry((rule, dialect, type_key.clone()))
             .or_insert_with(|| {
                 let mut examples = Examples::of(table, rule, dialect);
                 if dialect == Dialect::Terraform {

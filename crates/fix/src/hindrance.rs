@@ -57,7 +57,7 @@ impl Hindrance {
             Self::NeedsRedesign => "it takes another design, not another value",
             Self::ValueElsewhere => "no file beneath the root states the value",
             Self::ForeignCode => "the code belongs to an installed module",
-            Self::UneditedSyntax => "the file is in JSON syntax, which isn't edited",
+            Self::UneditedSyntax => "the file is in a syntax that isn't edited",
             Self::NotProven => "no change that was tried passed every check",
         }
     }

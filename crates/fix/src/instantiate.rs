@@ -25,7 +25,7 @@ pub struct Input {
     pub kind: String,
     /// A value of the sort that is wanted, with which the proof was made.
     pub assumed: String,
-    /// The directory of the module that declares it. None: what is assumed stands in the text itself, and has to be given
+    /// What declares it: the directory of a module, or the path of a template. None: what is assumed stands in the text itself, and has to be given
     /// before the fix may be written.
     pub module: Option<String>,
 }

@@ -6,6 +6,7 @@
 
 mod demands;
 mod dockerfile;
+mod draft;
 mod edit;
 mod examples;
 mod fixer;

@@ -24,7 +24,7 @@ use crate::edit::FileEdit;
 pub struct Claim {
     /// The rule's id.
     pub rule: String,
-    /// The directory of the root module.
+    /// The directory of the root module or kustomization, or the path of the document.
     pub root: String,
     /// The resource.
     pub address: String,
@@ -113,7 +113,7 @@ pub struct Proof {
     pub stated: Vec<Stated>,
     /// What was checked.
     pub checks: Vec<Check>,
-    /// The root modules that were evaluated again.
+    /// The root modules, kustomizations and documents that were evaluated again.
     pub roots: Vec<String>,
     /// Values of variables that only a person knows, with which it holds: name and value.
     pub assumed: Vec<(String, String)>,

@@ -21,11 +21,11 @@ use keyblind_scan::Trial;
 use keyblind_syntax::yaml::{self, NodeKind, Stream};
 use keyblind_syntax::{FileId, Site, TextRange};
 
+use crate::draft::{Draft, Level, Settings};
 use crate::hindrance::Hindrance;
 use crate::impact::{self, Effect};
 use crate::instantiate::{Input, is_made_up};
 use crate::proof::{Stated, pointer};
-use crate::terraform::{Draft, Level, Settings};
 use crate::wishes::Wishes;
 use insert::Addition;
 use place::Way;

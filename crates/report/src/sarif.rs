@@ -3,6 +3,8 @@
 //! Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0"; GitHub Docs, "SARIF support for code
 //! scanning", for the properties and limits.
 
+mod fix_view;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -11,8 +13,9 @@ use keyblind_scan::{Proof, RuleCard, ScanReport, ScanResult, Status, SuppressedB
 use keyblind_syntax::{Diagnostic, Level, Site};
 use serde::Serialize;
 
-use crate::fixes::{self, FileChange, Fixes, Proven, Remedy};
+use crate::fixes::{self, Fixes, Remedy};
 use crate::{HOME, TOOL, VERSION};
+use fix_view::{FixProperties, FixView};
 
 /// Most results of a run that services take. Of more, the most severe are written.
 pub const MOST_RESULTS: usize = 25_000;
@@ -416,84 +419,6 @@ struct ResultView<'r> {
     fixes: Vec<FixView<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     properties: Option<FixProperties>,
-}
-
-/// A fix (SARIF 3.55).
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FixView<'r> {
-    description: Text,
-    artifact_changes: Vec<ArtifactChange<'r>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ArtifactChange<'r> {
-    artifact_location: ArtifactLocation,
-    replacements: Vec<Replacement<'r>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Replacement<'r> {
-    deleted_region: Region,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    inserted_content: Option<Content<'r>>,
-}
-
-#[derive(Serialize)]
-struct Content<'r> {
-    text: &'r str,
-}
-
-/// What the standard has no member for: what a fix asks, or why there is none.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FixProperties {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fix_class: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fix_effects: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fix_hindrance: Option<&'static str>,
-}
-
-impl FixProperties {
-    fn of(remedy: &Remedy) -> Self {
-        match remedy {
-            Remedy::Proven(proven) => Self {
-                fix_class: Some(proven.class.name()),
-                fix_effects: proven.effects.iter().map(|effect| effect.name()).collect(),
-                fix_hindrance: None,
-            },
-            Remedy::Hindered(hindrance) => Self { fix_class: None, fix_effects: Vec::new(), fix_hindrance: Some(hindrance.name()) },
-        }
-    }
-}
-
-impl<'r> FixView<'r> {
-    fn of(rule: &RuleCard, proven: &'r Proven) -> Self {
-        let conditions: String = proven.conditions().iter().map(|condition| format!(" {condition}")).collect();
-        Self {
-            description: Text::of(format!("{} ({}, proven){conditions}", rule.fix, proven.class.name())),
-            artifact_changes: proven.files.iter().map(ArtifactChange::of).collect(),
-        }
-    }
-}
-
-impl<'r> ArtifactChange<'r> {
-    fn of(file: &'r FileChange) -> Self {
-        let replacements = file.edits.iter().map(|edit| Replacement {
-            deleted_region: Region {
-                start_line: edit.from.line,
-                start_column: edit.from.column,
-                end_line: edit.to.line,
-                end_column: edit.to.column,
-            },
-            inserted_content: (!edit.replacement.is_empty()).then_some(Content { text: &edit.replacement }),
-        });
-        Self { artifact_location: ArtifactLocation { uri: uri(&file.path), uri_base_id: ROOT }, replacements: replacements.collect() }
-    }
 }
 
 #[derive(Serialize)]

@@ -147,8 +147,10 @@ fn check_comments(path: &str, (before, old): (&str, &Stream), (after, new): (&st
     let gone: Vec<TextRange> = gone.iter().map(to_line_end).collect();
     let (all, kept) = (counted(before, &old.comments, &[]), counted(before, &old.comments, &gone));
     let now = counted(after, &new.comments, &[]);
-    let is_new = |(comment, count): &(&String, &usize)| all.get(*comment).is_none_or(|known| known < count) && !is_version(comment);
-    if let Some((comment, _)) = now.iter().find(is_new) {
+    // The version behind the commit of an action changes with it.
+    let says_versions: Vec<TextRange> = new.comments.iter().copied().filter(|comment| is_version_of_commit(after, *comment)).collect();
+    let added = counted(after, &new.comments, &says_versions);
+    if let Some((comment, _)) = added.iter().find(|(comment, count)| all.get(*comment).is_none_or(|known| known < count)) {
         return Err(Disproof::new(Check::CommentsKept, format!("`{path}`: the comment `{comment}` is new")));
     }
     if let Some((comment, _)) = kept.iter().find(|(comment, count)| now.get(*comment).is_none_or(|known| known < count)) {
@@ -157,8 +159,11 @@ fn check_comments(path: &str, (before, old): (&str, &Stream), (after, new): (&st
     Ok(())
 }
 
-/// Whether a comment says the version that a commit behind `@` is: it changes with the commit.
-fn is_version(comment: &str) -> bool {
-    let version = comment.trim_start_matches('#').trim().trim_start_matches('v');
-    !version.is_empty() && version.split('.').all(|part| part.parse::<u32>().is_ok())
+/// Whether a comment is nothing but the version of the commit that stands before it (`uses: owner/name@commit # v1.2.3`).
+fn is_version_of_commit(text: &str, comment: TextRange) -> bool {
+    let version = text[comment.as_usize()].trim_start_matches('#').trim().trim_start_matches('v');
+    let line = text[..comment.start as usize].rsplit('\n').next().unwrap_or_default().trim_end();
+    let is_commit = |name: &str| name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    line.rsplit_once('@').is_some_and(|(_, commit)| is_commit(commit.trim_end_matches(['"', '\''])))
+        && version.split('.').all(|part| part.parse::<u32>().is_ok())
 }

@@ -6,6 +6,7 @@ use keyblind_rules::{Change, Key, Remedy, Subject, Wanted, Wish};
 use keyblind_scan::Trial;
 
 use super::HOST_PATH;
+use crate::examples::at;
 use crate::hindrance::Hindrance;
 
 /// Kubernetes refuses the first (with its value) beside the second (with its value).
@@ -76,12 +77,5 @@ fn is_refused(body: &Value, wish: &Wish, value: bool, remedy: &Remedy) -> bool {
                 there.as_number().is_some_and(|number| number.to_string() == *text)
                     || there.as_bool().is_some_and(|flag| flag.to_string() == *text)
             })
-    })
-}
-
-fn at<'v>(body: &'v Value, path: &[Key]) -> Option<&'v Value> {
-    path.iter().try_fold(body, |value, key| match key {
-        Key::Name(name) => value.get(name),
-        Key::Index(index) => value.as_items()?.get(*index),
     })
 }

@@ -1,13 +1,10 @@
 //! Fixes of Dockerfiles: which words change, and what is left to a person.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use keyblind_fix::proof::{Check, Pair, Texts, check_texts, check_verdicts};
-use keyblind_fix::{Effect, FileEdit, Fixer, Given, Hindrance, Outcome, Record, Subject};
+use keyblind_fix::proof::Check;
+use keyblind_fix::{Effect, Fixer, Given, Hindrance, Outcome, Record, Subject};
 use keyblind_rules::RuleTable;
-use keyblind_scan::{Changed, Trials};
 
+use crate::bench::Bench;
 use crate::support::{failing, fix_all, folder, request};
 
 const NAME: &str = "Dockerfile";
@@ -265,27 +262,13 @@ const SABOTAGE: &[(&str, &str, &str, Check)] = &[
 #[test]
 fn a_clean_fix_is_proven_and_no_sabotaged_one_is() {
     let table = RuleTable::embedded().unwrap();
-    let folder = folder(&[(NAME, MAIN)]);
     let rule = table.find("curl-without-certificate-check").unwrap();
-    let (fixer, outcomes) = fix_all(&table, folder.path(), rule);
-    let fix = outcomes.iter().find_map(|(_, outcome)| if let Outcome::Fixed(fix) = outcome { Some(fix) } else { None }).unwrap();
-    let fixed = fixer.text(NAME).unwrap().to_string();
-    assert_eq!(fixed, MAIN.replace("-fsSLk", "-fsSL"));
-    let judge = |after: &str| {
-        let before: BTreeMap<String, Arc<str>> = BTreeMap::from([(NAME.to_owned(), MAIN.into())]);
-        let changed: Changed = BTreeMap::from([(NAME.to_owned(), after.into())]);
-        let edits = [FileEdit::between(NAME, MAIN, after)];
-        check_texts(&Texts { before: &before, after: &changed, edits: &edits }, &fix.proof.stated)?;
-        let trials = Trials::open(&request(&table, folder.path()));
-        let old = trials.run(&table, 0, &Changed::new(), &[]).unwrap();
-        let new = trials.run(&table, 0, &changed, &[]).unwrap();
-        let pairs = [Pair { root: NAME, before: &old, after: &new }];
-        check_verdicts(&table, rule, &fix.proof.claim, &fix.proof.stated, &pairs)
-    };
-    assert_eq!(judge(&fixed).unwrap().checks.len(), Check::ALL.len());
+    let bench = Bench::new(&table, rule, &[(NAME, MAIN)]).unwrap();
+    assert_eq!(bench.fixed(), MAIN.replace("-fsSLk", "-fsSL"));
+    assert_eq!(bench.judge(bench.fixed()).unwrap().checks.len(), Check::ALL.len());
     for (what, from, to, check) in SABOTAGE {
-        assert!(fixed.contains(from), "{what}");
-        let disproof = judge(&fixed.replacen(from, to, 1)).expect_err(what);
+        assert!(bench.fixed().contains(from), "{what}");
+        let disproof = bench.judge(&bench.fixed().replacen(from, to, 1)).expect_err(what);
         assert_eq!(disproof.check, *check, "{what}: {disproof:?}");
     }
 }

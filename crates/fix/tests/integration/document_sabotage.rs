@@ -1,15 +1,10 @@
 //! Changes of documents that mend the fault and do something else as well: none is proven.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use keyblind_fix::proof::{Check, Disproof, Pair, Proof, Texts, check_texts, check_verdicts};
-use keyblind_fix::{FileEdit, Fix, Outcome};
+use keyblind_fix::proof::Check;
 use keyblind_resource::Dialect;
-use keyblind_rules::{RuleId, RuleTable, dialect_of};
-use keyblind_scan::{Changed, Trials};
+use keyblind_rules::{RuleTable, dialect_of};
 
-use crate::support::{fix_all, folder, request};
+use crate::bench::Bench;
 
 const TEMPLATE: &str = r#"AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::LanguageExtensions
@@ -60,6 +55,7 @@ const SABOTAGE: &[(&str, &str, &str, Check)] = &[
     ("adds a parameter", "Parameters:\n", "Parameters:\n  More:\n    Type: String\n", Check::DeclarationsKept),
     ("moves the fault into a parameter", FIXED, "PubliclyAccessible: !Ref Public # for now", Check::FaultGone),
     ("adds a suppression as a comment", "# for now", "# for now keyblind:ignore[*]", Check::CommentsKept),
+    ("adds a number as a comment", "Engine: postgres\n", "Engine: postgres # 1.2\n", Check::CommentsKept),
     ("takes a comment out", "  # The shop's orders.\n", "", Check::CommentsKept),
     (
         "adds a suppression as metadata",
@@ -90,49 +86,11 @@ const SABOTAGE: &[(&str, &str, &str, Check)] = &[
     ("does nothing", FIXED, "PubliclyAccessible: true # for now", Check::FaultGone),
 ];
 
-/// A fixed finding in one file.
-struct Bench<'t> {
-    table: &'t RuleTable,
-    folder: tempfile::TempDir,
-    path: &'static str,
-    rule: RuleId,
-    before: String,
-    fix: Fix,
-}
-
-impl<'t> Bench<'t> {
-    /// The first fix that a rule has in a text; none, if it has none that needs no input.
-    fn new(table: &'t RuleTable, rule: RuleId, path: &'static str, text: &str) -> Option<Self> {
-        let folder = folder(&[(path, text)]);
-        let (_, outcomes) = fix_all(table, folder.path(), rule);
-        let (_, Outcome::Fixed(fix)) = outcomes.into_iter().next()? else { return None };
-        fix.inputs.is_empty().then(|| Self { table, folder, path, rule, before: text.to_owned(), fix: *fix })
-    }
-
-    fn fixed(&self) -> &str {
-        &self.fix.texts[self.path]
-    }
-
-    /// Whether a changed text would be shown.
-    fn judge(&self, after: &str) -> Result<Proof, Disproof> {
-        let before: BTreeMap<String, Arc<str>> = BTreeMap::from([(self.path.to_owned(), self.before.as_str().into())]);
-        let changed: Changed = BTreeMap::from([(self.path.to_owned(), after.into())]);
-        let edits = [FileEdit::between(self.path, &self.before, after)];
-        let proof = &self.fix.proof;
-        check_texts(&Texts { before: &before, after: &changed, edits: &edits }, &proof.stated)?;
-        let trials = Trials::open(&request(self.table, self.folder.path()));
-        let old = trials.run(self.table, 0, &Changed::new(), &[]).unwrap();
-        let new = trials.run(self.table, 0, &changed, &[]).unwrap();
-        let pairs = [Pair { root: &proof.claim.root, before: &old, after: &new }];
-        check_verdicts(self.table, self.rule, &proof.claim, &proof.stated, &pairs)
-    }
-}
-
 #[test]
 fn a_clean_fix_of_a_template_is_proven_and_no_sabotaged_one_is() {
     let table = RuleTable::embedded().unwrap();
     let rule = table.find("database-publicly-accessible").unwrap();
-    let bench = Bench::new(&table, rule, "template.yaml", TEMPLATE).unwrap();
+    let bench = Bench::new(&table, rule, &[("template.yaml", TEMPLATE)]).unwrap();
     assert!(bench.fixed().contains(FIXED), "{}", bench.fixed());
     assert_eq!(bench.judge(bench.fixed()).unwrap().checks.len(), Check::ALL.len());
     for (what, from, to, check) in SABOTAGE {
@@ -188,7 +146,7 @@ fn no_sabotaged_fix_of_an_example_is_proven() {
             };
             // Every seventh rule is enough for a test that runs each time.
             let Some(bad) = set.bad.first().filter(|_| number % 7 == 0) else { continue };
-            let Some(bench) = Bench::new(&table, rule, path, bad) else { continue };
+            let Some(bench) = Bench::new(&table, rule, &[(path, bad)]) else { continue };
             assert!(bench.judge(bench.fixed()).is_ok(), "{}", meta.id);
             clean += 1;
             for (what, text) in changes(&bench.before, bench.fixed()) {

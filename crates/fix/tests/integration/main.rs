@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
+mod bench;
 mod dockerfiles;
 mod document_sabotage;
 mod documents;

@@ -1,14 +1,10 @@
 //! Changes that mend the fault and do something else as well: none is proven.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use keyblind_fix::proof::{Check, Claim, Disproof, Pair, Proof, Stated, Texts, check_texts, check_verdicts};
-use keyblind_fix::{FileEdit, Outcome, TextEdit};
+use keyblind_fix::proof::Check;
+use keyblind_fix::{FileEdit, TextEdit};
 use keyblind_rules::RuleTable;
-use keyblind_scan::{Changed, Trials};
 
-use crate::support::{fix_all, folder, request};
+use crate::bench::Bench;
 
 const MAIN: &str = r#"terraform {
   backend "s3" {
@@ -141,62 +137,36 @@ const SABOTAGE: &[(&str, &str, &str, Check)] = &[
     ("comments a block out", "resource \"aws_security_group\" \"web\" {", "/* resource \"aws_security_group\" \"web\" {", Check::Parses),
 ];
 
-struct Bench {
-    table: RuleTable,
-    folder: tempfile::TempDir,
-    claim: Claim,
-    stated: Vec<Stated>,
-    fixed: String,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let table = RuleTable::embedded().unwrap();
-        let folder = folder(&[("main.tf", MAIN), ("net/main.tf", NET)]);
-        let rule = table.find("s3-bucket-acl-public-read").unwrap();
-        let (fixer, outcomes) = fix_all(&table, folder.path(), rule);
-        let fix = outcomes.iter().find_map(|(_, outcome)| if let Outcome::Fixed(fix) = outcome { Some(fix) } else { None }).unwrap();
-        let fixed = fixer.text("main.tf").unwrap().to_string();
-        assert_eq!(fixed, MAIN.replace(FIXED.0, FIXED.1));
-        Self { claim: fix.proof.claim.clone(), stated: fix.proof.stated.clone(), table, folder, fixed }
-    }
-
-    /// Whether a changed text would be shown.
-    fn judge(&self, after: &str, edits: &[FileEdit]) -> Result<Proof, Disproof> {
-        let before: BTreeMap<String, Arc<str>> = BTreeMap::from([("main.tf".to_owned(), MAIN.into())]);
-        let changed: Changed = BTreeMap::from([("main.tf".to_owned(), after.into())]);
-        check_texts(&Texts { before: &before, after: &changed, edits }, &self.stated)?;
-        let trials = Trials::open(&request(&self.table, self.folder.path()));
-        let old = trials.run(&self.table, 0, &Changed::new(), &[]).unwrap();
-        let new = trials.run(&self.table, 0, &changed, &[]).unwrap();
-        let pairs = [Pair { root: "", before: &old, after: &new }];
-        let rule = self.table.find(&self.claim.rule).unwrap();
-        check_verdicts(&self.table, rule, &self.claim, &self.stated, &pairs)
-    }
+fn bench(table: &RuleTable) -> Bench<'_> {
+    let rule = table.find("s3-bucket-acl-public-read").unwrap();
+    let bench = Bench::new(table, rule, &[("main.tf", MAIN), ("net/main.tf", NET)]).unwrap();
+    assert_eq!(bench.fixed(), MAIN.replace(FIXED.0, FIXED.1));
+    bench
 }
 
 #[test]
 fn a_clean_fix_is_proven_and_no_sabotaged_one_is() {
-    let bench = Bench::new();
-    let clean = bench.judge(&bench.fixed, &[FileEdit::between("main.tf", MAIN, &bench.fixed)]).unwrap();
+    let table = RuleTable::embedded().unwrap();
+    let bench = bench(&table);
+    let clean = bench.judge(bench.fixed()).unwrap();
     assert_eq!(clean.checks.len(), Check::ALL.len());
     for (what, from, to, check) in SABOTAGE {
         let text = match *what {
             "deletes a resource" => {
-                let start = bench.fixed.find("resource \"aws_db_instance\"").unwrap();
-                let end = bench.fixed.find("data \"aws_iam").unwrap();
-                format!("{}{}", &bench.fixed[..start], &bench.fixed[end..])
+                let start = bench.fixed().find("resource \"aws_db_instance\"").unwrap();
+                let end = bench.fixed().find("data \"aws_iam").unwrap();
+                format!("{}{}", &bench.fixed()[..start], &bench.fixed()[end..])
             }
             "moves the fault into a variable" => {
-                let text = bench.fixed.replacen(from, to, 1);
+                let text = bench.fixed().replacen(from, to, 1);
                 text.replacen("variable \"size\"", "variable \"acl\" {\n  default = \"public-read\"\n}\n\nvariable \"size\"", 1)
             }
             _ => {
-                assert!(bench.fixed.contains(from), "{what}");
-                bench.fixed.replacen(from, to, 1)
+                assert!(bench.fixed().contains(from), "{what}");
+                bench.fixed().replacen(from, to, 1)
             }
         };
-        let disproof = bench.judge(&text, &[FileEdit::between("main.tf", MAIN, &text)]).expect_err(what);
+        let disproof = bench.judge(&text).expect_err(what);
         // A new variable isn't stated either.
         let caught = disproof.check == *check || *what == "moves the fault into a variable" && disproof.check == Check::DeclarationsKept;
         assert!(caught, "{what}: {disproof:?}");
@@ -205,25 +175,26 @@ fn a_clean_fix_is_proven_and_no_sabotaged_one_is() {
 
 #[test]
 fn edits_that_do_not_tell_all_are_refused() {
-    let bench = Bench::new();
-    let honest = FileEdit::between("main.tf", MAIN, &bench.fixed);
-    let more = bench.fixed.replace("acme-site\"\n", "evil-site\"\n");
-    let hidden = bench.judge(&more, std::slice::from_ref(&honest)).unwrap_err();
+    let table = RuleTable::embedded().unwrap();
+    let bench = bench(&table);
+    let honest = FileEdit::between("main.tf", MAIN, bench.fixed());
+    let more = bench.fixed().replace("acme-site\"\n", "evil-site\"\n");
+    let hidden = bench.judge_edits(&more, std::slice::from_ref(&honest)).unwrap_err();
     assert_eq!(hidden.check, Check::EditsFit);
     let elsewhere = FileEdit { path: "net/main.tf".into(), ..FileEdit::between("net/main.tf", NET, "") };
-    assert_eq!(bench.judge(&bench.fixed, &[honest.clone(), elsewhere]).unwrap_err().check, Check::EditsFit);
+    assert_eq!(bench.judge_edits(bench.fixed(), &[honest.clone(), elsewhere]).unwrap_err().check, Check::EditsFit);
     let mut stale = honest.clone();
     stale.digest = keyblind_fix::digest("another text");
-    assert_eq!(bench.judge(&bench.fixed, &[stale]).unwrap_err().check, Check::EditsFit);
+    assert_eq!(bench.judge_edits(bench.fixed(), &[stale]).unwrap_err().check, Check::EditsFit);
     let mut overlapping = honest;
     overlapping.edits.push(TextEdit { start: 0, end: 1, was: "t".into(), text: String::new() });
-    assert_eq!(bench.judge(&bench.fixed, &[overlapping]).unwrap_err().check, Check::EditsFit);
+    assert_eq!(bench.judge_edits(bench.fixed(), &[overlapping]).unwrap_err().check, Check::EditsFit);
 }
 
 #[test]
 fn a_claim_about_something_that_did_not_fail_is_refused() {
-    let mut bench = Bench::new();
-    bench.claim.address = "aws_s3_bucket.site_of_another".into();
-    let edits = [FileEdit::between("main.tf", MAIN, &bench.fixed)];
-    assert_eq!(bench.judge(&bench.fixed, &edits).unwrap_err().check, Check::FaultGone);
+    let table = RuleTable::embedded().unwrap();
+    let mut bench = bench(&table);
+    bench.fix.proof.claim.address = "aws_s3_bucket.site_of_another".into();
+    assert_eq!(bench.judge(bench.fixed()).unwrap_err().check, Check::FaultGone);
 }

@@ -168,7 +168,7 @@ fn every_report_says_what_stands_in_the_way_and_what_to_do() {
     let repository = Repository::new([("main.tf.json", UNEDITED)]);
     for format in FORMATS {
         let report = fixes(&repository, format).replace("\n          ", " ");
-        assert!(report.contains("unedited-syntax") && report.contains("which isn"), "{format}: {report}");
+        assert!(report.contains("unedited-syntax") && report.contains("a syntax that isn"), "{format}: {report}");
         assert!(report.contains("`private`") || report.contains("<code>private</code>"), "{format}: what to do by hand: {report}");
     }
 }

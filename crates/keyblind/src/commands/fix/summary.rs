@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use keyblind_fix::{Effect, Hindrance, Outcome};
 use keyblind_report::fixes::Class;
+use keyblind_resource::Dialect;
 use keyblind_rule_language::Severity;
 use keyblind_scan::{ScanReport, ScanResult};
 
@@ -46,9 +47,10 @@ pub(super) fn say(report: &ScanReport, attempts: &[Attempt<'_>], of: usize, chan
         let Outcome::Fixed(fix) = &attempt.outcome else { continue };
         let rule = &report.rules[attempt.result.rule].id;
         inputs.extend(fix.inputs.iter().map(|input| {
-            let name = match input.module {
-                Some(_) => format!("`var.{}`", input.variable),
-                None => format!("`{rule}.{}`", input.attribute),
+            let name = match (&input.module, attempt.result.dialect) {
+                (Some(_), Dialect::Terraform) => format!("`var.{}`", input.variable),
+                (Some(_), _) => format!("parameter `{}`", input.variable),
+                (None, _) => format!("`{rule}.{}`", input.attribute),
             };
             (name, input.assumed.as_str())
         }));
