@@ -61,13 +61,19 @@ pub(crate) fn run(time: Duration) -> Result<()> {
     process::run("cargo", &["install", "--locked", "--quiet", "cargo-fuzz@0.13.2"]).context("cargo-fuzz can't be installed")?;
     let examples = examples_of_rules()?;
     let shares: u64 = TARGETS.iter().map(|target| target.shares).sum();
+    let mut faulty = Vec::new();
     for target in TARGETS {
         // No target is left out because its share of a short soak would be nothing: without a limit it would never end.
-        fuzz(target, (time.as_secs().saturating_mul(target.shares) / shares).max(1), &examples)?;
+        let seconds = (time.as_secs().saturating_mul(target.shares) / shares).max(1);
+        if let Err(error) = fuzz(target, seconds, &examples) {
+            eprintln!("{}: {error:#}", target.name);
+            faulty.push(target.name);
+        }
     }
     if std::env::var_os("KEYBLIND_CORPORA").is_some() {
         scan_corpora()?;
     }
+    anyhow::ensure!(faulty.is_empty(), "the fuzzer found something in: {} (the inputs are in fuzz/artifacts)", faulty.join(", "));
     Ok(())
 }
 
