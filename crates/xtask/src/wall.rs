@@ -50,6 +50,7 @@ const FORBIDDEN: &[&str] = &[
     "git2",
     "libgit2-sys",
     "keyblind-broker",
+    "keyblind-secret",
     "keyblind-store",
     "keyblind-web",
     "keyblind-mission",

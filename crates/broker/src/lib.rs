@@ -1,0 +1,10 @@
+//! The broker: the one part of Keyblind that touches credentials.
+//!
+//! It borrows a token made for one approved change, uses it once and lets it die. What asks it for something speaks in
+//! typed intents and gets outcomes; no credential ever leaves this library.
+//!
+//! A library so that its parts can be tested and started in one process; only the program `keyblind-broker` links it.
+
+pub mod clock;
+
+pub use keyblind_secret as secret;
