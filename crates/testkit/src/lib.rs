@@ -1,9 +1,12 @@
-//! What tests of several crates share: folders with files, the real program run in a clean environment, and what it imports.
+//! What tests of several crates share: folders with files, the real program run in a clean environment, what
+//! it imports, and independent servers for the broker to talk to.
 
+mod counterparties;
 mod folder;
 mod imports;
 mod program;
 
+pub use counterparties::Peer;
 pub use folder::Folder;
 pub use imports::imports;
 pub use program::{Outcome, Program};

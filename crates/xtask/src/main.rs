@@ -9,6 +9,7 @@ mod dist;
 mod fixes;
 mod goats;
 mod instructions;
+mod peers;
 mod picture;
 mod process;
 mod second_judges;
@@ -23,6 +24,7 @@ const HELP: &str = "\
 cargo xtask <command>
 
   test             everything that must pass: unit, integration, property and documentation tests
+  peers            installs the independent servers that tests of the broker talk to (test does it as well)
   check            test, then format, clippy, docs, links, licences and duplicates of dependencies, the wall
   wall             proves that the `keyblind` program can't reach a network, on the graph and on the finished program
   bench            speed and memory beside Checkov and Trivy on the same folders in the same run
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => test::run(),
+        ["peers"] => peers::install(),
         ["check"] => check::run(),
         ["wall"] => wall::run(),
         ["bench"] => bench::run(),
