@@ -5,6 +5,7 @@
 //!
 //! A library so that its parts can be tested and started in one process; only the program `keyblind-broker` links it.
 
+pub mod approvals;
 pub mod clock;
 
 pub use keyblind_secret as secret;

@@ -1,0 +1,3 @@
+//! Who may say yes to what, and which yes has been said to what exactly.
+
+pub mod policy;
