@@ -34,6 +34,8 @@ const TARGETS: &[Target] = &[
     Target { name: "github_expression", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 1_024 },
     Target { name: "kubernetes", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 4_096 },
     Target { name: "cloudformation", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 4_096 },
+    Target { name: "frame", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 4_096 },
+    Target { name: "intent", shares: 1, seeds: &[], takes_examples: false, has_dictionary: false, longest: 4_096 },
     Target { name: "scan", shares: 3, seeds: &[ORACLE, "examples/shop"], takes_examples: true, has_dictionary: true, longest: 8_192 },
     Target { name: "fix", shares: 3, seeds: &[], takes_examples: true, has_dictionary: true, longest: 4_096 },
 ];
