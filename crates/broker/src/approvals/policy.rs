@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::config::PolicyError;
+pub use self::config::{PolicyError, in_words as words};
 use self::guard::Guard;
 use self::limits::Limits;
 use self::quiet::{Freeze, QuietHours};
@@ -375,13 +375,13 @@ pub enum Refusal {
     #[error("the approver doesn't belong to the tenant of this change")]
     OtherTenant,
     /// The approver's roles don't suffice.
-    #[error("this change needs the word of {}", words(.0))]
+    #[error("this change needs the word of {}", listed(.0))]
     RoleMissing(BTreeSet<Role>),
     /// Nobody approves what they asked for themselves, by whichever channel.
     #[error("who asked for a change can't approve it, on no channel")]
     OwnRequest,
     /// The channel isn't good enough for this change.
-    #[error("this change can't be approved this way; use {}", words(.0))]
+    #[error("this change can't be approved this way; use {}", listed(.0))]
     ChannelNotAllowed(BTreeSet<Channel>),
     /// What an agent asked for is never approved where the agent could type.
     #[error("a change that an agent asked for can't be approved in the terminal: use a passkey, the phone, or the broker's pages")]
@@ -406,7 +406,7 @@ pub enum Refusal {
     Decided,
 }
 
-fn words<T: Serialize>(items: &BTreeSet<T>) -> String {
+fn listed<T: Serialize>(items: &BTreeSet<T>) -> String {
     let names: Vec<String> = items.iter().filter_map(|item| serde_json::to_value(item).ok()?.as_str().map(ToOwned::to_owned)).collect();
     names.join(" or ")
 }

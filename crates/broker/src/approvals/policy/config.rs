@@ -418,7 +418,7 @@ fn seconds(text: &str) -> Option<Duration> {
 }
 
 /// A length of time as people say it, in the largest unit that it is a whole number of.
-pub(crate) fn in_words(duration: Duration) -> String {
+pub fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(24 * 60 * 60, "day"), (60 * 60, "hour"), (60, "minute"), (1, "second")];
     let (scale, unit) = units.into_iter().find(|(scale, _)| seconds >= *scale && seconds.is_multiple_of(*scale)).unwrap_or((1, "second"));
