@@ -7,5 +7,7 @@
 
 pub mod approvals;
 pub mod clock;
+pub mod database;
+pub mod vault;
 
 pub use keyblind_secret as secret;

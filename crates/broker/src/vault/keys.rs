@@ -1,0 +1,268 @@
+//! Key-encryption keys: from a file, from a passphrase, or from elsewhere through [`KeyEncryptionKey`].
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::hkdf;
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize as _;
+
+use super::seal::{self, KEY_BYTES};
+use crate::secret::Secret;
+
+/// Why a key can't be had or used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// What was given isn't something that the key made.
+    #[error("the key doesn't open this")]
+    Refused,
+    /// The system gives no randomness.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+    /// The file can't be read or made.
+    #[error("the key file `{path}` can't be used: {reason}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Others could read it.
+    #[error("the key file `{path}` is open to others (mode {mode:04o}): `chmod 600` it, and change the key if anybody could have read it")]
+    Permissions {
+        /// Which.
+        path: PathBuf,
+        /// What it has.
+        mode: u32,
+    },
+    /// It doesn't hold a key.
+    #[error("`{0}` holds no key: one line `{KEY_FILE_MARK}` and 32 bytes in Base64")]
+    Form(PathBuf),
+    /// A derivation's parameters are out of bounds.
+    #[error("the passphrase's derivation is out of bounds: {0}")]
+    Derivation(&'static str),
+    /// The passphrase is too short.
+    #[error("a passphrase has at least 12 bytes: whoever has the file can try as many as they like")]
+    ShortPassphrase,
+    /// A key service can't be reached or refuses.
+    #[error("the key service failed ({0})")]
+    Service(String),
+}
+
+/// Tells keys apart without telling anything about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyId(pub [u8; 16]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What a key answers with, some time later: it may lie at a service.
+pub type KeyFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeyError>> + Send + 'a>>;
+
+/// A key that wraps keys. Whether it lies in memory or at a service is its own business.
+pub trait KeyEncryptionKey: Send + Sync + 'static {
+    /// Which it is.
+    fn id(&self) -> KeyId;
+
+    /// How it is derived from a passphrase, if it is.
+    fn derivation(&self) -> Option<&Derivation> {
+        None
+    }
+
+    /// Wraps a key, bound to the context.
+    fn wrap<'a>(&'a self, key: &'a Secret, context: &'a [u8]) -> KeyFuture<'a, Vec<u8>>;
+
+    /// Unwraps what [`Self::wrap`] made with the same context; [`KeyError::Refused`] for anything else.
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> KeyFuture<'a, Secret>;
+}
+
+/// A key in this process's memory.
+pub struct LocalKey {
+    id: KeyId,
+    wrapping: Secret,
+    derivation: Option<Derivation>,
+}
+
+struct Bytes(usize);
+
+impl hkdf::KeyType for Bytes {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+impl LocalKey {
+    /// Takes a key. It isn't used itself: its id and what wraps are derived from it (HKDF-SHA-256, RFC 5869), each for itself.
+    ///
+    /// # Errors
+    /// If it hasn't 32 bytes.
+    pub fn new(key: &Secret) -> Result<Self, KeyError> {
+        Self::derived(key, None)
+    }
+
+    fn derived(key: &Secret, derivation: Option<Derivation>) -> Result<Self, KeyError> {
+        if key.len() != KEY_BYTES {
+            return Err(KeyError::Refused);
+        }
+        let extracted = key.expose(|bytes| hkdf::Salt::new(hkdf::HKDF_SHA256, b"keyblind vault v1").extract(bytes));
+        let expand = |purpose: &'static [u8], target: &mut [u8]| {
+            extracted.expand(&[purpose], Bytes(target.len())).and_then(|output| output.fill(target)).map_err(|_| KeyError::Refused)
+        };
+        let mut id = [0; 16];
+        expand(b"key id", &mut id)?;
+        let mut result = Ok(());
+        let wrapping = Secret::filled(KEY_BYTES, |bytes| result = expand(b"key wrapping", bytes));
+        result?;
+        Ok(Self { id: KeyId(id), wrapping, derivation })
+    }
+}
+
+impl KeyEncryptionKey for LocalKey {
+    fn id(&self) -> KeyId {
+        self.id
+    }
+
+    fn derivation(&self) -> Option<&Derivation> {
+        self.derivation.as_ref()
+    }
+
+    fn wrap<'a>(&'a self, key: &'a Secret, context: &'a [u8]) -> KeyFuture<'a, Vec<u8>> {
+        Box::pin(async move { seal::seal(&self.wrapping, context, key) })
+    }
+
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> KeyFuture<'a, Secret> {
+        Box::pin(async move { seal::open(&self.wrapping, context, wrapped) })
+    }
+}
+
+/// How a key file begins.
+const KEY_FILE_MARK: &str = "keyblind-key-1 ";
+/// A key file's length: mark, Base64 of 32 bytes, line feed.
+const KEY_FILE_BYTES: usize = KEY_FILE_MARK.len() + 44 + 1;
+
+fn file_error(path: &Path, error: &std::io::Error) -> KeyError {
+    KeyError::File { path: path.to_owned(), reason: error.to_string() }
+}
+
+/// Makes a new random key and writes it to a new file that only our user may read.
+///
+/// # Errors
+/// If the file is there already, or can't be written.
+pub fn create_key_file(path: &Path) -> Result<LocalKey, KeyError> {
+    let key = seal::random_key()?;
+    let mut text = vec![0; KEY_FILE_BYTES];
+    text[..KEY_FILE_MARK.len()].copy_from_slice(KEY_FILE_MARK.as_bytes());
+    key.expose(|bytes| BASE64.encode_mut(bytes, &mut text[KEY_FILE_MARK.len()..KEY_FILE_BYTES - 1]));
+    text[KEY_FILE_BYTES - 1] = b'\n';
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
+        file.write_all(&text)?;
+        file.sync_all()?;
+        File::open(directory)?.sync_all()
+    });
+    text.zeroize();
+    written.map_err(|error| file_error(path, &error))?;
+    LocalKey::new(&key)
+}
+
+/// Reads a key file. It must be a plain file of our own (or of root), which nobody else may read.
+///
+/// # Errors
+/// If it isn't, or doesn't hold a key.
+pub fn read_key_file(path: &Path) -> Result<LocalKey, KeyError> {
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| file_error(path, &error))?;
+    let metadata = file.metadata().map_err(|error| file_error(path, &error))?;
+    let refused = |reason: &str| KeyError::File { path: path.to_owned(), reason: reason.to_owned() };
+    if !metadata.is_file() {
+        return Err(refused("it is no plain file"));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() && metadata.uid() != 0 {
+        return Err(refused("it belongs to another user"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(KeyError::Permissions { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
+    }
+    // One byte more than a key file has, and never more than that: nothing is left behind by a buffer that grows.
+    let mut text = Vec::with_capacity(KEY_FILE_BYTES + 1);
+    let read = file.take(u64::try_from(KEY_FILE_BYTES + 1).unwrap_or(u64::MAX)).read_to_end(&mut text);
+    let key = read.map_err(|error| file_error(path, &error)).and_then(|_| {
+        let encoded = text.strip_suffix(b"\n").unwrap_or(&text).strip_prefix(KEY_FILE_MARK.as_bytes());
+        let encoded = encoded.filter(|encoded| encoded.len() == 44).ok_or_else(|| KeyError::Form(path.to_owned()))?;
+        let mut buffer = [0; 33];
+        let decoded = BASE64.decode_mut(encoded, &mut buffer);
+        let key = matches!(decoded, Ok(KEY_BYTES)).then(|| Secret::filled(KEY_BYTES, |bytes| bytes.copy_from_slice(&buffer[..KEY_BYTES])));
+        buffer.zeroize();
+        key.ok_or_else(|| KeyError::Form(path.to_owned()))
+    });
+    text.zeroize();
+    LocalKey::new(&key?)
+}
+
+/// How a key is derived from a passphrase: Argon2id (RFC 9106). It isn't secret and lies in the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derivation {
+    algorithm: DerivationAlgorithm,
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+    salt: [u8; 16],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum DerivationAlgorithm {
+    Argon2id,
+}
+
+impl Derivation {
+    /// RFC 9106's second recommendation (64 MiB, 3 passes, 4 lanes), with a new random salt.
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub fn recommended() -> Result<Self, KeyError> {
+        Ok(Self { algorithm: DerivationAlgorithm::Argon2id, memory_kib: 64 * 1024, passes: 3, lanes: 4, salt: seal::random()? })
+    }
+
+    /// The database is in others' hands before it is checked: it may neither make the derivation cheap nor exhaust this machine.
+    fn check(&self) -> Result<(), KeyError> {
+        if !(64 * 1024..=1024 * 1024).contains(&self.memory_kib) {
+            return Err(KeyError::Derivation("64 MiB to 1 GiB of memory"));
+        }
+        if !(3..=16).contains(&self.passes) {
+            return Err(KeyError::Derivation("3 to 16 passes"));
+        }
+        if (1..=16).contains(&self.lanes) { Ok(()) } else { Err(KeyError::Derivation("1 to 16 lanes")) }
+    }
+}
+
+/// Derives a key from a passphrase. It takes a moment and the memory it says: not for an asynchronous task.
+///
+/// # Errors
+/// If the passphrase is too short, or the parameters are out of bounds.
+pub fn derive_from_passphrase(passphrase: &Secret, derivation: Derivation) -> Result<LocalKey, KeyError> {
+    derivation.check()?;
+    if passphrase.len() < 12 {
+        return Err(KeyError::ShortPassphrase);
+    }
+    let parameters = Params::new(derivation.memory_kib, derivation.passes, derivation.lanes, Some(KEY_BYTES))
+        .map_err(|_| KeyError::Derivation("Argon2id refuses them"))?;
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+    let mut result = Ok(());
+    let key = Secret::filled(KEY_BYTES, |target| {
+        result = passphrase.expose(|passphrase| argon.hash_password_into(passphrase, &derivation.salt, target));
+    });
+    result.map_err(|_| KeyError::Derivation("Argon2id refuses them"))?;
+    LocalKey::derived(&key, Some(derivation))
+}
