@@ -8,6 +8,8 @@
 pub mod approvals;
 pub mod clock;
 pub mod database;
+pub mod dispatch;
+pub mod socket;
 pub mod vault;
 
 pub use keyblind_secret as secret;

@@ -1,0 +1,68 @@
+//! The socket that everybody else talks to the broker through.
+//!
+//! A Unix-domain socket of mode 0600 in a folder of mode 0700. The kernel says which user is at the other end; the configuration says
+//! which tenant, subject and role that is, and whether a one-time token must be shown too. Frames, documents and their limits are
+//! those of `keyblind-intent`; bulk bytes travel as descriptors.
+//!
+//! What a client can cost is bounded: the limits are in [`Limits`], and each is enforced before memory is spent.
+
+mod bulk;
+mod client;
+mod connection;
+mod descriptors;
+mod peers;
+mod place;
+mod server;
+
+use std::time::Duration;
+
+pub use bulk::{BulkError, BulkFile};
+pub use client::{Client, ClientError};
+pub use peers::{Peer, Tokens};
+pub use place::{PlaceError, check_folder};
+pub use server::{Server, SocketError};
+
+/// How much the socket's clients may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Of them, by one user.
+    pub connections_per_user: usize,
+    /// Requests of one connection that aren't answered yet. More are refused as busy.
+    pub requests_per_connection: usize,
+    /// Requests that are worked on at once. More wait their turn.
+    pub working: usize,
+    /// Requests that wait their turn. More are refused as busy.
+    pub waiting: usize,
+    /// Kibibytes of all requests that aren't answered yet. More are refused as busy.
+    pub request_kibibytes: usize,
+    /// From the connection to the end of its greeting.
+    pub greeting: Duration,
+    /// From the first byte of a frame to its last, and for a client to take an answer.
+    pub frame: Duration,
+    /// From a request to its answer.
+    pub request: Duration,
+    /// For what is being worked on when the broker stops.
+    pub stopping: Duration,
+    /// How many ids are remembered, so that none is taken twice.
+    pub remembered_ids: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            connections_per_user: 256,
+            requests_per_connection: 32,
+            working: 64,
+            waiting: 1_024,
+            request_kibibytes: 64 * 1_024,
+            greeting: Duration::from_secs(5),
+            frame: Duration::from_secs(20),
+            request: Duration::from_secs(900),
+            stopping: Duration::from_secs(15),
+            remembered_ids: 100_000,
+        }
+    }
+}
