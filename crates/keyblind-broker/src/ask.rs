@@ -1,0 +1,96 @@
+//! The broker's own commands: a request on the socket, and its answer for people.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use keyblind_broker::socket::{Client, ClientError};
+use keyblind_intent::{Answer, CheckState, Control, Outcome, Refusal, Report, Request};
+
+use crate::configuration::Configuration;
+use crate::stop::StopFile;
+use crate::{print, say};
+
+/// Asks, and prints the answer.
+pub(crate) fn run(socket: &Path, control: Control) -> anyhow::Result<ExitCode> {
+    let (answer, _) = Client::connect(socket, b"")?.ask(&Request::Control(control), None)?;
+    match answer {
+        Answer::Report(report) => show(&report),
+        Answer::Outcome(outcome) => {
+            say(format_args!("{}", shown(&outcome)));
+            Ok(ExitCode::from(3))
+        }
+    }
+}
+
+fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::NotConfigured { missing } => format!("not configured: {missing:?}"),
+        Outcome::Refused(refusal) => format!("refused: {refusal:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn show(report: &Report) -> anyhow::Result<ExitCode> {
+    let mut text = String::new();
+    let mut is_broken = false;
+    match report {
+        Report::Checks { checks } => {
+            for check in checks {
+                let state = match check.state {
+                    CheckState::Sound => "sound",
+                    CheckState::Weak => "weak",
+                    CheckState::Broken => "broken",
+                    CheckState::NotChecked => "not checked",
+                };
+                is_broken |= check.state == CheckState::Broken;
+                write!(text, "{state:<12}{}", check.subject)?;
+                if let Some(said) = &check.said {
+                    write!(text, ": {}", said.for_terminal())?;
+                }
+                text.push('\n');
+                if let Some(advice) = &check.advice {
+                    writeln!(text, "            → {advice}")?;
+                }
+            }
+        }
+        Report::Stopped { epoch, revoked, waiting } => {
+            writeln!(
+                text,
+                "stopped (stop {epoch}): {revoked} revoked, {waiting} waiting to be revoked; `keyblind-broker arm` takes up work again"
+            )?;
+        }
+        Report::Armed { epoch } => writeln!(text, "armed: stop {epoch} has ended")?,
+        other => writeln!(text, "{other:?}")?,
+    }
+    print(&text)?;
+    Ok(if is_broken { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// Stops a broker, also one that doesn't answer: then by the file, which it looks at before anything that it does.
+pub(crate) fn kill(configuration: &Configuration) -> anyhow::Result<ExitCode> {
+    match run(&configuration.socket.path, Control::Kill) {
+        Ok(code) => Ok(code),
+        Err(error) => {
+            say(format_args!("the broker can't be asked ({error:#}): stopping it by its file"));
+            let epoch = StopFile::new(&configuration.state).stop("command")?;
+            print(&format!("stopped (stop {epoch}) by file; what was borrowed before must be revoked when the broker runs again\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Arms a broker. Whoever may write its state folder may do that without its socket: the file is theirs to take away.
+pub(crate) fn arm(configuration: &Configuration) -> anyhow::Result<ExitCode> {
+    let asked = Client::connect(&configuration.socket.path, b"").and_then(|mut client| client.ask(&Request::Control(Control::Arm), None));
+    match asked {
+        Ok((Answer::Report(report), _)) => show(&report),
+        Ok((Answer::Outcome(outcome), _)) => anyhow::bail!("{}", shown(&outcome)),
+        Err(ClientError::NotRunning { .. } | ClientError::Refused(Refusal::NotAllowed | Refusal::UnknownPeer | Refusal::BadToken)) => {
+            let epoch = StopFile::new(&configuration.state).arm()?;
+            print(&format!("armed: stop {epoch} has ended\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,105 @@
+//! The broker's program: arguments and wiring.
+
+mod ask;
+mod configuration;
+mod examined;
+mod relay;
+mod run;
+mod stop;
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use keyblind_intent::Control;
+
+use crate::configuration::Configuration;
+
+/// The one part of Keyblind that touches credentials.
+#[derive(Debug, Parser)]
+#[command(name = "keyblind-broker", version, max_term_width = 120, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration. Without one (here or in KEYBLIND_BROKER_CONFIG), the broker serves the user that starts it, in that user's own
+    /// folders.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The socket (also KEYBLIND_BROKER_SOCKET), instead of the configuration's.
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the socket until SIGTERM. SIGUSR1 stops all borrowing of authority at once.
+    Run(run::Arguments),
+    /// Pass frames between standard input and output and the socket, for a program that can't open one. Holds no authority.
+    Relay(relay::Arguments),
+    /// Check each step of the set-up.
+    Doctor,
+    /// Stop: no authority is borrowed any more until `arm`.
+    Kill,
+    /// Take up work again after `kill`.
+    Arm,
+    /// Read the configuration and print what it comes to.
+    Config,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_wrong = error.use_stderr();
+            // Should not even this be writable, the code says it all.
+            let _ = error.print();
+            return if is_wrong { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            let code = if error.downcast_ref::<configuration::ConfigurationError>().is_some() { 2 } else { 4 };
+            say(format_args!("error: {error:#}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let mut configuration = Configuration::load(cli.global.config.or_else(|| variable("KEYBLIND_BROKER_CONFIG")).as_deref())?;
+    if let Some(socket) = cli.global.socket.or_else(|| variable("KEYBLIND_BROKER_SOCKET")) {
+        configuration.socket.path = socket;
+    }
+    match cli.command {
+        Command::Run(arguments) => run::run(configuration, &arguments),
+        Command::Relay(arguments) => relay::run(&configuration.socket.path, &arguments),
+        Command::Doctor => ask::run(&configuration.socket.path, Control::Doctor),
+        Command::Kill => ask::kill(&configuration),
+        Command::Arm => ask::arm(&configuration),
+        Command::Config => {
+            print(&configuration.to_string())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Says something to whoever started the program.
+fn say(message: impl Display) {
+    // If nobody can be told, nobody can be told that either.
+    let _ = writeln!(std::io::stderr(), "keyblind-broker: {message}");
+}
+
+/// Prints what was asked for.
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
+}

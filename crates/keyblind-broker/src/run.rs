@@ -1,0 +1,134 @@
+//! `keyblind-broker run`
+
+use std::fs::{DirBuilder, File};
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, OwnedFd, RawFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use keyblind_broker::dispatch::{Dispatcher, KillSwitch as _};
+use keyblind_broker::socket::{Server, Tokens};
+use keyblind_harden::broker as harden;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::configuration::{Account, Configuration};
+use crate::examined::OwnSetUp;
+use crate::say;
+use crate::stop::StopFile;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Write a one-time token for a peer into an inherited descriptor, and close it: `NUMBER=SUBJECT`.
+    #[arg(long = "give-token", value_name = "NUMBER=SUBJECT", value_parser = given_token)]
+    tokens: Vec<(RawFd, String)>,
+    /// Refuse to run where this kernel can't take from the process what it should.
+    #[arg(long)]
+    strict: bool,
+}
+
+fn given_token(text: &str) -> Result<(RawFd, String), String> {
+    let wrong = || "write it as NUMBER=SUBJECT, where the subject is a peer's that needs a token".to_owned();
+    let (number, subject) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((number.parse().map_err(|_| wrong())?, subject.to_owned()))
+}
+
+/// What the process still reads of its environment once it runs: nothing that says where to connect or what to trust.
+const VARIABLES: &[&str] = &["HOME", "PATH", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"];
+
+pub(crate) fn run(configuration: Configuration, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let given = arguments.tokens.iter().map(|(number, subject)| {
+        let descriptor = keyblind_harden::inherited(*number).with_context(|| format!("there is no inherited descriptor {number}"))?;
+        let is_peer = |peer: &keyblind_broker::socket::Peer| peer.needs_token && peer.session.subject.as_str() == subject;
+        let peer = configuration.peers.iter().position(is_peer).with_context(|| format!("no peer `{subject}` needs a one-time token"))?;
+        Ok((descriptor, peer))
+    });
+    let given: Vec<(OwnedFd, usize)> = given.collect::<anyhow::Result<_>>()?;
+    let _lock = prepare_state(&configuration.state)?;
+    let keep: Vec<_> = given.iter().map(|(descriptor, _)| descriptor.as_fd()).chain([_lock.as_fd()]).collect();
+    // Before the first thread and the first secret.
+    let hardened = harden::enter(harden::Broker {
+        account: match configuration.account {
+            Account::Own => harden::Account::Own,
+            Account::Shared => harden::Account::Shared,
+        },
+        variables: VARIABLES,
+        keep: Some(&keep),
+        places: None,
+        keyring: false,
+    })?;
+    for entry in hardened.missing() {
+        say(format_args!("warning: {entry}"));
+    }
+    if arguments.strict {
+        hardened.require()?;
+    }
+    let tokens = Arc::new(Tokens::default());
+    for (descriptor, peer) in given {
+        let token = tokens.issue(peer)?;
+        // It is closed with the end of this turn: whoever reads sees that there is no more.
+        token.expose(|bytes| File::from(descriptor).write_all(bytes)).context("a one-time token can't be handed over")?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(configuration, tokens, hardened))
+}
+
+/// Makes the state folder if it isn't there, checks that it is ours alone, and keeps a second broker out of it.
+fn prepare_state(state: &Path) -> anyhow::Result<File> {
+    if !state.exists() {
+        DirBuilder::new().mode(0o700).recursive(true).create(state).with_context(|| format!("`{}` can't be made", state.display()))?;
+    }
+    keyblind_broker::socket::check_folder(state)?;
+    let path = state.join("lock");
+    let lock = File::options().create(true).truncate(false).write(true).open(&path).with_context(|| path.display().to_string())?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| anyhow::anyhow!("another broker has `{}`: stop it first", state.display()))?;
+    Ok(lock)
+}
+
+async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyblind_harden::Report) -> anyhow::Result<ExitCode> {
+    let switch = Arc::new(StopFile::new(&configuration.state));
+    let set_up = OwnSetUp {
+        hardened,
+        state: configuration.state.clone(),
+        socket: configuration.socket.path.clone(),
+        peers: configuration.peers.clone(),
+    };
+    let dispatcher = Dispatcher::new().with_kill_switch(Arc::clone(&switch) as _).with_examined(Arc::new(set_up));
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut kill = signal(SignalKind::user_defined1())?;
+    let limits = configuration.socket.limits;
+    let server = Server::bind(&configuration.socket.path, configuration.peers, tokens, Arc::new(dispatcher), limits)?;
+    say("egress: none, as no provider is configured");
+    if switch.is_stopped() {
+        say("stopped: nothing is done until `keyblind-broker arm`");
+    }
+    say(format_args!("listening at {}", configuration.socket.path.display()));
+    let stopping = async {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                _ = kill.recv() => match StopFile::stop(&switch, "signal") {
+                    Ok(epoch) => say(format_args!("stopped by a signal (stop {epoch})")),
+                    // Nobody may go on believing that it isn't stopped.
+                    Err(error) => {
+                        say(format_args!("error: the stop can't be made to last ({error}): ending instead"));
+                        return;
+                    }
+                },
+            }
+        }
+    };
+    let cut_off = server.serve(stopping).await;
+    // The next broker would take it for a dead one's anyway.
+    let _ = std::fs::remove_file(&configuration.socket.path);
+    if cut_off > 0 {
+        say(format_args!("warning: {cut_off} requests were cut off"));
+    }
+    say("ended");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,7 @@
+//! The real program, as whoever runs it sees it.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod relaying;
+mod running;
+mod support;
