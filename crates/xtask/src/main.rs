@@ -1,6 +1,7 @@
 //! One command for everything that CI does: `cargo xtask <command>`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a developer's terminal")]
 
+mod actions;
 mod bench;
 mod book;
 mod check;
@@ -31,6 +32,9 @@ cargo xtask <command>
                    (needs KEYBLIND_CORPORA=DIR with the repositories that docs/performance.md names)
   goats [PROGRAM]  fixes on repositories that are full of faults on purpose: shares, and a new scan afterwards
                    (needs KEYBLIND_CORPORA as well; with PROGRAM nothing is built)
+  actions [--from FOLDER] [NAME …]
+                   which commit each version of an action is, from the tags of its repository (or of clones in FOLDER), for
+                   those of crates/fix/src/actions.tsv and those that are named
   soak [DURATION]  fuzzing (90s, 10m, 2h: all targets together), then scans of what KEYBLIND_CORPORA holds if it is set;
                    figures go to docs/evidence/
   book             the documentation with a page for each rule, as a web site, in the target folder
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         ["bench"] => bench::run(),
         ["goats"] => goats::run(None),
         ["goats", program] => goats::run(Some(program)),
+        ["actions", rest @ ..] => actions::run(rest),
         ["soak"] => soak::run(soak::USUAL),
         ["soak", "--only", "fixes", rest @ ..] => fixes::run(rest),
         ["soak", "--only", "second-judges", rest @ ..] => second_judges::run(rest),

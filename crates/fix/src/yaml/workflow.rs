@@ -28,14 +28,27 @@ fn numbers(version: &str) -> Option<Vec<u32>> {
     version.strip_prefix('v').unwrap_or(version).split('.').map(|part| part.parse().ok()).collect()
 }
 
-/// The newest known release of an action that a predicate takes.
-fn newest(action: &str, fits: impl Fn(&[u32]) -> bool) -> Option<Release> {
-    let known = ACTIONS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+/// What the table says of an action: version, commit, and what else is written for it.
+fn releases(action: &str) -> impl Iterator<Item = (Release, &'static str)> {
+    let lines = ACTIONS.lines().filter(|line| !line.starts_with('#'));
+    let of_action = lines.skip_while(move |line| !line.eq_ignore_ascii_case(action)).skip(1).take_while(|line| line.contains('\t'));
+    of_action.filter_map(|line| {
         let mut fields = line.split('\t');
-        let (name, version, commit) = (fields.next()?, fields.next()?, fields.next()?);
-        (name == action).then_some((numbers(version)?, Release { version, commit }))
-    });
-    known.filter(|(numbers, _)| fits(numbers)).max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, release)| release)
+        Some((Release { version: fields.next()?, commit: fields.next()? }, fields.next().unwrap_or_default()))
+    })
+}
+
+/// The release that a reference to an action names.
+fn named(action: &str, reference: &str) -> Option<Release> {
+    let is_named = |(release, names): &(Release, &str)| release.version == reference || names.split(' ').any(|name| name == reference);
+    releases(action).find(is_named).map(|(release, _)| release)
+}
+
+/// The newest release of an action whose first number is at least so high.
+fn newest(action: &str, least: i64) -> Option<Release> {
+    let numbered = releases(action).filter_map(|(release, _)| Some((numbers(release.version)?, release)));
+    let fitting = numbered.filter(|(numbers, _)| numbers.first().is_some_and(|major| i64::from(*major) >= least));
+    fitting.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, release)| release)
 }
 
 impl<'t> Drafting<'t> {
@@ -44,16 +57,10 @@ impl<'t> Drafting<'t> {
         let action = resource.body.get("action").ok_or(Hindrance::ValueElsewhere)?;
         let text_of = |name: &str| action.get(name).and_then(Value::as_str).ok_or(Hindrance::NeedsValue);
         let (written, repository, reference) = (text_of("text")?, text_of("repository")?, text_of("ref")?);
-        let asked = numbers(reference);
         let wanted = wishes.names.iter().find_map(|(name, wish)| Some((&**name, wish.change.as_ref()?)));
         let release = match wanted {
-            Some(("is_hash", Change::Set(Wanted::Literal(Literal::Bool(true))))) => {
-                let asked = asked.ok_or(Hindrance::NeedsValue)?;
-                newest(repository, |numbers| numbers.starts_with(&asked))
-            }
-            Some(("major", Change::Set(Wanted::Literal(Literal::Int(least))))) => {
-                newest(repository, |numbers| numbers.first().is_some_and(|major| i64::from(*major) >= *least))
-            }
+            Some(("is_hash", Change::Set(Wanted::Literal(Literal::Bool(true))))) => named(repository, reference),
+            Some(("major", Change::Set(Wanted::Literal(Literal::Int(least))))) => newest(repository, *least),
             _ => return Err(Hindrance::NeedsDecision),
         };
         let release = release.ok_or(Hindrance::NeedsValue)?;
@@ -232,21 +239,36 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_read() {
+        let mut actions = 0;
         for line in ACTIONS.lines().filter(|line| !line.starts_with('#')) {
             let fields: Vec<&str> = line.split('\t').collect();
-            let [name, version, commit] = fields[..] else { panic!("{line}") };
-            assert_eq!(name, name.to_lowercase());
-            assert_eq!(numbers(version).map(|numbers| numbers.len()), Some(3), "{line}");
-            assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
+            match fields[..] {
+                [name] => {
+                    actions += 1;
+                    assert_eq!(name.split('/').count(), 2, "{line}");
+                    assert!(releases(&name.to_lowercase()).next().is_some(), "{line}");
+                }
+                [version, commit] | [version, commit, _] => {
+                    assert!(numbers(version).is_some_and(|numbers| numbers.len() <= 3), "{line}");
+                    assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
+                }
+                _ => panic!("{line}"),
+            }
         }
+        assert!(actions > 100);
     }
 
     #[test]
-    fn a_version_is_the_newest_that_begins_like_it() {
-        let of = |asked: &[u32]| newest("actions/checkout", |numbers| numbers.starts_with(asked)).map(|release| release.version);
-        assert_eq!(of(&[3]), Some("v3.6.0"));
-        assert_eq!(of(&[4, 2]), Some("v4.2.2"));
-        assert_eq!(of(&[1]), None);
+    fn a_reference_is_the_release_at_its_commit() {
+        let of = |action: &str, reference: &str| named(action, reference).map(|release| release.version);
+        assert_eq!(of("actions/checkout", "v1"), Some("v1.2.0"));
+        assert_eq!(of("actions/checkout", "v3.6.0"), Some("v3.6.0"));
+        assert_eq!(of("actions/checkout", "v4.2.2"), Some("v4.2.2"));
+        assert_eq!(of("swatinem/rust-cache", "v2.0.0"), Some("v2.0.0"));
+        // A branch, a version that no tag has, and versions that once printed their users' secrets.
+        assert_eq!(of("actions/checkout", "main"), None);
+        assert_eq!(of("actions/checkout", "v4.2.99"), None);
+        assert_eq!(of("tj-actions/changed-files", "v40"), None);
     }
 
     #[test]
