@@ -13,7 +13,8 @@ use keyblind_rules::{RuleId, RuleTable, dialect_of};
 
 use crate::support::{fix_all, folder};
 
-const LIST: &str = "tests/rules-without-fix.txt";
+/// What becomes of the bad examples of each rule in each dialect: the class of their fix, or what stands in its way.
+const LIST: &str = "tests/rules-and-fixes.txt";
 /// How many of a hundred rules may have no fix in one of their dialects.
 const MOST_WITHOUT: usize = 5;
 
@@ -89,7 +90,8 @@ impl Only {
 fn bad_examples_become_good() {
     let table = RuleTable::embedded().unwrap();
     let only = Only::asked();
-    let mut refused: BTreeMap<(String, &str), Hindrance> = BTreeMap::new();
+    let mut becomes: BTreeMap<(String, &str), String> = BTreeMap::new();
+    let mut without: BTreeSet<String> = BTreeSet::new();
     let mut formatted: BTreeMap<String, String> = BTreeMap::new();
     let mut rules = BTreeSet::new();
     let (mut needs_input, mut is_unsafe) = (0, 0);
@@ -101,15 +103,23 @@ fn bad_examples_become_good() {
             }
             let fixed = fix(&table, rule, dialect, &examples.bad);
             rules.insert(meta.id.to_string());
-            match fixed.refused {
+            let class = match fixed.refused {
                 Some(hindrance) => {
                     eprintln!("{} {}: {hindrance}: {}", meta.id, dialect.name(), fixed.details.join(" || "));
-                    refused.insert((meta.id.to_string(), dialect.name()), hindrance);
+                    without.insert(meta.id.to_string());
+                    hindrance.to_string()
                 }
-                None if fixed.needs_input => needs_input += 1,
-                None if fixed.is_unsafe => is_unsafe += 1,
-                None => {}
-            }
+                None if fixed.needs_input => {
+                    needs_input += 1;
+                    "needs-input".to_owned()
+                }
+                None if fixed.is_unsafe => {
+                    is_unsafe += 1;
+                    "unsafe".to_owned()
+                }
+                None => "safe".to_owned(),
+            };
+            becomes.insert((meta.id.to_string(), dialect.name()), class);
             for (index, text) in fixed.texts.into_iter().enumerate() {
                 if !only.is_all() {
                     eprintln!("--- {} {}\n{text}", meta.id, dialect.name());
@@ -120,20 +130,21 @@ fn bad_examples_become_good() {
             }
         }
     }
-    let without: BTreeSet<&str> = refused.keys().map(|(rule, _)| rule.as_str()).collect();
     eprintln!("{} rules: {} without a fix in some dialect, {needs_input} need input, {is_unsafe} unsafe", rules.len(), without.len());
     check_format(&table, &formatted);
     if !only.is_all() {
         return;
     }
-    let list: String = refused.iter().map(|((rule, dialect), hindrance)| format!("{rule} {dialect} {hindrance}\n")).collect();
+    let list: String = becomes.iter().map(|((rule, dialect), class)| format!("{rule} {dialect} {class}\n")).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(LIST);
     if std::env::var_os("KEYBLIND_UPDATE").is_some() {
         std::fs::write(&path, &list).unwrap();
     }
     let known = std::fs::read_to_string(&path).unwrap();
     let set = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-    assert_eq!(set(&list), set(&known), "`{LIST}` isn't what is found; KEYBLIND_UPDATE=1 writes it anew");
+    let (found, known) = (set(&list), set(&known));
+    let differences: Vec<_> = found.symmetric_difference(&known).collect();
+    assert!(differences.is_empty(), "`{LIST}` isn't what is found (KEYBLIND_UPDATE=1 writes it anew): {differences:#?}");
     assert!(without.len() * 100 <= rules.len() * MOST_WITHOUT, "{} of {} rules have no fix", without.len(), rules.len());
 }
 

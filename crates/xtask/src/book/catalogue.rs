@@ -18,7 +18,12 @@ pub(super) struct Catalogue {
     groups: Vec<(String, String)>,
     /// The rules of each id and alias, in lower case.
     by_name: HashMap<String, Vec<RuleNumber>>,
+    /// What becomes of the bad examples of each rule: dialect, and the class of the fix or what stands in its way.
+    fixes: HashMap<String, Vec<(String, String)>>,
 }
+
+/// What tests of fixes found of every rule and dialect.
+const FIXES: &str = "crates/fix/tests/rules-and-fixes.txt";
 
 impl Catalogue {
     /// Compiles the rules of the repository as the program's build does, and takes their folders.
@@ -43,9 +48,16 @@ impl Catalogue {
                 by_name.entry(name.to_lowercase()).or_default().push(rule);
             }
         }
+        let mut fixes: HashMap<String, Vec<(String, String)>> = HashMap::new();
+        for line in std::fs::read_to_string(repository.join(FIXES)).with_context(|| format!("{FIXES} can't be read"))?.lines() {
+            let mut words = line.split(' ').map(str::to_owned);
+            if let (Some(rule), Some(dialect), Some(class)) = (words.next(), words.next(), words.next()) {
+                fixes.entry(rule).or_default().push((dialect, class));
+            }
+        }
         let mut rules: Vec<RuleNumber> = (0..table.heads().len()).collect();
         rules.sort_by_key(|&rule| (&groups[rule], std::cmp::Reverse(table.heads()[rule].severity), rule));
-        Ok(Self { rules: rules.clone(), table, docs, groups, by_name })
+        Ok(Self { rules: rules.clone(), table, docs, groups, by_name, fixes })
     }
 
     /// All rules by provider and service, the most severe ones of each first.
@@ -55,6 +67,11 @@ impl Catalogue {
 
     pub(super) fn head(&self, rule: RuleNumber) -> &RuleHead {
         &self.table.heads()[rule]
+    }
+
+    /// The dialects of a rule, each with the class of the fix of its bad examples or what stands in its way.
+    pub(super) fn fixes(&self, rule: RuleNumber) -> &[(String, String)] {
+        self.fixes.get(&*self.head(rule).id).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn docs(&self, rule: RuleNumber) -> &Docs {

@@ -62,6 +62,10 @@ fn facts(catalogue: &Catalogue, rule: RuleNumber, page: &mut String) {
         ("looks at", codes(&mut { types })),
         ("belongs to", format!("[{}, {service}](services/{provider}-{service}.md)", provider_title(provider))),
     ];
+    let fixes = catalogue.fixes(rule);
+    if !fixes.is_empty() {
+        rows.push(("[fix](../fixes.md) of its examples", fixes_in_words(fixes)));
+    }
     if !meta.aliases.is_empty() {
         rows.push(("also known as", codes(&mut meta.aliases.iter().map(|alias| &**alias))));
     }
@@ -78,6 +82,21 @@ fn facts(catalogue: &Catalogue, rule: RuleNumber, page: &mut String) {
     }
     for (name, value) in rows {
         page.push_str(&format!("| {name} | {value} |\n"));
+    }
+}
+
+/// One sentence where all dialects are alike, or one for each.
+fn fixes_in_words(fixes: &[(String, String)]) -> String {
+    let in_words = |class: &str| match class {
+        "safe" => "safe".to_owned(),
+        "unsafe" => "unsafe: it does something beside (`--all`)".to_owned(),
+        "needs-input" => "takes a value that only you know (`--set`)".to_owned(),
+        hindrance => format!("none (`{hindrance}`)"),
+    };
+    let title = |dialect: &str| Language::ALL.iter().find(|language| language.name() == dialect).map_or("", |of| language_title(*of));
+    match fixes {
+        [(_, first), rest @ ..] if rest.iter().all(|(_, class)| class == first) => in_words(first),
+        _ => fixes.iter().map(|(dialect, class)| format!("{}: {}", title(dialect), in_words(class))).collect::<Vec<_>>().join("; "),
     }
 }
 
