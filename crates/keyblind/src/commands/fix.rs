@@ -8,7 +8,7 @@ mod summary;
 mod verify;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -165,35 +165,71 @@ fn attempt<'r>(
     // Later an earlier fix may have mended what isn't met.
     let is_met: Vec<bool> =
         wanted.iter().map(|result| fixes::subject(table, report, result).is_some_and(|subject| fixer.is_met(&subject))).collect();
-    let mut attempts = Vec::new();
+    let mut attempts: Vec<Attempt<'r>> = Vec::new();
     for (number, (&result, is_met)) in wanted.iter().zip(is_met).enumerate() {
         bar.fixing(number, wanted.len());
         let outcome = match fixes::subject(table, report, result) {
             Some(subject) if is_met => fixer.fix(&subject),
             _ => fixes::unmet(),
         };
-        let taken = match (&outcome, &mut *choice) {
-            (Outcome::Fixed(_), Choice::Shown) => true,
-            // Nobody else can say what a variable without value should be: such a fix is shown, and written only when the
-            // value is given.
-            (Outcome::Fixed(fix), _) if Class::of(fix) == Class::NeedsInput => false,
-            (Outcome::Fixed(fix), Choice::Written(all)) => *all || Class::of(fix) == Class::Safe,
-            (Outcome::Fixed(fix), Choice::Asked(dialogue)) => {
-                let question = Question { report, result, fix, number: number + 1, of: wanted.len() };
-                match dialogue.ask(&question, fixer)? {
-                    Decision::Take => true,
-                    Decision::Leave => false,
-                    Decision::Stop => break,
-                }
-            }
-            _ => false,
-        };
-        if let (Outcome::Fixed(fix), true) = (&outcome, taken) {
-            fixer.accept(fix);
+        let place = (number + 1, wanted.len());
+        let Some(taken) = decide(fixer, report, result, &outcome, choice, place)? else { return Ok(attempts) };
+        attempts.push(Attempt { result, outcome, taken });
+    }
+    for result in hindered_before(&attempts) {
+        let Some(subject) = fixes::subject(table, report, result) else { continue };
+        let outcome = fixer.fix(&subject);
+        if matches!(outcome, Outcome::Refused(_)) {
+            continue;
         }
+        let Some(taken) = decide(fixer, report, result, &outcome, choice, (wanted.len(), wanted.len()))? else { break };
+        // Each fix stands on the ground of those before it in the list.
+        attempts.retain(|attempt| !std::ptr::eq(attempt.result, result));
         attempts.push(Attempt { result, outcome, taken });
     }
     Ok(attempts)
+}
+
+/// The findings without a fix whose resource another fix was taken for since: what stood in the way may have gone with that.
+fn hindered_before<'r>(attempts: &[Attempt<'r>]) -> Vec<&'r ScanResult> {
+    fn resource<'r>(attempt: &Attempt<'r>) -> (&'r str, &'r str) {
+        (&attempt.result.root, &attempt.result.address)
+    }
+    let taken = attempts.iter().enumerate().filter(|(_, attempt)| attempt.taken);
+    let last_taken: HashMap<_, usize> = taken.map(|(number, attempt)| (resource(attempt), number)).collect();
+    let is_hindered_before = |number: usize, attempt: &Attempt<'r>| {
+        matches!(attempt.outcome, Outcome::Refused(_)) && last_taken.get(&resource(attempt)).is_some_and(|last| *last > number)
+    };
+    let hindered = attempts.iter().enumerate().filter(|(number, attempt)| is_hindered_before(*number, attempt));
+    hindered.map(|(_, attempt)| attempt.result).collect()
+}
+
+/// Whether a fix is among what is shown or written; if so, the next ones stand on it. `None` if no more are wanted.
+fn decide(
+    fixer: &mut Fixer<'_>,
+    report: &ScanReport,
+    result: &ScanResult,
+    outcome: &Outcome,
+    choice: &mut Choice,
+    (number, of): (usize, usize),
+) -> anyhow::Result<Option<bool>> {
+    let Outcome::Fixed(fix) = outcome else { return Ok(Some(false)) };
+    let taken = match choice {
+        Choice::Shown => true,
+        // Nobody else can say what a variable without value should be: such a fix is shown, and written only when the
+        // value is given.
+        _ if Class::of(fix) == Class::NeedsInput => false,
+        Choice::Written(all) => *all || Class::of(fix) == Class::Safe,
+        Choice::Asked(dialogue) => match dialogue.ask(&Question { report, result, fix, number, of }, fixer)? {
+            Decision::Take => true,
+            Decision::Leave => false,
+            Decision::Stop => return Ok(None),
+        },
+    };
+    if taken {
+        fixer.accept(fix);
+    }
+    Ok(Some(taken))
 }
 
 /// The texts before and after, by path.

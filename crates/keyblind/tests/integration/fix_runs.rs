@@ -178,3 +178,19 @@ fn a_run_that_writes_says_what_a_full_scan_finds() {
     assert!(outcome.errors.ends_with("2 findings are gone, 0 are left, none is new\n"), "{}", outcome.errors);
     assert_eq!(fix(&repository, ["--quiet"]).errors, "");
 }
+
+#[test]
+fn what_stood_in_the_way_of_a_fix_may_go_with_a_later_one() {
+    let container = |context: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n    - name: web\n      image: web:1\n      securityContext:\n{context}"
+        )
+    };
+    let repository = Repository::new([("pod.yaml", container("        privileged: true\n").as_str())]);
+    // A container with all privileges can't be told not to gain any, so that it takes the second fix first.
+    let selection = ["--rule", "container-may-gain-privileges", "--rule", "container-privileged"];
+    let outcome = repository.program(["fix", "--write", "--all", "--force"]).with(selection).run();
+    assert!(outcome.errors.contains("fixed 2 of 2 findings in 1 file\n"), "{outcome:?}");
+    let mended = container("        privileged: false\n        allowPrivilegeEscalation: false\n");
+    assert_eq!(repository.read("pod.yaml"), mended);
+}
