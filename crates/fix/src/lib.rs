@@ -11,6 +11,7 @@ mod edit;
 mod examples;
 mod fixer;
 mod hindrance;
+mod image;
 mod impact;
 mod instantiate;
 pub mod proof;

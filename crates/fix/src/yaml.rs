@@ -18,11 +18,12 @@ use keyblind_resource::{Dialect, Resource, ResourceId, Value};
 use keyblind_rule_language::Literal;
 use keyblind_rules::{Change, Remedy, RuleId, RuleTable, Subject, Wanted};
 use keyblind_scan::Trial;
-use keyblind_syntax::yaml::{self, NodeKind, Stream};
+use keyblind_syntax::yaml::{self, NodeKind, Stream, Style};
 use keyblind_syntax::{FileId, Site, TextRange};
 
 use crate::draft::{Draft, Level, Settings};
 use crate::hindrance::Hindrance;
+use crate::image::Image;
 use crate::impact::{self, Effect};
 use crate::instantiate::{Input, is_made_up};
 use crate::proof::{Stated, pointer};
@@ -37,6 +38,7 @@ const CHOSEN: &[&str] = &[
     "namespace",
     "image",
     "resources",
+    "resourceNames",
     "verbs",
     "apiGroups",
     "subjects",
@@ -207,15 +209,23 @@ impl<'t> Drafting<'t> {
         match &wishes.change {
             Some(Change::Refer(_)) => return Err(Hindrance::NeedsRedesign),
             Some(Change::Remove) => return self.remove(resource, top, value),
+            Some(Change::Set(Wanted::WithoutLines(lines))) => return self.without_lines(resource, top, value, lines),
             Some(Change::Set(wanted)) => {
-                let literal = self.literal(wanted, name)?;
+                let literal = match self.versioned(resource, name, value)? {
+                    Some(image) => image,
+                    None => self.literal(wanted, name)?,
+                };
                 return self.replace(resource, top, value, &literal);
             }
             None => {}
         }
         let items = value.as_items().unwrap_or_default();
         let removes_all = !items.is_empty() && wishes.indices.len() == items.len() && wishes.indices.values().all(Wishes::is_removal);
-        if removes_all && wishes.names.is_empty() {
+        let removes_entries = insert::OPTIONAL.contains(&name)
+            && value.as_mapping().is_some_and(|entries| {
+                !entries.is_empty() && entries.iter().all(|(name, _)| wishes.names.get(name).is_some_and(Wishes::is_removal))
+            });
+        if removes_all && wishes.names.is_empty() || removes_entries && wishes.indices.is_empty() {
             return self.remove(resource, top, value);
         }
         let mut additions = Vec::new();
@@ -263,6 +273,55 @@ impl<'t> Drafting<'t> {
         self.overwrite(site.file, &inner, &Literal::Map(Vec::new()), manner)?;
         self.splice(site.file, key, if manner.json { "\"emptyDir\"" } else { "emptyDir" });
         Ok(())
+    }
+
+    /// A container's image with the version that was given for it, or with what shows where that belongs.
+    fn versioned(&mut self, resource: &Resource, name: &str, value: &Value) -> Result<Option<Literal>, Hindrance> {
+        if resource.dialect != Dialect::Kubernetes || name != "image" || self.settings.given.contains_key(name) {
+            return Ok(None);
+        }
+        let Some(image) = value.as_str().and_then(Image::without_digest) else { return Ok(None) };
+        let (sample, description) = image.asked();
+        let version = match self.settings.given.get(image.name()) {
+            Some(given) if image.takes(given) => given,
+            None if self.settings.ask => {
+                self.input(image.name(), description, sample);
+                sample
+            }
+            _ => return Err(Hindrance::NeedsValue),
+        };
+        Ok(Some(Literal::Text(image.with(version).into())))
+    }
+
+    /// Takes lines out of a script that stands in a template.
+    fn without_lines(&mut self, resource: &'t Resource, top: &str, value: &Value, lines: &[Box<str>]) -> Result<(), Hindrance> {
+        let site = self.site(value)?;
+        let (stream, _) = self.stream(site.file)?;
+        let mut way = place::find(&stream, site.range).ok_or(Hindrance::ValueElsewhere)?;
+        // What a script goes through: it is handed over encoded, and names are put in. Of the long form of `Fn::Sub` the text is the first.
+        while let Some(inner) = ["Fn::Base64", "Fn::Sub", "0"].iter().find_map(|name| way.down(name)) {
+            way = inner;
+        }
+        let node = way.node();
+        if node.style != Style::Literal || node.alias.is_some() {
+            return Err(Hindrance::NeedsDecision);
+        }
+        self.state(resource, top, Some(site));
+        self.state_node(site.file, way.document, &way.names());
+        let text = self.text(site.file);
+        let mut missing: Vec<&str> = lines.iter().map(|line| &**line).collect();
+        let mut at = node.range.start;
+        for line in text.get(node.range.as_usize()).ok_or(Hindrance::NeedsDecision)?.split_inclusive('\n') {
+            let end = at + line.len() as u32;
+            if let Some(index) = missing.iter().position(|known| *known == line.trim()) {
+                missing.swap_remove(index);
+                // What ends the script ends its last line.
+                let from = if line.ends_with('\n') { at } else { at - 1 };
+                self.splice(site.file, TextRange::new(from, end), "");
+            }
+            at = end;
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Hindrance::NeedsDecision) }
     }
 
     /// Where a value is changed.
@@ -342,6 +401,10 @@ impl<'t> Drafting<'t> {
             Wanted::Suggested(number) => {
                 let shown = self.settings.examples.shown(*number).ok_or(Hindrance::NeedsValue)?;
                 let literal = literal_of(shown.value).ok_or(Hindrance::NeedsValue)?;
+                // A whole of which some parts are somebody's choice: nobody can be asked for all of it at once.
+                if holds_choice(&literal) {
+                    return Err(Hindrance::NeedsDecision);
+                }
                 let is_text = !matches!(literal, Literal::Bool(_) | Literal::Int(_) | Literal::Decimal(_));
                 let is_anybodys = is_made_up(&literal.to_string()) || is_text && CHOSEN.contains(&name);
                 if !is_anybodys {
@@ -367,16 +430,25 @@ impl<'t> Drafting<'t> {
         match self.settings.given.get(name) {
             Some(given) => Ok(Literal::from_plain(given)),
             None if self.settings.ask => {
-                let (name, assumed_text) = (name.to_owned(), assumed.to_string());
-                let description = format!("The `{name}` of the document");
-                let kind = "text".to_owned();
-                let input = Input { variable: name.clone(), attribute: name, description, kind, assumed: assumed_text, module: None };
-                if !self.inputs.contains(&input) {
-                    self.inputs.push(input);
-                }
+                self.input(name, &format!("The `{name}` of the document"), &assumed.to_string());
                 Ok(assumed)
             }
             None => Err(Hindrance::NeedsValue),
+        }
+    }
+
+    /// Notes that a value is wanted that only a person knows, and that stands in the text itself.
+    fn input(&mut self, name: &str, description: &str, assumed: &str) {
+        let input = Input {
+            variable: name.to_owned(),
+            attribute: name.to_owned(),
+            description: description.to_owned(),
+            kind: "text".to_owned(),
+            assumed: assumed.to_owned(),
+            module: None,
+        };
+        if !self.inputs.contains(&input) {
+            self.inputs.push(input);
         }
     }
 
@@ -459,6 +531,15 @@ fn holds(value: &Value, site: Site, depth: usize) -> bool {
     let items = value.as_items().unwrap_or_default().iter();
     let entries = value.as_mapping().into_iter().flat_map(|mapping| mapping.iter().map(|(_, value)| value));
     items.chain(entries).any(|inner| holds(inner, site, depth + 1))
+}
+
+/// Whether a literal has parts that are somebody's choice.
+fn holds_choice(literal: &Literal) -> bool {
+    match literal {
+        Literal::Map(entries) => entries.iter().any(|(name, value)| CHOSEN.contains(&&**name) || holds_choice(value)),
+        Literal::List(items) => items.iter().any(holds_choice),
+        _ => false,
+    }
 }
 
 /// Whether a node has nothing in it.

@@ -123,14 +123,15 @@ pub(crate) fn run(program: Option<&str>) -> Result<()> {
             }
         }
     }
-    let mut missed = Vec::new();
+    let mut whole = Row::default();
     for (dialect, row) in &sums {
         println!("| **all, as published** | {dialect} | {} |", row.cells());
-        if row.share() < WANTED || row.share_of_grave() < WANTED_OF_GRAVE || row.left > 0 || row.new > 0 {
-            missed.push(dialect.as_str());
-        }
+        whole.add(row);
     }
-    ensure!(missed.is_empty(), "fixes fall short of what is promised in: {}", missed.join(", "));
+    println!("| **all, as published** | | {} |", whole.cells());
+    ensure!(whole.share() >= WANTED, "fewer findings than promised are fixed without input");
+    ensure!(whole.share_of_grave() >= WANTED_OF_GRAVE, "fewer critical and high findings than promised have a fix");
+    ensure!(whole.left == 0 && whole.new == 0, "what was fixed is there again, or something is new");
     Ok(())
 }
 

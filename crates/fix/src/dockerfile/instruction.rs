@@ -7,6 +7,7 @@ use keyblind_syntax::dockerfile::{Keyword, words};
 use super::surgery::{without_instruction, without_word};
 use super::{Change, Document, Goal};
 use crate::hindrance::Hindrance;
+use crate::image::{Image, is_digest};
 use crate::proof::dockerfile::Part;
 
 /// Base images whose working directory is the root directory.
@@ -215,29 +216,10 @@ pub(super) fn image(document: &Document<'_>, goal: &Goal<'_>, number: usize) -> 
         return Ok(vec![Change::of(document.replaced(range, ""), number, ("FROM", "name"))]);
     }
     let image = words.first().ok_or(Hindrance::NeedsValue)?;
-    let (rest, digest) = image.text.split_once('@').map_or((image.text.as_str(), None), |(rest, digest)| (rest, Some(digest)));
-    let name_start = rest.rfind('/').map_or(0, |slash| slash + 1);
-    let name_end = rest[name_start..].find(':').map_or(rest.len(), |colon| name_start + colon);
-    let name = &rest[name_start..name_end];
-    // A name with a variable in it may stand for several images.
-    if digest.is_some() || image.text.contains('$') {
-        return Err(Hindrance::NeedsValue);
-    }
-    let has_tag = name_end < rest.len() && !rest.ends_with(":latest");
-    let (sample, description) =
-        if has_tag { ("sha256:DIGEST", "The digest of the image") } else { ("VERSION", "The tag of the image, or its digest") };
-    let value = goal.wanted(name, sample, description, |value| is_digest(value) || !has_tag && is_tag(value))?;
-    let written = if value.starts_with("sha256:") { format!("{rest}@{value}") } else { format!("{}:{value}", &rest[..name_end]) };
+    let place = Image::without_digest(&image.text).ok_or(Hindrance::NeedsValue)?;
+    let (sample, description) = place.asked();
+    let written = place.with(&goal.wanted(place.name(), sample, description, |value| place.takes(value))?);
     Ok(vec![Change::of(document.replaced(image.range, &written), number, ("FROM", "image"))])
-}
-
-fn is_digest(value: &str) -> bool {
-    value.strip_prefix("sha256:").is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-fn is_tag(value: &str) -> bool {
-    let is_of_tag = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    !value.is_empty() && value.len() <= 128 && value.bytes().all(is_of_tag) && !value.starts_with(['.', '-'])
 }
 
 impl Document<'_> {

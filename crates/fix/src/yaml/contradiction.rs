@@ -40,6 +40,8 @@ pub(super) fn of(trial: &Trial, remedy: &Remedy) -> Option<Hindrance> {
             }
             // GitHub's own keys have hyphens.
             (Dialect::GithubActions, _) if is_computed(wish) => Some(Hindrance::NeedsDecision),
+            // When something runs is for whoever wrote it to say; an example's condition is about something else.
+            (Dialect::GithubActions, Change::Set(_)) if names(&["if"]) => Some(Hindrance::NeedsDecision),
             // Others know a step or job by it.
             (Dialect::GithubActions, _) if names(&["id", "name"]) => Some(Hindrance::NeedsDecision),
             // What a policy allows somebody may need: it isn't taken away, nor made up.

@@ -5,7 +5,7 @@ use keyblind_syntax::yaml::{Entry, Node, NodeKind, Style};
 use keyblind_syntax::{FileId, TextRange};
 
 use super::place::{Way, key_of};
-use super::write::{Manner, Written, column, flow, flow_key, line_end, line_start, lines_at, scalar_like};
+use super::write::{Manner, Written, column, flow, flow_key, line_end, line_start, lines_at, reference, scalar_like};
 use super::{Drafting, is_empty};
 use crate::hindrance::Hindrance;
 
@@ -13,7 +13,7 @@ use crate::hindrance::Hindrance;
 const LONG_KEYS: &[&str] = &["jobs", "steps", "containers", "initContainers", "Properties", "Resources"];
 
 /// Lists and mappings that may be left out where nothing is in them any more.
-const OPTIONAL: &[&str] = &[
+pub(super) const OPTIONAL: &[&str] = &[
     "SecurityGroupIngress",
     "SecurityGroupEgress",
     "add",
@@ -28,6 +28,8 @@ const OPTIONAL: &[&str] = &[
     "env",
     "ports",
     "with",
+    "Environment",
+    "Variables",
 ];
 
 /// A key (or number) that a collection gets, and its value.
@@ -44,8 +46,8 @@ impl Drafting<'_> {
         self.state_node(file, way.document, &way.names());
         let start = node.tag.as_ref().map_or(node.place().start, |tag| tag.range.start.min(node.place().start));
         let range = TextRange::new(start, node.place().end);
-        let is_collection =
-            matches!(literal, Literal::List(items) if !items.is_empty()) || matches!(literal, Literal::Map(entries) if !entries.is_empty());
+        let is_collection = matches!(literal, Literal::List(items) if !items.is_empty())
+            || matches!(literal, Literal::Map(entries) if !entries.is_empty()) && (manner.json || reference(literal).is_none());
         let entry = way.entry();
         if !is_collection {
             if matches!(node.style, Style::Block | Style::Literal | Style::Folded) && node.alias.is_none() {

@@ -21,6 +21,9 @@ const MOST_CHANGES: usize = 3;
 /// The most lessons that are drawn from the examples of a rule.
 const MOST_LESSONS: usize = 6;
 
+/// What Kubernetes calls who may do what: which rights somebody needs no example knows.
+const PERMISSIONS: &[&str] = &["rules", "subjects", "roleRef"];
+
 /// Some changes that make a bad example good.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Lesson {
@@ -91,7 +94,9 @@ fn compared(way: &Way<'_>, bad: &Stream, good: &Stream) -> Option<Lesson> {
                 None => None,
             };
             // What an example merely names is nobody's choice but its own.
-            let is_choice = value.is_some() && names.last().is_some_and(|name| matches!(name.as_str(), "ref" | "image"));
+            let is_choice = value.is_some()
+                && (names.last().is_some_and(|name| matches!(name.as_str(), "ref" | "image"))
+                    || names.iter().any(|name| PERMISSIONS.contains(&name.as_str())));
             if is_choice {
                 return None;
             }

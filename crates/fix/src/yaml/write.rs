@@ -75,7 +75,7 @@ impl Written {
             Literal::List(items) if !items.is_empty() => {
                 Self::Nested(items.iter().flat_map(|item| Self::block(item, manner).into_item()).collect())
             }
-            Literal::Map(entries) if !entries.is_empty() => {
+            Literal::Map(entries) if !entries.is_empty() && reference(literal).is_none() => {
                 Self::Nested(entries.iter().flat_map(|(key, value)| Self::entry(key, value, manner)).collect())
             }
             other => Self::Scalar(scalar(other)),
@@ -145,12 +145,21 @@ pub(super) fn flow_key(key: &str, manner: Manner) -> String {
     if manner.json || !is_plain(key) { json_text(key) } else { key.to_owned() }
 }
 
+/// A reference to a parameter of a template, in the short form.
+pub(super) fn reference(literal: &Literal) -> Option<String> {
+    let Literal::Map(entries) = literal else { return None };
+    match &entries[..] {
+        [(key, Literal::Text(name))] if &**key == "Ref" => Some(format!("!Ref {name}")),
+        _ => None,
+    }
+}
+
 fn scalar(literal: &Literal) -> String {
     match literal {
         Literal::Text(text) if is_plain(text) => text.to_string(),
         Literal::Text(text) => json_text(text),
         Literal::List(_) => "[]".to_owned(),
-        Literal::Map(_) => "{}".to_owned(),
+        Literal::Map(_) => reference(literal).unwrap_or_else(|| "{}".to_owned()),
         other => other.to_string(),
     }
 }
@@ -161,6 +170,7 @@ pub(super) fn scalar_like(literal: &Literal, style: Style, manner: Manner) -> St
         (Literal::Text(text), Style::DoubleQuoted) => json_text(text),
         (Literal::Text(text), Style::SingleQuoted) => format!("'{}'", text.replace('\'', "''")),
         (Literal::Text(text), _) if manner.json => json_text(text),
+        (Literal::Map(_), _) => scalar(literal),
         // Where the text of a boolean or number was meant, it stays one.
         (Literal::Bool(_) | Literal::Int(_), Style::DoubleQuoted) => format!("\"{literal}\""),
         (Literal::Bool(_) | Literal::Int(_), Style::SingleQuoted) => format!("'{literal}'"),

@@ -203,3 +203,54 @@ fn what_stands_beside_comes_with_parameters_for_what_only_a_person_knows() {
          ResourceType: VPC\n        TrafficType: ALL\n        LogDestinationType: s3\n        LogDestination: !Ref LogDestination\n",
     );
 }
+
+#[test]
+fn keys_of_the_cloud_go_out_of_a_start_script() {
+    let template = |tag: &str, lines: &str| {
+        format!(
+            "Resources:\n  Web:\n    Type: AWS::EC2::Instance\n    Properties:\n      ImageId: ami-0123456789abcdef0\n      UserData:\n        \
+             Fn::Base64: {tag}|\n          #!/bin/bash\n{lines}          aws s3 ls\n      Tenancy: default\n"
+        )
+    };
+    let keys = "          export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\n          export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
+    for tag in ["", "!Sub "] {
+        becomes("instance-user-data-contains-credentials", "a.yaml", &template(tag, keys), &template(tag, ""));
+    }
+    let with_more = template("", &keys.replace("export AWS_ACCESS", "sleep 1; export AWS_ACCESS"));
+    refused("instance-user-data-contains-credentials", "a.yaml", &with_more);
+}
+
+#[test]
+fn an_environment_of_nothing_but_keys_goes_as_a_whole() {
+    let template = |environment: &str| {
+        format!(
+            "Resources:\n  Export:\n    Type: AWS::Lambda::Function\n    Properties:\n      Runtime: python3.13\n{environment}      \
+             Handler: app.handler\n      Role: arn:aws:iam::111122223333:role/export\n      Code:\n        S3Bucket: code\n        S3Key: export.zip\n"
+        )
+    };
+    let keys =
+        "          AWS_ACCESS_KEY_ID: AKIAIOSFODNN7EXAMPLE\n          AWS_SECRET_ACCESS_KEY: wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
+    let rule = "lambda-environment-contains-credentials";
+    let around = "      Environment:\n        Variables:\n";
+    becomes(rule, "a.yaml", &template(&format!("{around}{keys}")), &template(""));
+    let table = "          TABLE: orders\n";
+    becomes(rule, "a.yaml", &template(&format!("{around}{table}{keys}")), &template(&format!("{around}{table}")));
+}
+
+/// The only fix of a rule, and the text with it.
+#[track_caller]
+fn asked(rule: &str, path: &str, text: &str) -> (String, Vec<String>) {
+    let table = RuleTable::embedded().unwrap();
+    let folder = folder(&[(path, text)]);
+    let (fixer, outcomes) = fix_all(&table, folder.path(), table.find(rule).unwrap());
+    let [(_, Outcome::Fixed(fix))] = &outcomes[..] else { panic!("{outcomes:?}") };
+    (fixer.text(path).unwrap().to_string(), fix.inputs.iter().map(|input| input.variable.clone()).collect())
+}
+
+#[test]
+fn an_image_keeps_its_name_and_asks_for_its_version() {
+    let pod = |image: &str| format!("{POD}  containers:\n  - name: web\n    image: {image}\n    imagePullPolicy: Always\n");
+    let (text, inputs) = asked("container-image-tag-floating", "pod.yaml", &pod("registry.example.com:5000/shop/web:latest"));
+    assert_eq!(text, pod("registry.example.com:5000/shop/web:VERSION"));
+    assert_eq!(inputs, ["web"]);
+}
