@@ -82,6 +82,7 @@ pub struct Passkey {
 
 /// What a browser hands over after making a key; all binary parts in base64url.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Registration {
     /// The credential's id.
@@ -98,6 +99,7 @@ pub struct Registration {
 
 /// What a browser hands over after signing; all binary parts in base64url.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Assertion {
     /// The credential's id.
@@ -253,4 +255,4 @@ impl AuthenticatorData {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

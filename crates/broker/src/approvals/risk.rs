@@ -63,7 +63,7 @@ fn assess(intent: &Intent) -> (ChangeKind, Severity) {
 }
 
 /// Whether an action takes protection away. As the inverse of one of ours it may be right, but nobody should say yes to it in passing.
-fn loosens(action: &Action) -> bool {
+pub(crate) fn loosens(action: &Action) -> bool {
     match action {
         Action::SetPasswordPolicy { policy } => policy.is_none(),
         Action::SetAccessKeyActive { active, .. } => *active,

@@ -6,8 +6,12 @@ use super::{APPLICATION_ID, DatabaseError};
 
 /// The steps; the number of a step is its place, from 1. A step that was released never changes: what it got wrong is mended by
 /// the next one.
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001-vault.sql"), include_str!("migrations/0002-ledger.sql"), include_str!("migrations/0003-leases.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001-vault.sql"),
+    include_str!("migrations/0002-ledger.sql"),
+    include_str!("migrations/0003-leases.sql"),
+    include_str!("migrations/0004-approvals.sql"),
+];
 
 /// The newest form that this broker knows.
 pub(crate) fn newest() -> u32 {

@@ -2,7 +2,8 @@
 
 use keyblind_intent::*;
 
-pub(crate) const BEFORE: &str = "resource \"aws_s3_bucket_acl\" \"shop\" {\n  bucket = aws_s3_bucket.shop.id\n  acl    = \"public-read\"\n}\n";
+pub(crate) const BEFORE: &str =
+    "resource \"aws_s3_bucket_acl\" \"shop\" {\n  bucket = aws_s3_bucket.shop.id\n  acl    = \"public-read\"\n}\n";
 pub(crate) const AFTER: &str = "resource \"aws_s3_bucket_acl\" \"shop\" {\n  bucket = aws_s3_bucket.shop.id\n  acl    = \"private\"\n}\n";
 
 /// What makes the changes of one test differ from each other.

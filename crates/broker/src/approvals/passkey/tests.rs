@@ -5,12 +5,12 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519
 use super::*;
 
 /// A device in software: it keeps a key and signs what a browser would give it.
-struct Device {
+pub(crate) struct Device {
     key: Key,
-    party: RelyingParty,
-    id: Vec<u8>,
+    pub(crate) party: RelyingParty,
+    pub(crate) id: Vec<u8>,
     flags: u8,
-    counter: u32,
+    pub(crate) counter: u32,
 }
 
 enum Key {
@@ -19,7 +19,7 @@ enum Key {
 }
 
 impl Device {
-    fn new(algorithm: Algorithm) -> Self {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
         let key = match algorithm {
             Algorithm::EdDsa => Key::Ed25519(Ed25519KeyPair::generate().unwrap()),
             _ => Key::P256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap()),
@@ -43,7 +43,7 @@ impl Device {
         data
     }
 
-    fn register(&self, challenge: &[u8; 32]) -> Registration {
+    pub(crate) fn register(&self, challenge: &[u8; 32]) -> Registration {
         let mut data = self.authenticator_data(self.flags | ATTESTED_DATA);
         data.extend_from_slice(&[0; 16]);
         data.extend_from_slice(&u16::try_from(self.id.len()).unwrap().to_be_bytes());
@@ -61,7 +61,7 @@ impl Device {
         }
     }
 
-    fn sign(&self, digest: &Digest) -> Assertion {
+    pub(crate) fn sign(&self, digest: &Digest) -> Assertion {
         self.sign_as("webauthn.get", digest)
     }
 

@@ -1,0 +1,704 @@
+//! Requests: raised, decided, used up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyblind_intent::{AttachedFile, Change, Digest, Intent};
+use rusqlite::Transaction;
+
+use super::journal::{Entry, Journal};
+use super::policy::guard::Guarded;
+use super::policy::limits::Limited;
+use super::policy::revision::{self, Stage};
+use super::policy::{Answer, Channel, Counted, Identity, Policy, PolicyError, Proposal, Refusal, Requester, Severity, Standing, Vote};
+use super::risk;
+use super::rows::{self, Sweep, Times};
+use crate::clock::{Clock, Timestamp};
+use crate::database::{Database, DatabaseError};
+
+/// Why something was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApprovalError {
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The policy refused.
+    #[error(transparent)]
+    Policy(#[from] Refusal),
+    /// A limit is reached.
+    #[error(transparent)]
+    Limited(#[from] Limited),
+    /// The target is guarded.
+    #[error(transparent)]
+    Guarded(#[from] Guarded),
+    /// The proposed policy can't be read.
+    #[error(transparent)]
+    PolicyText(#[from] PolicyError),
+    /// There is no policy yet, so nobody may approve anything.
+    #[error("no approval policy is in force: start the broker with one")]
+    NoPolicy,
+    /// The change names another policy than the one in force.
+    #[error("the approval policy has changed since this was asked: ask again")]
+    OtherPolicy,
+    /// What the change says about its approval isn't what the policy wants for it.
+    #[error("the change asks for other approvals than the policy wants")]
+    OtherApprovals,
+    /// There is no such request of this tenant.
+    #[error("there is no such request")]
+    Unknown,
+    /// The digest that was decided on, kept or recomputed isn't this change's.
+    #[error("this isn't the change that was shown: nothing was approved")]
+    OtherDigest,
+    /// It has been asked before.
+    #[error("this very change has been asked for before")]
+    AskedBefore,
+    /// The same word was sent before.
+    #[error("this answer was sent before: it counts once")]
+    Replayed,
+    /// It isn't approved.
+    #[error("this change isn't approved")]
+    NotApproved,
+    /// Its approval has been used up.
+    #[error("this approval has been used: each one allows one change")]
+    UsedUp,
+    /// It can't be applied any more.
+    #[error("the change has expired: ask for it again")]
+    Expired,
+    /// Nothing is applied for the time being.
+    #[error("nothing is applied until {until}: {reason}")]
+    Frozen {
+        /// When that ends.
+        until: Timestamp,
+        /// Why, in the policy's words.
+        reason: String,
+    },
+    /// The bytes that came with the change aren't those that it names.
+    #[error("the bytes that came with the change aren't those that it names")]
+    OtherBytes,
+}
+
+impl ApprovalError {
+    /// For the ledger, if it is a word that didn't count.
+    fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Replayed => "replayed",
+            Self::OtherPolicy => "other-policy",
+            Self::OtherDigest => "other-digest",
+            Self::Policy(refusal) => match refusal {
+                Refusal::NoRule { .. } => "no-rule",
+                Refusal::RequesterUnknown(_) => "requester-unknown",
+                Refusal::RequesterOfOtherTenant => "requester-of-other-tenant",
+                Refusal::ApproverUnknown(_) => "approver-unknown",
+                Refusal::OtherTenant => "other-tenant",
+                Refusal::RoleMissing(_) => "role-missing",
+                Refusal::OwnRequest => "own-request",
+                Refusal::ChannelNotAllowed(_) => "channel-not-allowed",
+                Refusal::AgentInTerminal => "agent-in-terminal",
+                Refusal::PresenceTooOld => "presence-too-old",
+                Refusal::ConfirmationMissing => "confirmation-missing",
+                Refusal::ConfirmationWrong => "confirmation-wrong",
+                Refusal::Expired => "expired",
+                Refusal::AlreadyCounted => "already-counted",
+                Refusal::Decided => "decided",
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It waits for people.
+    Waiting,
+    /// Enough said yes.
+    Approved,
+    /// Somebody said no.
+    Refused,
+    /// Its time was over before it was used.
+    Expired,
+    /// A stop voided it.
+    Void,
+    /// Its approval has been used up.
+    Used,
+}
+
+impl State {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Void => "void",
+            Self::Used => "used",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Waiting, Self::Approved, Self::Refused, Self::Expired, Self::Void, Self::Used].into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// The bytes that a change names by digest: found by it only, so that nothing else can be shown in their place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Material {
+    parts: BTreeMap<Digest, Vec<u8>>,
+}
+
+impl Material {
+    /// Adds a part, under its own digest.
+    pub fn add(&mut self, bytes: Vec<u8>) {
+        self.parts.insert(Digest::of(&bytes), bytes);
+    }
+
+    /// The bytes with that digest.
+    pub fn get(&self, digest: &Digest) -> Option<&[u8]> {
+        self.parts.get(digest).map(Vec::as_slice)
+    }
+
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&Digest, &[u8])> {
+        self.parts.iter().map(|(digest, bytes)| (digest, bytes.as_slice()))
+    }
+
+    /// Keeps what the change names and checks that the contents that it brings are there, whole.
+    fn restricted_to(mut self, change: &Change) -> Result<Self, ApprovalError> {
+        let Intent::ProposePullRequest(request) = &change.fields().intent else { return Ok(Self::default()) };
+        let contents = self.get(&request.contents.digest).ok_or(ApprovalError::OtherBytes)?;
+        let mut offset = 0_usize;
+        for file in &request.files {
+            let length = usize::try_from(file.after.bytes.get()).map_err(|_| ApprovalError::OtherBytes)?;
+            let end = offset.checked_add(length).ok_or(ApprovalError::OtherBytes)?;
+            let bytes = contents.get(offset..end).ok_or(ApprovalError::OtherBytes)?;
+            if Digest::of(bytes) != file.after.digest {
+                return Err(ApprovalError::OtherBytes);
+            }
+            offset = end;
+        }
+        if offset != contents.len() {
+            return Err(ApprovalError::OtherBytes);
+        }
+        let named =
+            |digest: &Digest| *digest == request.contents.digest || request.files.iter().any(|file| file.before.as_ref() == Some(digest));
+        self.parts.retain(|digest, _| named(digest));
+        Ok(self)
+    }
+}
+
+/// A request for approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What.
+    pub change: Change,
+    /// What it is for the policy.
+    pub proposal: Proposal,
+    /// When it was asked.
+    pub raised: Timestamp,
+    /// From when people are asked: later than `raised` in quiet hours.
+    pub shown_from: Timestamp,
+    /// Until when they may answer and it may be applied.
+    pub expires: Timestamp,
+    /// How far it is.
+    pub state: State,
+    /// The words that counted.
+    pub words: Vec<Counted>,
+    /// What it names by digest; empty where a list doesn't need it.
+    pub material: Material,
+}
+
+impl Request {
+    /// The file's bytes from before, if they came along.
+    pub fn before_of(&self, file: &AttachedFile) -> Option<&[u8]> {
+        self.material.get(file.before.as_ref()?)
+    }
+
+    /// The new contents of all files, one after the other.
+    pub fn contents(&self) -> &[u8] {
+        match &self.change.fields().intent {
+            Intent::ProposePullRequest(request) => self.material.get(&request.contents.digest).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+}
+
+/// What follows from asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// Under what.
+    pub digest: Digest,
+    /// From when people are asked.
+    pub shown_from: Timestamp,
+    /// Until when they may answer.
+    pub expires: Timestamp,
+}
+
+/// A person's word, as its channel hands it over after verifying who speaks.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// What this person has seen.
+    pub digest: Digest,
+    /// Who.
+    pub identity: Identity,
+    /// The tenant that they work in; none on a channel that knows none.
+    pub tenant: Option<String>,
+    /// How it arrived.
+    pub channel: Channel,
+    /// What.
+    pub answer: Answer,
+    /// When the person last proved to be there.
+    pub present_at: Timestamp,
+    /// What was typed as confirmation.
+    pub typed: Option<String>,
+    /// What makes this very message count once: made of what only it carries.
+    pub nonce: Digest,
+}
+
+/// Where a request stands, for who asks about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How far it is; expired requests that wait are [`State::Waiting`] with `expired` set.
+    pub state: State,
+    /// Whether its time is over.
+    pub expired: bool,
+    /// How many said yes.
+    pub approved: usize,
+    /// How many are wanted.
+    pub wanted: usize,
+}
+
+/// The yes to exactly one change, used up already: there is no second one of the same digest, on no instance and after no restart. It
+/// can't be copied, and a write lease consumes it.
+#[derive(Debug)]
+pub struct Approved {
+    change: Change,
+    expires: Timestamp,
+}
+
+impl Approved {
+    /// What may be done.
+    pub fn change(&self) -> &Change {
+        &self.change
+    }
+
+    /// Until when.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+}
+
+/// A policy that isn't in force yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposedPolicy {
+    /// The digest of its text.
+    pub digest: Digest,
+    /// Its text.
+    pub text: String,
+    /// How many owners have agreed.
+    pub agreed: usize,
+    /// When it takes effect, if enough have.
+    pub in_force_at: Option<Timestamp>,
+}
+
+/// Requests and decisions of one broker.
+#[derive(Clone)]
+pub struct Approvals {
+    database: Database,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Approvals {
+    /// Works on the broker's database.
+    pub fn new(database: Database, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>) -> Self {
+        Self { database, journal, clock }
+    }
+
+    /// The time that decisions are made by.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What the change has to say about its approval, so that it can be made: how many, by which policy, and whether the
+    /// requester may be one of them.
+    ///
+    /// # Errors
+    /// If no policy is in force.
+    pub async fn policy(&self) -> Result<(Digest, Policy), ApprovalError> {
+        let now = self.clock.now();
+        self.database.transact(move |transaction| in_force(transaction, now)).await
+    }
+
+    /// Asks people for a change.
+    ///
+    /// # Errors
+    /// If the policy doesn't cover it, a limit is reached, its target is guarded, or it doesn't name the policy in force.
+    pub async fn raise(
+        &self,
+        change: Change,
+        requester: Requester,
+        claimed: Option<Severity>,
+        material: Material,
+    ) -> Result<Raised, ApprovalError> {
+        let now = self.clock.now();
+        let journal = Arc::clone(&self.journal);
+        let material = material.restricted_to(&change)?;
+        self.database
+            .transact(move |transaction| {
+                let (policy_digest, policy) = in_force(transaction, now)?;
+                let proposal = risk::proposal(&change, requester, claimed);
+                let requirement = policy.requirement(&proposal)?;
+                let fields = change.fields();
+                if fields.approvals.policy != policy_digest {
+                    return Err(ApprovalError::OtherPolicy);
+                }
+                if fields.approvals.wanted.get() != requirement.approvals as u64 || fields.approvals.may_be_requester != requirement.solo {
+                    return Err(ApprovalError::OtherApprovals);
+                }
+                policy.guard().admit(risk::targets(&change).iter().map(String::as_str))?;
+                let since = Timestamp::from_unix_millis(now.unix_millis().saturating_sub(DAY.as_millis().try_into().unwrap_or(u64::MAX)));
+                let raised = rows::times(transaction, &proposal.tenant, Times::Raised, since)?;
+                let open = rows::waiting(transaction, &proposal.tenant, now)?.len();
+                policy.limits().admit_request(&raised, open, now)?;
+                let shown_from = match policy.quiet() {
+                    Some(quiet) => quiet.earliest(proposal.severity, now).ok_or(Refusal::Expired)?,
+                    None => now,
+                };
+                let limit = Timestamp::from_unix_millis(fields.expires.get());
+                let expires = shown_from.saturating_add(requirement.expires_after).min(limit);
+                if expires <= shown_from {
+                    return Err(ApprovalError::Expired);
+                }
+                let digest = change.digest();
+                let asker = proposal.requester.identity().and_then(|identity| policy.person_of(identity));
+                let entry = Entry::Raised {
+                    approval: change.fields().id,
+                    change: digest,
+                    tenant: proposal.tenant.clone(),
+                    requester: asker.map(|person| person.id().clone()),
+                    wanted: requirement.approvals,
+                    may_be_requester: requirement.solo,
+                    expires,
+                };
+                journal.append(transaction, now, &entry)?;
+                let request =
+                    Request { change, proposal, raised: now, shown_from, expires, state: State::Waiting, words: Vec::new(), material };
+                if !rows::insert(transaction, &request)? {
+                    return Err(ApprovalError::AskedBefore);
+                }
+                Ok(Raised { digest, shown_from, expires })
+            })
+            .await
+    }
+
+    /// A request with all that it names.
+    ///
+    /// # Errors
+    /// If there is none of that tenant.
+    pub async fn request(&self, tenant: &str, digest: Digest) -> Result<Request, ApprovalError> {
+        let tenant = tenant.to_owned();
+        self.database
+            .transact(move |transaction| {
+                let mut request = of_tenant(transaction, &digest, Some(&tenant))?;
+                request.material = rows::material(transaction, &digest)?;
+                Ok(request)
+            })
+            .await
+    }
+
+    /// The tenant's requests that people are to be asked about now, without the bytes that they name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn waiting(&self, tenant: &str) -> Result<Vec<Request>, ApprovalError> {
+        let (tenant, now) = (tenant.to_owned(), self.clock.now());
+        self.database.transact(move |transaction| rows::waiting(transaction, &tenant, now)).await
+    }
+
+    /// The waiting request with that short code.
+    ///
+    /// # Errors
+    /// If there is none, or if two have it: then only the whole digest will do.
+    pub async fn by_code(&self, tenant: &str, code: &str) -> Result<Request, ApprovalError> {
+        let code: keyblind_intent::ShortCode = code.parse().map_err(|_| ApprovalError::Unknown)?;
+        let mut found: Vec<Request> = self.waiting(tenant).await?;
+        found.retain(|request| request.change.short_code() == code);
+        if found.len() == 1 { found.pop().ok_or(ApprovalError::Unknown) } else { Err(ApprovalError::Unknown) }
+    }
+
+    /// How far a request is.
+    ///
+    /// # Errors
+    /// If there is none of that tenant.
+    pub async fn progress(&self, tenant: &str, digest: Digest) -> Result<Progress, ApprovalError> {
+        let (tenant, now) = (tenant.to_owned(), self.clock.now());
+        self.database
+            .transact(move |transaction| {
+                let request = of_tenant(transaction, &digest, Some(&tenant))?;
+                Ok(Progress {
+                    state: request.state,
+                    expired: now >= request.expires,
+                    approved: request.words.iter().filter(|word| word.answer == Answer::Approve).count(),
+                    wanted: usize::try_from(request.change.fields().approvals.wanted.get()).unwrap_or(usize::MAX),
+                })
+            })
+            .await
+    }
+
+    /// Lets a person's word count, if it may. A word that doesn't count is in the ledger as well.
+    ///
+    /// # Errors
+    /// Why it doesn't count.
+    pub async fn decide(&self, word: Word) -> Result<Standing, ApprovalError> {
+        let now = self.clock.now();
+        let journal = Arc::clone(&self.journal);
+        let digest = word.digest;
+        let result = self.database.transact(move |transaction| decide(transaction, &*journal, &word, now)).await;
+        if let Some(reason) = result.as_ref().err().and_then(ApprovalError::reason) {
+            let journal = Arc::clone(&self.journal);
+            // The refusal stands whether or not it can be recorded: nothing takes effect.
+            let _ = self
+                .database
+                .transact(move |transaction| -> Result<(), ApprovalError> {
+                    let Some(request) = rows::find(transaction, &digest)? else { return Ok(()) };
+                    let entry = Entry::WordRefused { approval: request.change.fields().id, tenant: request.proposal.tenant, reason };
+                    Ok(journal.append(transaction, now, &entry)?)
+                })
+                .await;
+        }
+        result
+    }
+
+    /// Uses up the approval of exactly this change, which the caller has made again from its own inputs.
+    ///
+    /// # Errors
+    /// If it isn't approved, is used up, void or expired, the policy isn't the same any more, or nothing may be applied now.
+    pub async fn take(&self, change: Change) -> Result<Approved, ApprovalError> {
+        let now = self.clock.now();
+        let journal = Arc::clone(&self.journal);
+        self.database
+            .transact(move |transaction| {
+                let digest = change.digest();
+                let request = of_tenant(transaction, &digest, Some(change.fields().tenant.as_str()))?;
+                match request.state {
+                    State::Approved => {}
+                    State::Used => return Err(ApprovalError::UsedUp),
+                    State::Expired => return Err(ApprovalError::Expired),
+                    State::Waiting | State::Refused | State::Void => return Err(ApprovalError::NotApproved),
+                }
+                if now >= request.expires {
+                    return Err(ApprovalError::Expired);
+                }
+                let (policy_digest, policy) = in_force(transaction, now)?;
+                if change.fields().approvals.policy != policy_digest {
+                    return Err(ApprovalError::OtherPolicy);
+                }
+                // The words are counted once more: the state alone is one field.
+                let requirement = policy.requirement(&request.proposal)?;
+                let yes = request.words.iter().filter(|word| word.answer == Answer::Approve).count();
+                if yes < requirement.approvals || request.words.iter().any(|word| word.answer == Answer::Refuse) {
+                    return Err(ApprovalError::NotApproved);
+                }
+                if let Some(freeze) = policy.frozen(now) {
+                    return Err(ApprovalError::Frozen { until: freeze.until(), reason: freeze.reason().to_owned() });
+                }
+                policy.guard().admit(risk::targets(&change).iter().map(String::as_str))?;
+                let since = Timestamp::from_unix_millis(now.unix_millis().saturating_sub(DAY.as_millis().try_into().unwrap_or(u64::MAX)));
+                policy.limits().admit_change(&rows::times(transaction, &request.proposal.tenant, Times::Used, since)?, now)?;
+                journal.append(
+                    transaction,
+                    now,
+                    &Entry::Used { approval: change.fields().id, change: digest, tenant: request.proposal.tenant },
+                )?;
+                if !rows::advance(transaction, &digest, State::Approved, State::Used, now)? {
+                    return Err(ApprovalError::UsedUp);
+                }
+                Ok(Approved { change: request.change, expires: request.expires })
+            })
+            .await
+    }
+
+    /// Voids all that waits and all that is approved but not used: what a stop does.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn void_all(&self) -> Result<usize, ApprovalError> {
+        let now = self.clock.now();
+        let journal = Arc::clone(&self.journal);
+        self.database
+            .transact(move |transaction| {
+                let requests = rows::sweep(transaction, Sweep::Open, State::Void, now)?;
+                for request in &requests {
+                    let (approval, tenant) = (request.change.fields().id, request.proposal.tenant.clone());
+                    journal.append(transaction, now, &Entry::Voided { approval, tenant })?;
+                }
+                Ok(requests.len())
+            })
+            .await
+    }
+
+    /// Closes what is overdue; to be called now and then. Overdue requests can't be decided or used in any case.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn expire(&self) -> Result<usize, ApprovalError> {
+        let now = self.clock.now();
+        let journal = Arc::clone(&self.journal);
+        self.database
+            .transact(move |transaction| {
+                let requests = rows::sweep(transaction, Sweep::Overdue(now), State::Expired, now)?;
+                for request in &requests {
+                    let (approval, tenant) = (request.change.fields().id, request.proposal.tenant.clone());
+                    journal.append(transaction, now, &Entry::Expired { approval, tenant })?;
+                }
+                Ok(requests.len())
+            })
+            .await
+    }
+
+    /// Hands over the text of the policy that is wanted. The first one ever is in force at once; any other waits for owners of the
+    /// one in force. The same text again changes nothing.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub async fn propose_policy(&self, text: &str) -> Result<Digest, ApprovalError> {
+        Policy::parse(text)?;
+        let (text, now) = (text.to_owned(), self.clock.now());
+        let journal = Arc::clone(&self.journal);
+        self.database
+            .transact(move |transaction| {
+                let digest = Digest::of(text.as_bytes());
+                let is_first = rows::policy_in_force(transaction, now)?.is_none();
+                if rows::insert_policy(transaction, &digest, &text, now, is_first.then_some(now))? {
+                    let entry = if is_first { Entry::PolicyInForce { policy: digest } } else { Entry::PolicyProposed { policy: digest } };
+                    journal.append(transaction, now, &entry)?;
+                }
+                Ok(digest)
+            })
+            .await
+    }
+
+    /// An owner agrees to a proposed policy.
+    ///
+    /// # Errors
+    /// If there is no such proposal, or whoever speaks isn't an owner by the policy in force, or has agreed before.
+    pub async fn agree_to_policy(&self, digest: Digest, identity: Identity) -> Result<Stage, ApprovalError> {
+        let now = self.clock.now();
+        let journal = Arc::clone(&self.journal);
+        self.database
+            .transact(move |transaction| {
+                let (_, policy) = in_force(transaction, now)?;
+                let proposed = rows::policies_to_come(transaction, now)?;
+                let proposed =
+                    proposed.iter().find(|row| row.digest == digest && row.in_force_at.is_none()).ok_or(ApprovalError::Unknown)?;
+                Policy::parse(&proposed.text)?;
+                let (person, stage) = revision::agree(&policy, &rows::agreements(transaction, &digest)?, &identity, now)?;
+                let in_force_at = match stage {
+                    Stage::InForceAt(time) => Some(time),
+                    Stage::Waiting(_) => None,
+                };
+                journal.append(transaction, now, &Entry::PolicyAgreed { policy: digest, person: person.clone(), in_force_at })?;
+                rows::agree(transaction, &digest, &person, now, in_force_at)?;
+                Ok(stage)
+            })
+            .await
+    }
+
+    /// The text of the policy in force, under its digest.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn policy_text(&self) -> Result<(Digest, String), ApprovalError> {
+        let now = self.clock.now();
+        self.database
+            .transact(move |transaction| {
+                let row = rows::policy_in_force(transaction, now)?.ok_or(ApprovalError::NoPolicy)?;
+                Ok((row.digest, row.text))
+            })
+            .await
+    }
+
+    /// What is proposed or agreed, but not in force.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn policies_to_come(&self) -> Result<Vec<ProposedPolicy>, ApprovalError> {
+        let now = self.clock.now();
+        self.database
+            .transact(move |transaction| {
+                let rows = rows::policies_to_come(transaction, now)?;
+                rows.into_iter()
+                    .map(|row| {
+                        let agreed = rows::agreements(transaction, &row.digest)?.len();
+                        Ok(ProposedPolicy { digest: row.digest, text: row.text, agreed, in_force_at: row.in_force_at })
+                    })
+                    .collect()
+            })
+            .await
+    }
+}
+
+fn in_force(transaction: &Transaction<'_>, now: Timestamp) -> Result<(Digest, Policy), ApprovalError> {
+    let row = rows::policy_in_force(transaction, now)?.ok_or(ApprovalError::NoPolicy)?;
+    if Digest::of(row.text.as_bytes()) != row.digest {
+        return Err(DatabaseError::Unexpected("a policy whose text was altered").into());
+    }
+    Ok((row.digest, Policy::parse(&row.text)?))
+}
+
+fn of_tenant(transaction: &Transaction<'_>, digest: &Digest, tenant: Option<&str>) -> Result<Request, ApprovalError> {
+    // A request of somebody else doesn't exist.
+    rows::find(transaction, digest)?
+        .filter(|request| tenant.is_none_or(|tenant| request.proposal.tenant == tenant))
+        .ok_or(ApprovalError::Unknown)
+}
+
+fn decide(transaction: &Transaction<'_>, journal: &dyn Journal, word: &Word, now: Timestamp) -> Result<Standing, ApprovalError> {
+    let request = of_tenant(transaction, &word.digest, word.tenant.as_deref())?;
+    if request.state != State::Waiting {
+        return Err(Refusal::Decided.into());
+    }
+    let (policy_digest, policy) = in_force(transaction, now)?;
+    if request.change.fields().approvals.policy != policy_digest {
+        return Err(ApprovalError::OtherPolicy);
+    }
+    let code = request.change.short_code().to_string();
+    let vote = Vote {
+        identity: &word.identity,
+        tenant: word.tenant.as_deref().unwrap_or(&request.proposal.tenant),
+        channel: word.channel,
+        answer: word.answer,
+        present_at: word.present_at,
+        typed: word.typed.as_deref(),
+    };
+    if !rows::spend(transaction, &word.nonce, now)? {
+        return Err(ApprovalError::Replayed);
+    }
+    let weighed = policy.weigh(&request.proposal, &code, request.expires, &request.words, &vote, now)?;
+    let entry = Entry::Word {
+        approval: request.change.fields().id,
+        change: word.digest,
+        tenant: request.proposal.tenant.clone(),
+        counted: weighed.counted.clone(),
+        solo: weighed.solo,
+        is_given: weighed.standing == Standing::Approved,
+    };
+    journal.append(transaction, now, &entry)?;
+    if !rows::insert_word(transaction, &word.digest, &weighed.counted, weighed.solo, now)? {
+        return Err(Refusal::AlreadyCounted.into());
+    }
+    let next = match weighed.standing {
+        Standing::Waiting(_) => None,
+        Standing::Approved => Some(State::Approved),
+        Standing::Refused => Some(State::Refused),
+    };
+    if let Some(next) = next
+        && !rows::advance(transaction, &word.digest, State::Waiting, next, now)?
+    {
+        return Err(Refusal::Decided.into());
+    }
+    Ok(weighed.standing)
+}
