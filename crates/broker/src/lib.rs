@@ -9,6 +9,8 @@ pub mod approvals;
 pub mod clock;
 pub mod database;
 pub mod dispatch;
+pub mod leases;
+pub mod ledger;
 pub mod socket;
 pub mod vault;
 

@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod database;
+mod disk;
+mod leases;
+mod ledger;
 mod vault;

@@ -20,8 +20,10 @@ CREATE TABLE leases (
     state TEXT NOT NULL CHECK (state IN ('announced', 'live', 'ending', 'revoked', 'dead', 'unrevoked', 'unborn')),
     -- When it is dead whatever happens.
     dies_at INTEGER NOT NULL,
+    -- Milliseconds from the announcement to that.
+    lifetime INTEGER NOT NULL CHECK (lifetime >= 0),
     attempts INTEGER NOT NULL DEFAULT 0,
     next_attempt INTEGER NOT NULL DEFAULT 0,
     last_failure TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX leases_open ON leases (state, next_attempt) WHERE state IN ('announced', 'live', 'ending', 'unrevoked');
+CREATE INDEX leases_by_state ON leases (state, next_attempt);

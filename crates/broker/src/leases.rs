@@ -1,0 +1,4 @@
+//! Borrowed authority: from before it is asked for until it is known to be dead.
+
+pub mod epoch;
+pub mod revocation;

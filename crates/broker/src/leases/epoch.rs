@@ -1,0 +1,276 @@
+//! The kill switch.
+//!
+//! Its epoch is a number that only rises: odd while everything is stopped, even while work goes on. Who borrows authority needs a
+//! [`Permit`], which says that the epoch was read within the last second and was even; announcing a lease checks it again in the
+//! transaction that records it. So once a kill is acknowledged, no lease begins.
+//!
+//! A kill stops this process first and is recorded then: it works with a full disk, without a network and without anybody to ask. What
+//! can't be read counts as stopped. To go on takes a second deliberate act, which names the epoch that it ends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use keyblind_intent::Count;
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use crate::clock::Clock;
+use crate::database::{Database, DatabaseError};
+use crate::ledger::{Cause, Event, Ledger, LedgerError, Record};
+
+/// How old the reading may be that a lease begins with.
+pub const FRESH: Duration = Duration::from_secs(1);
+
+/// How often the stop file is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Why nothing may be borrowed, or the switch can't be moved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EpochError {
+    /// It is stopped.
+    #[error("Keyblind is stopped (epoch {epoch}): `keyblind-broker arm --epoch {epoch}` takes up work again")]
+    Stopped {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// It was stopped in this process.
+    #[error("Keyblind is stopped: `keyblind-broker arm` takes up work again")]
+    StoppedHere,
+    /// It was stopped in this process, and that could not be recorded.
+    #[error("Keyblind is stopped in this process, which could not be recorded ({0}): don't start it again before the stop file is made")]
+    StoppedUnrecorded(LedgerError),
+    /// The reading is older than a second.
+    #[error("the kill switch was read too long ago")]
+    Stale,
+    /// The stop file is there.
+    #[error("`{0}` stops Keyblind as long as it is there")]
+    StopFile(PathBuf),
+    /// It moved since.
+    #[error("the epoch is {found}, not {named}: somebody moved the kill switch meanwhile")]
+    Moved {
+        /// The one that was named.
+        named: u64,
+        /// The one there is.
+        found: u64,
+    },
+    /// It can't be read or recorded, so it counts as stopped.
+    #[error("the kill switch can't be read or moved, so everything counts as stopped: {0}")]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<DatabaseError> for EpochError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Ledger(error.into())
+    }
+}
+
+/// That the epoch was read, was even, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    epoch: u64,
+    read_at: Duration,
+}
+
+impl Permit {
+    /// The epoch that was read.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+/// What is to happen in the transaction of a kill: pending approvals are withdrawn, say.
+pub type OnKill = Arc<dyn Fn(&Transaction<'_>, &Ledger) -> Result<(), LedgerError> + Send + Sync>;
+
+/// The kill switch; clones share it.
+#[derive(Clone)]
+pub struct KillSwitch {
+    database: Database,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
+    stop_file: Option<PathBuf>,
+    /// Set before anything is recorded; only arming clears it.
+    is_stopped_here: Arc<AtomicBool>,
+    on_kill: Arc<[OnKill]>,
+}
+
+impl KillSwitch {
+    /// Takes the switch as the database has it. What is to happen with a kill happens in its transaction, in this order.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn open(
+        database: Database,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+        stop_file: Option<PathBuf>,
+        on_kill: Vec<OnKill>,
+    ) -> Result<Self, EpochError> {
+        let now = clock.now().unix_millis();
+        let epoch = database
+            .transact(move |transaction| {
+                let sql = "INSERT INTO lease_epoch (only_row, epoch, changed) VALUES (1, 0, ?1) ON CONFLICT DO NOTHING";
+                transaction.execute(sql, [now]).map_err(DatabaseError::from)?;
+                read(transaction)
+            })
+            .await?;
+        let is_stopped_here = Arc::new(AtomicBool::new(!epoch.is_multiple_of(2)));
+        Ok(Self { database, ledger, clock, stop_file, is_stopped_here, on_kill: on_kill.into() })
+    }
+
+    /// The epoch as the database has it.
+    ///
+    /// # Errors
+    /// If it can't be read: then everything counts as stopped.
+    pub async fn epoch(&self) -> Result<u64, EpochError> {
+        self.database.transact(read).await
+    }
+
+    /// Reads the switch for somebody who wants to borrow authority now.
+    ///
+    /// # Errors
+    /// If it is stopped, or can't be read.
+    pub async fn permit(&self) -> Result<Permit, EpochError> {
+        // Before the reading: it is as old as its beginning.
+        let read_at = self.clock.monotonic();
+        self.check_here()?;
+        let epoch = self.epoch().await?;
+        if !epoch.is_multiple_of(2) {
+            self.is_stopped_here.store(true, Ordering::SeqCst);
+            return Err(EpochError::Stopped { epoch });
+        }
+        self.check_here()?;
+        Ok(Permit { epoch, read_at })
+    }
+
+    /// Whether a permit still holds: right before a call is made.
+    ///
+    /// # Errors
+    /// If it is older than a second, or everything was stopped since.
+    pub fn check(&self, permit: &Permit) -> Result<(), EpochError> {
+        self.check_here()?;
+        if self.clock.monotonic().saturating_sub(permit.read_at) > FRESH { Err(EpochError::Stale) } else { Ok(()) }
+    }
+
+    /// Whether a permit holds in the transaction that is to record what it permits.
+    ///
+    /// # Errors
+    /// As [`Self::check`], and if the epoch moved.
+    pub fn check_in(&self, transaction: &Transaction<'_>, permit: &Permit) -> Result<(), EpochError> {
+        self.check(permit)?;
+        let epoch = read(transaction)?;
+        match epoch {
+            _ if !epoch.is_multiple_of(2) => Err(EpochError::Stopped { epoch }),
+            _ if epoch != permit.epoch => Err(EpochError::Moved { named: permit.epoch, found: epoch }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether everything is stopped, for what is recorded either way.
+    pub(super) fn is_stopped_in(&self, transaction: &Transaction<'_>) -> Result<bool, EpochError> {
+        Ok(self.check_here().is_err() || !read(transaction)?.is_multiple_of(2))
+    }
+
+    fn check_here(&self) -> Result<(), EpochError> {
+        if let Some(file) = self.stop_file.as_deref().filter(|file| is_there(file)) {
+            self.is_stopped_here.store(true, Ordering::SeqCst);
+            return Err(EpochError::StopFile(file.to_owned()));
+        }
+        // Even epochs don't count any more, whatever the database says: the kill may not be recorded yet.
+        if self.is_stopped_here.load(Ordering::SeqCst) { Err(EpochError::StoppedHere) } else { Ok(()) }
+    }
+
+    /// Stops everything. When this returns, no lease begins any more: not even if it returns an error.
+    ///
+    /// # Errors
+    /// If it could not be recorded. This process is stopped all the same.
+    pub async fn kill(&self, by: Cause) -> Result<u64, EpochError> {
+        self.is_stopped_here.store(true, Ordering::SeqCst);
+        let (ledger, on_kill, now) = (self.ledger.clone(), Arc::clone(&self.on_kill), self.clock.now().unix_millis());
+        let recorded = self.database.transact_alone(
+            move |transaction| {
+                let epoch = read_for_ledger(transaction)?;
+                if !epoch.is_multiple_of(2) {
+                    return Ok(epoch);
+                }
+                let next = epoch + 1;
+                write(transaction, next, now)?;
+                ledger.append_in(transaction, Record::of_broker(Event::Killed { epoch: Count::saturating(next), by }))?;
+                on_kill.iter().try_for_each(|hook| hook(transaction, &ledger))?;
+                // Every living lease ends: those of a provider that revokes are queued by this.
+                let sql = "UPDATE leases SET state = 'ending', next_attempt = 0 WHERE state = 'live'";
+                transaction.execute(sql, []).map_err(DatabaseError::from)?;
+                Ok(next)
+            },
+            |_| {},
+        );
+        recorded.await.map_err(EpochError::StoppedUnrecorded)
+    }
+
+    /// Takes up work again. The epoch that this ends must be named: who arms has seen what was stopped.
+    ///
+    /// # Errors
+    /// If another epoch is there, the stop file is, or it can't be recorded.
+    pub async fn arm(&self, epoch: u64, by: Cause) -> Result<u64, EpochError> {
+        if let Some(file) = self.stop_file.as_deref().filter(|file| is_there(file)) {
+            return Err(EpochError::StopFile(file.to_owned()));
+        }
+        let (ledger, now) = (self.ledger.clone(), self.clock.now().unix_millis());
+        let next = self
+            .database
+            .transact_alone(
+                move |transaction| {
+                    let found = read(transaction)?;
+                    if found != epoch || epoch.is_multiple_of(2) {
+                        return Err(EpochError::Moved { named: epoch, found });
+                    }
+                    let next = epoch + 1;
+                    write(transaction, next, now)?;
+                    ledger.append_in(transaction, Record::of_broker(Event::Armed { epoch: Count::saturating(next), by }))?;
+                    Ok(next)
+                },
+                |_| {},
+            )
+            .await?;
+        self.is_stopped_here.store(false, Ordering::SeqCst);
+        Ok(next)
+    }
+
+    /// Looks for the stop file until the returned future is dropped, and kills once when it appears.
+    pub async fn watch_stop_file(&self) {
+        let Some(file) = self.stop_file.clone() else { return std::future::pending().await };
+        let mut is_done = false;
+        loop {
+            if !is_there(&file) {
+                is_done = false;
+            } else if !is_done {
+                // If it can't be recorded now, it is tried again; this process is stopped by the file alone.
+                is_done = self.kill(Cause::File).await.is_ok();
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// A link that leads nowhere is there, and what can't be looked at counts as there.
+fn is_there(file: &Path) -> bool {
+    match file.symlink_metadata() {
+        Ok(_) => true,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+fn read(transaction: &Transaction<'_>) -> Result<u64, EpochError> {
+    read_for_ledger(transaction).map_err(EpochError::from)
+}
+
+fn read_for_ledger(transaction: &Transaction<'_>) -> Result<u64, LedgerError> {
+    let epoch = transaction.query_row("SELECT epoch FROM lease_epoch", [], |row| row.get(0)).optional().map_err(DatabaseError::from)?;
+    epoch.ok_or_else(|| DatabaseError::Unexpected("no kill switch").into())
+}
+
+fn write(transaction: &Transaction<'_>, epoch: u64, now: u64) -> Result<(), LedgerError> {
+    transaction.execute("UPDATE lease_epoch SET epoch = ?1, changed = ?2", params![epoch, now]).map_err(DatabaseError::from)?;
+    Ok(())
+}
