@@ -35,8 +35,8 @@ cargo xtask <command>
   actions [--from FOLDER] [NAME …]
                    which commit each version of an action is, from the tags of its repository (or of clones in FOLDER), for
                    those of crates/fix/src/actions.tsv and those that are named
-  soak [DURATION]  fuzzing (90s, 10m, 2h: all targets together), then scans of what KEYBLIND_CORPORA holds if it is set;
-                   figures go to docs/evidence/
+  soak [DURATION]  200 clients of the broker at once, fuzzing (90s, 10m, 2h: all targets together), then scans of what
+                   KEYBLIND_CORPORA holds if it is set; figures go to docs/evidence/
   book             the documentation with a page for each rule, as a web site, in the target folder
   soak --only fixes [PAIRS] [SEED]
                    lets a referee that shares no code with the program judge random fixes, of the rules' examples and of

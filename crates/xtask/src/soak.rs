@@ -1,4 +1,4 @@
-//! What takes long: fuzzing, and scans of large public repositories. Figures are written to docs/evidence/ by hand.
+//! What takes long: a loaded broker, fuzzing, and scans of large public repositories. Figures are written to docs/evidence/ by hand.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -58,11 +58,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
-/// Fuzzes each target for its share of the time, then scans every repository beneath `KEYBLIND_CORPORA` if it is set.
+/// Loads the broker, fuzzes each target for its share of the time, then scans every repository beneath `KEYBLIND_CORPORA` if it is set.
 pub(crate) fn run(time: Duration) -> Result<()> {
     process::run("cargo", &["install", "--locked", "--quiet", "cargo-fuzz@0.13.2"]).context("cargo-fuzz can't be installed")?;
     let examples = examples_of_rules()?;
     let shares: u64 = TARGETS.iter().map(|target| target.shares).sum();
+    load_broker()?;
     let mut faulty = Vec::new();
     for target in TARGETS {
         // No target is left out because its share of a short soak would be nothing: without a limit it would never end.
@@ -77,6 +78,14 @@ pub(crate) fn run(time: Duration) -> Result<()> {
     }
     anyhow::ensure!(faulty.is_empty(), "the fuzzer found something in: {} (the inputs are in fuzz/artifacts)", faulty.join(", "));
     Ok(())
+}
+
+/// Two hundred clients of the broker at once, of whom none may lose an answer: the ordinary test with larger numbers.
+fn load_broker() -> Result<()> {
+    let test = ["--", "--nocapture", "--exact", "many::no_answer_is_lost_among_many_clients"];
+    let arguments: Vec<&str> =
+        ["test", "--release", "--locked", "--package", "keyblind-broker", "--test", "socket"].into_iter().chain(test).collect();
+    process::run_with("cargo", &arguments, &[("KEYBLIND_CLIENTS", "200"), ("KEYBLIND_REQUESTS", "200")])
 }
 
 fn fuzz(target: &Target, seconds: u64, examples: &Path) -> Result<()> {
