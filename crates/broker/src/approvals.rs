@@ -5,17 +5,21 @@
 //! written into the ledger in the same transaction as the state that it changes: without the record there is no effect.
 
 pub mod ciba;
+mod error;
 mod journal;
 pub mod passkey;
+mod policies;
 pub mod policy;
 pub mod risk;
 mod rows;
 mod service;
 pub mod terminal;
 
+pub use self::error::ApprovalError;
 pub use self::journal::{Entry, Journal};
+pub use self::policies::ProposedPolicy;
 pub use self::policy::words;
-pub use self::service::{ApprovalError, Approvals, Approved, Material, Progress, ProposedPolicy, Raised, Request, State, Word};
+pub use self::service::{Approvals, Approved, Material, Progress, Raised, Request, State, Word};
 
 #[cfg(test)]
 #[path = "../tests/support/changes.rs"]

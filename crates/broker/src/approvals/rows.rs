@@ -3,8 +3,9 @@
 use keyblind_intent::{Change, Digest};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::error::ApprovalError;
 use super::policy::{Answer, Channel, Counted, PersonId, Proposal};
-use super::service::{ApprovalError, Material, Request, State};
+use super::service::{Material, Request, State};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 

@@ -7,106 +7,14 @@ use std::time::Duration;
 use keyblind_intent::{AttachedFile, Change, Digest, Intent};
 use rusqlite::Transaction;
 
+use super::error::ApprovalError;
 use super::journal::{Entry, Journal};
-use super::policy::guard::Guarded;
-use super::policy::limits::Limited;
-use super::policy::revision::{self, Stage};
-use super::policy::{Answer, Channel, Counted, Identity, Policy, PolicyError, Proposal, Refusal, Requester, Severity, Standing, Vote};
+use super::policies::in_force;
+use super::policy::{Answer, Channel, Counted, Identity, Policy, Proposal, Refusal, Requester, Severity, Standing, Vote};
 use super::risk;
 use super::rows::{self, Sweep, Times};
 use crate::clock::{Clock, Timestamp};
-use crate::database::{Database, DatabaseError};
-
-/// Why something was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ApprovalError {
-    /// The database refused.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// The policy refused.
-    #[error(transparent)]
-    Policy(#[from] Refusal),
-    /// A limit is reached.
-    #[error(transparent)]
-    Limited(#[from] Limited),
-    /// The target is guarded.
-    #[error(transparent)]
-    Guarded(#[from] Guarded),
-    /// The proposed policy can't be read.
-    #[error(transparent)]
-    PolicyText(#[from] PolicyError),
-    /// There is no policy yet, so nobody may approve anything.
-    #[error("no approval policy is in force: start the broker with one")]
-    NoPolicy,
-    /// The change names another policy than the one in force.
-    #[error("the approval policy has changed since this was asked: ask again")]
-    OtherPolicy,
-    /// What the change says about its approval isn't what the policy wants for it.
-    #[error("the change asks for other approvals than the policy wants")]
-    OtherApprovals,
-    /// There is no such request of this tenant.
-    #[error("there is no such request")]
-    Unknown,
-    /// The digest that was decided on, kept or recomputed isn't this change's.
-    #[error("this isn't the change that was shown: nothing was approved")]
-    OtherDigest,
-    /// It has been asked before.
-    #[error("this very change has been asked for before")]
-    AskedBefore,
-    /// The same word was sent before.
-    #[error("this answer was sent before: it counts once")]
-    Replayed,
-    /// It isn't approved.
-    #[error("this change isn't approved")]
-    NotApproved,
-    /// Its approval has been used up.
-    #[error("this approval has been used: each one allows one change")]
-    UsedUp,
-    /// It can't be applied any more.
-    #[error("the change has expired: ask for it again")]
-    Expired,
-    /// Nothing is applied for the time being.
-    #[error("nothing is applied until {until}: {reason}")]
-    Frozen {
-        /// When that ends.
-        until: Timestamp,
-        /// Why, in the policy's words.
-        reason: String,
-    },
-    /// The bytes that came with the change aren't those that it names.
-    #[error("the bytes that came with the change aren't those that it names")]
-    OtherBytes,
-}
-
-impl ApprovalError {
-    /// For the ledger, if it is a word that didn't count.
-    fn reason(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Replayed => "replayed",
-            Self::OtherPolicy => "other-policy",
-            Self::OtherDigest => "other-digest",
-            Self::Policy(refusal) => match refusal {
-                Refusal::NoRule { .. } => "no-rule",
-                Refusal::RequesterUnknown(_) => "requester-unknown",
-                Refusal::RequesterOfOtherTenant => "requester-of-other-tenant",
-                Refusal::ApproverUnknown(_) => "approver-unknown",
-                Refusal::OtherTenant => "other-tenant",
-                Refusal::RoleMissing(_) => "role-missing",
-                Refusal::OwnRequest => "own-request",
-                Refusal::ChannelNotAllowed(_) => "channel-not-allowed",
-                Refusal::AgentInTerminal => "agent-in-terminal",
-                Refusal::PresenceTooOld => "presence-too-old",
-                Refusal::ConfirmationMissing => "confirmation-missing",
-                Refusal::ConfirmationWrong => "confirmation-wrong",
-                Refusal::Expired => "expired",
-                Refusal::AlreadyCounted => "already-counted",
-                Refusal::Decided => "decided",
-            },
-            _ => return None,
-        })
-    }
-}
+use crate::database::Database;
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,25 +196,12 @@ impl Approved {
     }
 }
 
-/// A policy that isn't in force yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProposedPolicy {
-    /// The digest of its text.
-    pub digest: Digest,
-    /// Its text.
-    pub text: String,
-    /// How many owners have agreed.
-    pub agreed: usize,
-    /// When it takes effect, if enough have.
-    pub in_force_at: Option<Timestamp>,
-}
-
 /// Requests and decisions of one broker.
 #[derive(Clone)]
 pub struct Approvals {
-    database: Database,
-    journal: Arc<dyn Journal>,
-    clock: Arc<dyn Clock>,
+    pub(super) database: Database,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -558,95 +453,6 @@ impl Approvals {
             })
             .await
     }
-
-    /// Hands over the text of the policy that is wanted. The first one ever is in force at once; any other waits for owners of the
-    /// one in force. The same text again changes nothing.
-    ///
-    /// # Errors
-    /// If it can't be read.
-    pub async fn propose_policy(&self, text: &str) -> Result<Digest, ApprovalError> {
-        Policy::parse(text)?;
-        let (text, now) = (text.to_owned(), self.clock.now());
-        let journal = Arc::clone(&self.journal);
-        self.database
-            .transact(move |transaction| {
-                let digest = Digest::of(text.as_bytes());
-                let is_first = rows::policy_in_force(transaction, now)?.is_none();
-                if rows::insert_policy(transaction, &digest, &text, now, is_first.then_some(now))? {
-                    let entry = if is_first { Entry::PolicyInForce { policy: digest } } else { Entry::PolicyProposed { policy: digest } };
-                    journal.append(transaction, now, &entry)?;
-                }
-                Ok(digest)
-            })
-            .await
-    }
-
-    /// An owner agrees to a proposed policy.
-    ///
-    /// # Errors
-    /// If there is no such proposal, or whoever speaks isn't an owner by the policy in force, or has agreed before.
-    pub async fn agree_to_policy(&self, digest: Digest, identity: Identity) -> Result<Stage, ApprovalError> {
-        let now = self.clock.now();
-        let journal = Arc::clone(&self.journal);
-        self.database
-            .transact(move |transaction| {
-                let (_, policy) = in_force(transaction, now)?;
-                let proposed = rows::policies_to_come(transaction, now)?;
-                let proposed =
-                    proposed.iter().find(|row| row.digest == digest && row.in_force_at.is_none()).ok_or(ApprovalError::Unknown)?;
-                Policy::parse(&proposed.text)?;
-                let (person, stage) = revision::agree(&policy, &rows::agreements(transaction, &digest)?, &identity, now)?;
-                let in_force_at = match stage {
-                    Stage::InForceAt(time) => Some(time),
-                    Stage::Waiting(_) => None,
-                };
-                journal.append(transaction, now, &Entry::PolicyAgreed { policy: digest, person: person.clone(), in_force_at })?;
-                rows::agree(transaction, &digest, &person, now, in_force_at)?;
-                Ok(stage)
-            })
-            .await
-    }
-
-    /// The text of the policy in force, under its digest.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn policy_text(&self) -> Result<(Digest, String), ApprovalError> {
-        let now = self.clock.now();
-        self.database
-            .transact(move |transaction| {
-                let row = rows::policy_in_force(transaction, now)?.ok_or(ApprovalError::NoPolicy)?;
-                Ok((row.digest, row.text))
-            })
-            .await
-    }
-
-    /// What is proposed or agreed, but not in force.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn policies_to_come(&self) -> Result<Vec<ProposedPolicy>, ApprovalError> {
-        let now = self.clock.now();
-        self.database
-            .transact(move |transaction| {
-                let rows = rows::policies_to_come(transaction, now)?;
-                rows.into_iter()
-                    .map(|row| {
-                        let agreed = rows::agreements(transaction, &row.digest)?.len();
-                        Ok(ProposedPolicy { digest: row.digest, text: row.text, agreed, in_force_at: row.in_force_at })
-                    })
-                    .collect()
-            })
-            .await
-    }
-}
-
-fn in_force(transaction: &Transaction<'_>, now: Timestamp) -> Result<(Digest, Policy), ApprovalError> {
-    let row = rows::policy_in_force(transaction, now)?.ok_or(ApprovalError::NoPolicy)?;
-    if Digest::of(row.text.as_bytes()) != row.digest {
-        return Err(DatabaseError::Unexpected("a policy whose text was altered").into());
-    }
-    Ok((row.digest, Policy::parse(&row.text)?))
 }
 
 fn of_tenant(transaction: &Transaction<'_>, digest: &Digest, tenant: Option<&str>) -> Result<Request, ApprovalError> {

@@ -3,8 +3,9 @@
 
 use keyblind_intent::Digest;
 
+use super::error::ApprovalError;
 use super::policy::{Answer, Channel, Identity, Standing};
-use super::service::{ApprovalError, Approvals, Word};
+use super::service::{Approvals, Word};
 
 /// Lets the word of a user of this machine count. `uid` is what the kernel says about the peer of the socket; `code` what the person
 /// typed; `message` whatever is unique to this very request on the socket.

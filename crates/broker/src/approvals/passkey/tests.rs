@@ -6,14 +6,14 @@ use super::*;
 
 /// A device in software: it keeps a key and signs what a browser would give it.
 pub(crate) struct Device {
-    key: Key,
+    pub(crate) key: Key,
     pub(crate) party: RelyingParty,
     pub(crate) id: Vec<u8>,
-    flags: u8,
+    pub(crate) flags: u8,
     pub(crate) counter: u32,
 }
 
-enum Key {
+pub(crate) enum Key {
     P256(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
