@@ -60,6 +60,13 @@ Examples:
 Exit codes: 0 nothing left, 1 findings left, 2 wrong usage, 3 something could not be read, 4 internal error (also if what was
 written brought about a new finding: then it was taken back), 5 nothing to scan.";
 
+const LEDGER_VERIFY_EXAMPLES: &str = "\
+Examples:
+  keyblind ledger verify ledger.jsonl --key broker.pub
+  keyblind ledger verify ledger.jsonl --key broker.pub --head 201:9f2c…   it must hold what an earlier run saw last
+
+Exit codes: 0 sound, 1 not sound, 2 wrong usage, 4 it could not be read to its end.";
+
 /// Finds cloud misconfigurations in infrastructure code, and explains each one.
 #[derive(Debug, Parser)]
 #[command(name = "keyblind", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 120, disable_help_subcommand = true)]
@@ -125,6 +132,11 @@ pub(crate) enum Command {
     Baseline {
         #[command(subcommand)]
         command: BaselineCommand,
+    },
+    /// Judge the broker's record of what it did with borrowed authority, from an export alone.
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
     },
     /// Print a completion script for a shell.
     Completions {
@@ -462,6 +474,46 @@ pub(crate) enum BaselineCommand {
         #[command(flatten)]
         what: Box<What>,
     },
+}
+
+/// What can be done with an exported ledger.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Find out whether anything was changed, removed, moved or cut off, and whether each write had exactly one approval of the same
+    /// digest. Needs no network and no broker.
+    #[command(after_help = LEDGER_VERIFY_EXAMPLES)]
+    Verify {
+        /// The export, as `keyblind-broker ledger export` writes it; `-` for standard input.
+        #[arg(value_name = "EXPORT", value_hint = ValueHint::FilePath)]
+        export: PathBuf,
+        /// The broker's public key, or a file that holds it. Not from the export: from where it was kept when the broker was set up.
+        #[arg(long, value_name = "KEY")]
+        key: String,
+        /// The broker whose ledger it must be.
+        #[arg(long, value_name = "ID")]
+        instance: Option<keyblind_intent::RequestId>,
+        /// An entry that it must hold, as an earlier run named its last one: number, or number:hash.
+        #[arg(long, value_name = "NUMBER[:HASH]")]
+        head: Option<KnownEntry>,
+    },
+}
+
+/// An entry of a ledger that is known to exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownEntry {
+    pub(crate) number: u64,
+    pub(crate) hash: Option<keyblind_ledger::EntryHash>,
+}
+
+impl std::str::FromStr for KnownEntry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, hash) = text.split_once(':').map_or((text, None), |(number, hash)| (number, Some(hash)));
+        let number = number.parse().map_err(|_| format!("`{number}` is no entry's number"))?;
+        let hash = hash.map(|hash| hash.parse().map_err(|error| format!("{error}"))).transpose()?;
+        Ok(Self { number, hash: hash.map(keyblind_ledger::EntryHash) })
+    }
 }
 
 /// When entries of a baseline end.

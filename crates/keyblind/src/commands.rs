@@ -8,6 +8,7 @@ mod explain;
 mod fix;
 mod fixes;
 mod import;
+mod ledger;
 mod rules;
 mod scan;
 
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Explain(arguments) => explain::run(&arguments, cli.global),
         Command::Config { command } => config::run(&command),
         Command::Baseline { command } => baseline::run(&command, cli.global),
+        Command::Ledger { command } => ledger::run(&command, cli.global),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "keyblind", &mut script);

@@ -22,6 +22,7 @@ use crate::{process, tools};
 const PARTS: &[(&str, &[&str])] = &[
     ("Using it", &["docs/scanning.md", "docs/fixes.md", "docs/github-actions.md", "docs/dockerfile.md"]),
     ("Rules of your own", &["docs/rule-language.md"]),
+    ("Borrowed authority", &["docs/ledger.md"]),
     (
         "How good it is",
         &["docs/precision.md", "docs/conformance.md", "docs/performance.md", "docs/evidence/fuzzing.md", "docs/evidence/fixes.md"],

@@ -10,6 +10,7 @@ mod fixes;
 mod formats;
 mod hostile;
 mod imports;
+mod ledger;
 mod referee;
 mod reported_fixes;
 mod reports;
