@@ -1,4 +1,5 @@
 //! Borrowed authority: from before it is asked for until it is known to be dead.
 
 pub mod epoch;
+pub mod lease;
 pub mod revocation;

@@ -1,11 +1,12 @@
 //! What approvals write into the ledger.
 
-use keyblind_intent::{Digest, RequestId};
+use keyblind_intent::{Count, Digest, RequestId, SubjectId, TenantId, UnixMillis};
 use rusqlite::Transaction;
 
-use super::policy::{Counted, PersonId};
+use super::policy::{Answer, Channel, Counted, PersonId};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
+use crate::ledger::{ApprovalMethod, Code, Event, Ledger, LedgerError, Record, Who};
 
 /// One thing that happened, before it takes effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,4 +103,84 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// If it can't be kept.
     fn append(&self, transaction: &Transaction<'_>, now: Timestamp, entry: &Entry) -> Result<(), DatabaseError>;
+}
+
+/// The ledger's own words for what happened. A used-up approval has none: the announcement of the lease that it is used up for names
+/// it, in the same breath.
+fn records(entry: &Entry) -> Option<Vec<Record>> {
+    let subject = |name: &str| SubjectId::new(name).ok();
+    let who = |tenant: &str, name: &str| Some(Who { tenant: TenantId::new(tenant).ok()?, subject: subject(name)? });
+    Some(match entry {
+        Entry::Raised { approval, change, tenant, requester, wanted, may_be_requester, expires } => {
+            let requester = requester.as_ref().map_or(SCHEDULE, PersonId::as_str);
+            let event = Event::ApprovalAsked {
+                approval: *approval,
+                change: *change,
+                wanted: Count::new(u64::try_from(*wanted).ok()?).ok()?,
+                requester: subject(requester)?,
+                may_be_requester: *may_be_requester,
+                expires: UnixMillis::new(expires.unix_millis()),
+            };
+            vec![Record::of(&who(tenant, requester)?, None, event)]
+        }
+        Entry::Word { approval, change, tenant, counted, is_given, .. } => {
+            let (approver, by) = (subject(counted.person.as_str())?, who(tenant, counted.person.as_str())?);
+            let event = match counted.answer {
+                Answer::Approve => Event::ApprovalVoted { approval: *approval, change: *change, approver, method: method(counted.channel) },
+                Answer::Refuse => Event::ApprovalRefused { approval: *approval, approver },
+            };
+            let mut records = vec![Record::of(&by, None, event)];
+            if *is_given {
+                records.push(Record::of(&by, None, Event::ApprovalGiven { approval: *approval, change: *change }));
+            }
+            records
+        }
+        Entry::WordRefused { approval, tenant, reason } => {
+            vec![Record::of(&who(tenant, BROKER)?, None, Event::Refused { request: Some(*approval), reason: Code::new(reason)? })]
+        }
+        Entry::Used { .. } => Vec::new(),
+        Entry::Expired { approval, tenant } => {
+            vec![Record::of(&who(tenant, BROKER)?, None, Event::ApprovalExpired { approval: *approval })]
+        }
+        Entry::Voided { approval, tenant } => {
+            let event = Event::ApprovalVoided { approval: *approval, reason: Code::new("stopped")? };
+            vec![Record::of(&who(tenant, BROKER)?, None, event)]
+        }
+        // Who proposed it isn't known: the file was different. What counts is who agreed, and that it is in force.
+        Entry::PolicyProposed { .. } => {
+            vec![Record::of_broker(Event::Refused { request: None, reason: Code::new("policy-waits-for-owners")? })]
+        }
+        Entry::PolicyAgreed { policy, in_force_at: Some(_), .. } | Entry::PolicyInForce { policy } => {
+            vec![Record::of_broker(Event::PolicyChanged { policy: *policy })]
+        }
+        Entry::PolicyAgreed { in_force_at: None, .. } => {
+            vec![Record::of_broker(Event::Refused { request: None, reason: Code::new("policy-waits-for-another-owner")? })]
+        }
+    })
+}
+
+/// Who asks when nobody does, and who acts by itself.
+const SCHEDULE: &str = "schedule";
+const BROKER: &str = "broker";
+
+fn method(channel: Channel) -> ApprovalMethod {
+    match channel {
+        Channel::Passkey => ApprovalMethod::Passkey,
+        Channel::Phone => ApprovalMethod::Ciba,
+        Channel::Session => ApprovalMethod::Session,
+        Channel::Terminal => ApprovalMethod::UnverifiedLocal,
+    }
+}
+
+impl Journal for Ledger {
+    fn append(&self, transaction: &Transaction<'_>, _: Timestamp, entry: &Entry) -> Result<(), DatabaseError> {
+        for record in records(entry).ok_or(DatabaseError::Unexpected("a name that the ledger doesn't take"))? {
+            self.append_in(transaction, record).map_err(|error| match error {
+                LedgerError::Database(error) => error,
+                // Whoever asks must not go on; what is wrong with the ledger is found and told when it is opened.
+                _ => DatabaseError::Unexpected("a ledger that can't be appended to"),
+            })?;
+        }
+        Ok(())
+    }
 }
