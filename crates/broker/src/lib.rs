@@ -9,8 +9,11 @@ pub mod approvals;
 pub mod clock;
 pub mod database;
 pub mod dispatch;
+pub mod egress;
+pub mod jws;
 pub mod leases;
 pub mod ledger;
+pub mod providers;
 pub mod socket;
 pub mod vault;
 

@@ -1,23 +1,25 @@
 // GitHub: `emulate` behind GitHub's own OpenAPI description, which judges every request.
 //
-// Ours, because emulate lacks them: tarballs, code scanning uploads, the list of an installation's repositories, the end of an
+// Ours, because emulate lacks them: tarballs (from another host, as with GitHub), code scanning uploads, the list of an installation's repositories, the end of an
 // installation token and of an OAuth token, refusal of unknown tokens, a second pull request of one branch.
 import { createHash, createHmac } from 'node:crypto';
+import { createServer } from 'node:http';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { createEmulator } from 'emulate';
-import { answer, forward, freePort, options, start, validator } from './peer.mjs';
+import { answer, forward, freePort, listen, options, start, validator } from './peer.mjs';
 
 const judge = validator(options.openapi);
 const dead = new Set();
 const alive = new Map();
 const uploads = new Map();
-let port, front, broader = null, truncate = 0;
+let port, front, codeload, broader = null, truncate = 0, unfaithful = {};
+const links = new Map();
 
 async function ask(method, path, value, token) {
   const response = await fetch(`http://127.0.0.1:${port}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, accept: 'application/vnd.github+json', 'content-type': 'application/json' },
-    body: value === undefined ? undefined : JSON.stringify(value),
+    body: value == null ? undefined : JSON.stringify(value),
   });
   const text = await response.text();
   return { status: response.status, value: text ? JSON.parse(text) : null };
@@ -67,7 +69,9 @@ async function tarball(repository, reference, token) {
     if (entry.type === 'commit') header(`${name}/`, 0, '5', 0o775);
     if (entry.type !== 'blob') continue;
     const blob = await ask('GET', `/repos/${repository}/git/blobs/${entry.sha}`, undefined, token);
-    const bytes = Buffer.from(blob.value.content, 'base64');
+    // What `.gitattributes` can do to an archive.
+    if (unfaithful.omit === entry.path) continue;
+    const bytes = unfaithful.change === entry.path ? Buffer.from('nothing to see here\n') : Buffer.from(blob.value.content, 'base64');
     if (entry.mode === '120000') header(name, 0, '2', 0o777, bytes.toString('utf8'));
     else {
       header(name, bytes.length, '0', entry.mode === '100755' ? 0o775 : 0o664);
@@ -84,13 +88,6 @@ async function handle(request, body, response) {
   const token = bearer(request);
   const say = (status, value, headers) => answer(response, status, value, { 'x-ratelimit-remaining': '4999', 'x-ratelimit-limit': '5000', ...headers });
 
-  // A link that GitHub signed: it needs no header, and must not get ours.
-  if (path.startsWith('/_codeload/')) {
-    if (request.headers.authorization) return say(400, { message: 'a credential came along' });
-    const link = links.get(path);
-    if (!link || link.until < Date.now()) return say(404, { message: 'Not Found' });
-    return answer(response, 200, link.bytes, { 'content-type': 'application/x-gzip' });
-  }
   if (path === '/credentials/revoke' && request.method === 'POST') {
     if (token) return say(403, { message: 'Forbidden' });
     for (const credential of JSON.parse(body).credentials) dead.add(credential);
@@ -129,9 +126,9 @@ async function handle(request, body, response) {
   if (archive && request.method === 'GET') {
     const bytes = await tarball(repository, decodeURIComponent(archive[1]), token);
     if (!bytes) return say(404, { message: 'Not Found' });
-    const link = `/_codeload/${createHash('sha256').update(bytes).digest('hex')}`;
+    const link = `/${createHash('sha256').update(bytes).digest('hex')}`;
     links.set(link, { bytes, until: Date.now() + 300_000 });
-    return say(302, undefined, { location: `${options.codeload ?? front}${link}` });
+    return say(302, undefined, { location: `${codeload}${link}` });
   }
   const sarif = /^\/repos\/[^/]+\/[^/]+\/code-scanning\/sarifs(?:\/(.+))?$/.exec(path);
   if (sarif && request.method === 'POST') {
@@ -171,16 +168,18 @@ async function handle(request, body, response) {
   for (const name of ['connection', 'keep-alive', 'transfer-encoding', 'content-length', 'date']) delete headers[name];
   return answer(response, given.status, given.body, headers);
 }
-const links = new Map();
 
 await start({
   handle,
-  judges: [(method, url, headers, body) => (url.startsWith('/_') ? [] : judge(method, url, headers, body))],
+  judges: [judge],
+  // Enterprise hosts have the same interface beneath a path.
+  rewrite: (url) => url.replace(/^\/api\/v3\//, '/'),
   control: {
     'GET /tokens': () => [...alive.keys()].map((token) => ({ token, dead: dead.has(token), installation: alive.get(token).installation ?? null })),
     'POST /broader': (value) => { broader = value; },
     'POST /narrow': () => { broader = null; },
     'POST /truncate': ({ entries }) => { truncate = entries; },
+    'POST /unfaithful': (value) => { unfaithful = value; },
     'GET /uploads': () => [...uploads.values()],
     // What a person does at GitHub, beside the program under test.
     'POST /as-owner': async ({ method, path, body }) => ask(method, path, body, options.owner_token),
@@ -206,7 +205,14 @@ await start({
       },
     });
     alive.set(options.owner_token, {});
+    // A link that GitHub signed: it needs no credential, and must not get one.
+    codeload = `http://127.0.0.1:${await listen(createServer((request, response) => {
+      if (request.headers.authorization) return answer(response, 400, { message: 'a credential came along' });
+      const link = links.get(request.url);
+      if (!link || link.until < Date.now()) return answer(response, 404, { message: 'Not Found' });
+      return answer(response, 200, link.bytes, { 'content-type': 'application/x-gzip' });
+    }))}`;
     const key = emulator.generatedSecrets.find((secret) => secret.kind === 'github.app_private_key').value;
-    return { private_key: key, owner_token: options.owner_token, client_secret: options.client_secret };
+    return { private_key: key, owner_token: options.owner_token, client_secret: options.client_secret, codeload };
   },
 });

@@ -137,7 +137,7 @@ function build(url) {
       dPoP: { enabled: true, ...(options.nonce ? { nonceSecret: randomBytes(32), requireNonce: () => true } : {}) },
       resourceIndicators: {
         enabled: true,
-        defaultResource: (ctx) => ctx.oidc.params?.audience ?? ctx.oidc.body?.audience,
+        defaultResource: (ctx) => ctx.oidc.params?.audience ?? ctx.oidc.body?.audience ?? options.api,
         useGrantedResource: () => true,
         getResourceServerInfo: (ctx, resource) => resourceServer(resource),
       },
@@ -170,6 +170,9 @@ function build(url) {
   provider.registerGrantType(EXCHANGE, exchange, ['subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope'], ['audience', 'resource']);
   provider.on('refresh_token.saved', (token) => refreshTokens.set(token.jti, token));
   provider.on('server_error', (ctx, error) => process.stderr.write(`${error.stack}\n`));
+  for (const name of ['grant.error', 'authorization.error', 'pushed_authorization_request.error', 'backchannel_authentication.error']) {
+    provider.on(name, (ctx, error) => process.stderr.write(`${name}: ${error.error} ${error.error_description} ${error.error_detail ?? ''}\n`));
+  }
   return createServer(async (request, response) => {
     const interaction = /^\/interaction\/([^/?]+)$/.exec(request.url);
     if (!interaction) return provider.callback()(request, response);
@@ -278,6 +281,13 @@ await start({
       if (!managementTokens.has(request.headers.authorization?.replace(/^Bearer /, ''))) return answer(response, 401, { statusCode: 401, error: 'Unauthorized', message: 'Invalid token' });
       await revokeAll(decodeURIComponent(management[1]));
       return answer(response, 202, undefined);
+    }
+    const listed = /^\/api\/v2\/users\/([^/]+)\/refresh-tokens$/.exec(path);
+    if (listed && request.method === 'GET') {
+      if (!managementTokens.has(request.headers.authorization?.replace(/^Bearer /, ''))) return answer(response, 401, { statusCode: 401, error: 'Unauthorized', message: 'Invalid token' });
+      const tokens = [];
+      for (const [jti, token] of refreshTokens) if (token.accountId === decodeURIComponent(listed[1]) && (await provider.RefreshToken.find(jti))) tokens.push({ id: jti.slice(0, 8), user_id: token.accountId });
+      return answer(response, 200, { tokens });
     }
     const form = new URLSearchParams(body.toString('utf8'));
     if (path === '/oauth/token' && form.get('grant_type') === 'client_credentials' && form.get('audience') === `${url}/api/v2/`) {

@@ -139,12 +139,13 @@ export function validator(file, prefix = '') {
  * Starts the two ports and prints where they are. `handle(request, body, response)` answers what no fault was asked for;
  * `control` maps `METHOD /path` to what the test may ask, `ready` is told to the test.
  */
-export async function start({ handle, control = {}, judges = [], ready }) {
+export async function start({ handle, control = {}, judges = [], rewrite = (url) => url, ready }) {
   const seen = [];
   let faults = [];
   const front = createServer(async (request, response) => {
     try {
       const body = await readBody(request);
+      request.url = rewrite(request.url);
       const path = new URL(request.url, 'http://peer').pathname;
       const violations = judges.flatMap((judge) => judge(request.method, request.url, request.headers, body));
       const entry = { method: request.method, path, url: request.url, headers: request.headers, body: body.toString('utf8'), violations, at: Date.now() };

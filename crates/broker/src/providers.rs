@@ -1,0 +1,44 @@
+//! Sources of authority and the calls that are made with it, one module a provider.
+//!
+//! What a provider says is hostile text: it is read into typed fields with bounds, and what it says in words is never repeated in
+//! an error. A credential goes from the answer's bytes straight into a [`Secret`](crate::secret::Secret).
+
+pub mod auth0;
+pub mod github;
+pub mod oidc;
+
+use std::fmt;
+
+use serde::de::{Deserializer, Error, Visitor};
+
+use crate::secret::Secret;
+
+/// The longest credential that a provider may hand out.
+const LONGEST_CREDENTIAL: usize = 32 * 1024;
+
+/// Reads a credential out of an answer, from the answer's own buffer into locked memory.
+pub(crate) struct Credential(pub(crate) Secret);
+
+impl<'de> serde::Deserialize<'de> for Credential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Credential;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a credential")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Credential, E> {
+                // It goes into headers and forms: whatever isn't printable ASCII is no credential.
+                if text.is_empty() || text.len() > LONGEST_CREDENTIAL || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    return Err(E::custom("not a credential"));
+                }
+                Ok(Credential(Secret::filled(text.len(), |target| target.copy_from_slice(text.as_bytes()))))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}

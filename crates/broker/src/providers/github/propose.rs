@@ -1,0 +1,469 @@
+//! A branch of ours with one commit more, and its pull request.
+//!
+//! The branch is made where there is none, and otherwise only moved forward: the new commit's first parent is the head that was
+//! looked at, so that GitHub refuses the move if somebody pushed meanwhile. A branch with a commit that isn't ours isn't touched, and
+//! a pull request that people closed isn't opened again.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::Method;
+use keyblind_intent::{AttachedFile, Bulk, CommitId, Count, Digest, FileMode, ProposalResult, ProposePullRequest, Repository};
+use serde::{Deserialize, Serialize};
+
+use super::repositories::{Commit, Sha, commit_id};
+use super::{Access, Github, GithubError, Identity};
+use crate::egress::Authorization;
+
+/// How many commits our branch may be ahead: what doesn't fit in one answer isn't looked at, and so isn't ours.
+const MOST_COMMITS: usize = 250;
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// The pull request's number.
+    pub number: Count,
+    /// The head of our branch.
+    pub commit: CommitId,
+    /// What was done for it.
+    pub result: ProposalResult,
+    /// Where our branch was before; `None` if it wasn't there.
+    pub before: Option<CommitId>,
+}
+
+#[derive(Deserialize)]
+struct Comparison {
+    total_commits: usize,
+    commits: Vec<Listed>,
+    merge_base_commit: Sha,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    author: Option<Login>,
+    committer: Option<Login>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Login {
+    pub(super) login: String,
+}
+
+#[derive(Deserialize)]
+struct Pull {
+    number: u64,
+    title: String,
+    body: Option<String>,
+    merged_at: Option<String>,
+    head: PullEnd,
+    base: PullEnd,
+}
+
+#[derive(Deserialize)]
+struct PullEnd {
+    #[serde(rename = "ref")]
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct TreeListing {
+    tree: Vec<TreeNode>,
+}
+
+#[derive(Clone, Deserialize)]
+struct TreeNode {
+    path: String,
+    mode: String,
+    #[serde(rename = "type")]
+    kind: String,
+    sha: String,
+}
+
+#[derive(Serialize)]
+struct NewBlob {
+    content: String,
+    encoding: &'static str,
+}
+
+#[derive(Serialize)]
+struct NewTree<'a> {
+    base_tree: &'a str,
+    tree: Vec<NewNode<'a>>,
+}
+
+#[derive(Serialize)]
+struct NewNode<'a> {
+    path: &'a str,
+    mode: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    sha: String,
+}
+
+#[derive(Serialize)]
+struct NewCommit<'a> {
+    message: &'a str,
+    tree: &'a str,
+    parents: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct NewReference<'a> {
+    #[serde(rename = "ref")]
+    name: String,
+    sha: &'a str,
+}
+
+#[derive(Serialize)]
+struct Move<'a> {
+    sha: &'a str,
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct NewPull<'a> {
+    title: &'a str,
+    head: &'a str,
+    base: &'a str,
+    body: &'a str,
+    maintainer_can_modify: bool,
+}
+
+#[derive(Serialize)]
+struct Rewritten<'a> {
+    title: &'a str,
+    body: &'a str,
+}
+
+/// A file with its new contents.
+type Change<'a> = (&'a AttachedFile, &'a [u8]);
+
+/// Each file's part of the contents, if they are what was announced.
+fn parts<'a>(request: &'a ProposePullRequest, contents: &'a [u8]) -> Result<Vec<Change<'a>>, GithubError> {
+    if Bulk::of(contents) != request.contents {
+        return Err(GithubError::Contents);
+    }
+    let mut rest = contents;
+    let mut changes = Vec::new();
+    for file in &request.files {
+        let length = usize::try_from(file.after.bytes.get()).map_err(|_| GithubError::Contents)?;
+        let (part, after) = rest.split_at_checked(length).ok_or(GithubError::Contents)?;
+        if Bulk::of(part) != file.after {
+            return Err(GithubError::Contents);
+        }
+        changes.push((file, part));
+        rest = after;
+    }
+    if rest.is_empty() { Ok(changes) } else { Err(GithubError::Contents) }
+}
+
+/// Makes text that others wrote harmless where GitHub reads commands out of text: mentions, references to issues (`fixes #1`
+/// closes one), and words that switch off checks.
+pub(super) fn inert(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len() + 64);
+    let lower = text.to_ascii_lowercase();
+    let words = ["skip ci]", "ci skip]", "no ci]", "skip actions]", "actions skip]"];
+    for (at, character) in text.char_indices() {
+        shown.push(character);
+        let next = text[at + character.len_utf8()..].chars().next();
+        let breaks = match character {
+            '@' => next.is_some_and(char::is_alphanumeric),
+            '#' => next.is_some_and(|next| next.is_ascii_digit()),
+            '[' => words.iter().any(|word| lower[at + 1..].starts_with(word)),
+            _ => lower[at..].starts_with("gh-") && lower[at + 3..].starts_with(|next: char| next.is_ascii_digit()),
+        };
+        if breaks {
+            shown.push('\u{200b}');
+        }
+    }
+    shown
+}
+
+impl Github {
+    /// Opens the pull request, or brings ours up to date.
+    ///
+    /// # Errors
+    /// See [`GithubError`]. What was made until then (blobs, a tree, a commit) is in no branch.
+    pub async fn propose(&self, access: &Access<'_>, request: &ProposePullRequest, contents: &[u8]) -> Result<Proposed, GithubError> {
+        let changes = parts(request, contents)?;
+        let repository = &request.repository;
+        let pulls = self.pulls(access, request).await?;
+        if pulls.closed {
+            return Err(GithubError::SaidNo);
+        }
+        let base = self.commit(access, repository, &request.base_commit).await?;
+        self.check_state(access, request, &base, &changes).await?;
+        let before = self.head(access, repository, &format!("heads/{}", request.branch)).await?;
+        let fork = match &before {
+            Some(head) => self.check_ours(access, repository, &request.base_commit, head).await?,
+            None => request.base_commit.clone(),
+        };
+        let tree = self.make_tree(access, repository, &base.tree.sha, &changes).await?;
+        let unchanged = match &before {
+            Some(head) if fork == request.base_commit => self.commit(access, repository, head).await?.tree.sha == tree,
+            _ => false,
+        };
+        let commit = match &before {
+            Some(head) if unchanged => head.clone(),
+            _ => self.make_commit(access, request, &tree, before.as_ref(), &fork).await?,
+        };
+        if !unchanged {
+            self.move_branch(access, request, before.as_ref(), &commit).await?;
+        }
+        let (title, body) = (inert(request.title.as_str()), inert(request.explanation.as_str()));
+        let (number, rewritten) = match pulls.open {
+            Some(open) => {
+                let differs = open.title != title || open.body.as_deref().unwrap_or_default() != body;
+                if differs {
+                    let target = self.repository(repository).segment("pulls").segment(&open.number.to_string());
+                    let bearer = Authorization::Bearer(access.token);
+                    self.write::<serde::de::IgnoredAny>(Method::PATCH, bearer, target, &Rewritten { title: &title, body: &body }).await?;
+                }
+                (open.number, Some(differs))
+            }
+            None => (self.open_pull(access, request, &title, &body).await?, None),
+        };
+        let result = match rewritten {
+            None => ProposalResult::Opened,
+            Some(false) if unchanged => ProposalResult::Unchanged,
+            Some(_) => ProposalResult::Updated,
+        };
+        Ok(Proposed { number: Count::saturating(number), commit, result, before })
+    }
+
+    /// The pull requests of our branch into that base: the open one, and whether people closed one.
+    async fn pulls(&self, access: &Access<'_>, request: &ProposePullRequest) -> Result<Pulls, GithubError> {
+        let head = format!("{}:{}", request.repository.owner, request.branch);
+        let target = self.repository(&request.repository).segment("pulls");
+        let target = target.query("state", "all").query("head", &head).query("base", request.base.as_str()).query("per_page", "100");
+        let found: Vec<(Pull, State)> = self
+            .get::<Vec<serde_json::Value>>(Authorization::Bearer(access.token), target, 32 << 20)
+            .await?
+            .into_iter()
+            .filter_map(|value| Some((serde_json::from_value(value.clone()).ok()?, serde_json::from_value(value).ok()?)))
+            // A filter that isn't understood is a filter that isn't there.
+            .filter(|(pull, _): &(Pull, State)| pull.head.name == request.branch.as_str() && pull.base.name == request.base.as_str())
+            .collect();
+        let closed = found.iter().any(|(pull, state)| state.state == "closed" && pull.merged_at.is_none());
+        let open = found.into_iter().find(|(_, state)| state.state == "open").map(|(pull, _)| pull);
+        Ok(Pulls { open, closed })
+    }
+
+    /// Whether the files are what the change was made for: at the commit that was scanned, and still at the base's head.
+    async fn check_state(
+        &self,
+        access: &Access<'_>,
+        request: &ProposePullRequest,
+        base: &Commit,
+        changes: &[Change<'_>],
+    ) -> Result<(), GithubError> {
+        let repository = &request.repository;
+        let head = self.head(access, repository, &format!("heads/{}", request.base)).await?.ok_or(GithubError::NotFound)?;
+        let scanned = self.nodes(access, repository, &base.tree.sha, changes).await?;
+        for (file, _) in changes {
+            let node = scanned.get(file.path.as_str());
+            match (&file.before, node) {
+                (None, None) => {}
+                (Some(before), Some(node)) if node.is_file() => {
+                    let contents = self.blob(access, repository, &node.sha, keyblind_intent::limits::ATTACHED_BYTES).await?;
+                    if Digest::of(&contents) != *before {
+                        return Err(GithubError::StaleState);
+                    }
+                }
+                _ => return Err(GithubError::StaleState),
+            }
+        }
+        if head == request.base_commit {
+            return Ok(());
+        }
+        let tree = self.commit(access, repository, &head).await?.tree.sha;
+        if self.nodes(access, repository, &tree, changes).await? == scanned { Ok(()) } else { Err(GithubError::StaleState) }
+    }
+
+    /// The entries of these files in a tree, found folder by folder.
+    async fn nodes(
+        &self,
+        access: &Access<'_>,
+        repository: &Repository,
+        tree: &str,
+        changes: &[Change<'_>],
+    ) -> Result<BTreeMap<String, TreeNode>, GithubError> {
+        let mut folders: BTreeMap<String, Vec<TreeNode>> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for (file, _) in changes {
+            let mut sha = tree.to_owned();
+            let mut parts = file.path.parts().peekable();
+            while let Some(part) = parts.next() {
+                if !folders.contains_key(&sha) {
+                    let target = self.repository(repository).path("/git/trees").segment(&sha);
+                    let listing: TreeListing = self.get(Authorization::Bearer(access.token), target, 64 << 20).await?;
+                    folders.insert(sha.clone(), listing.tree);
+                }
+                let Some(node) = folders[&sha].iter().find(|node| node.path == part) else { break };
+                if parts.peek().is_none() {
+                    found.insert(file.path.to_string(), node.clone());
+                } else if node.kind == "tree" {
+                    sha = node.sha.clone();
+                } else {
+                    // A file, a link or a submodule where a folder should be.
+                    return Err(GithubError::StaleState);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether all commits of our branch are ours; gives where it left the base.
+    async fn check_ours(
+        &self,
+        access: &Access<'_>,
+        repository: &Repository,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<CommitId, GithubError> {
+        let target = self.repository(repository).segment("compare").segment(&format!("{base}...{head}"));
+        let comparison: Comparison = self.get(Authorization::Bearer(access.token), target, 64 << 20).await?;
+        let is_whole = comparison.total_commits == comparison.commits.len() && comparison.total_commits <= MOST_COMMITS;
+        let is_ours = match access.identity {
+            Identity::App(slug) => {
+                let bot = format!("{slug}[bot]");
+                // GitHub itself is the committer of what it signs.
+                let is = |login: &Option<Login>, names: &[&str]| login.as_ref().is_some_and(|login| names.contains(&login.login.as_str()));
+                comparison.commits.iter().all(|commit| is(&commit.author, &[&bot]) && is(&commit.committer, &[&bot, "web-flow"]))
+            }
+            // A person's own commits can't be told from those that we made as her.
+            Identity::Person => comparison.commits.is_empty(),
+        };
+        if is_whole && is_ours { commit_id(comparison.merge_base_commit.sha) } else { Err(GithubError::WrittenByPeople) }
+    }
+
+    async fn make_tree(
+        &self,
+        access: &Access<'_>,
+        repository: &Repository,
+        base: &str,
+        changes: &[Change<'_>],
+    ) -> Result<String, GithubError> {
+        let mut nodes = Vec::new();
+        for (file, contents) in changes {
+            let blob = NewBlob { content: STANDARD.encode(contents), encoding: "base64" };
+            let target = self.repository(repository).path("/git/blobs");
+            let made: Sha = self.write(Method::POST, Authorization::Bearer(access.token), target, &blob).await?;
+            if super::tree::blob_hash(contents, &made.sha) != made.sha {
+                return Err(GithubError::Egress(crate::egress::EgressError::Unintelligible));
+            }
+            let mode = match file.mode {
+                FileMode::Plain => "100644",
+                FileMode::Executable => "100755",
+            };
+            nodes.push(NewNode { path: file.path.as_str(), mode, kind: "blob", sha: made.sha });
+        }
+        let target = self.repository(repository).path("/git/trees");
+        let tree = NewTree { base_tree: base, tree: nodes };
+        Ok(self.write::<Sha>(Method::POST, Authorization::Bearer(access.token), target, &tree).await?.sha)
+    }
+
+    async fn make_commit(
+        &self,
+        access: &Access<'_>,
+        request: &ProposePullRequest,
+        tree: &str,
+        before: Option<&CommitId>,
+        fork: &CommitId,
+    ) -> Result<CommitId, GithubError> {
+        // The head first: the branch moves forward. The base as well, if the branch began somewhere else.
+        let mut parents: Vec<&str> = before.iter().map(|head| head.as_str()).collect();
+        if before.is_none() || *fork != request.base_commit {
+            parents.push(request.base_commit.as_str());
+        }
+        let commit = NewCommit { message: &inert(request.title.as_str()), tree, parents };
+        let target = self.repository(&request.repository).path("/git/commits");
+        let made: Sha = self.write(Method::POST, Authorization::Bearer(access.token), target, &commit).await?;
+        commit_id(made.sha)
+    }
+
+    async fn move_branch(
+        &self,
+        access: &Access<'_>,
+        request: &ProposePullRequest,
+        before: Option<&CommitId>,
+        commit: &CommitId,
+    ) -> Result<(), GithubError> {
+        let bearer = Authorization::Bearer(access.token);
+        let target = self.repository(&request.repository).path("/git/refs");
+        let moved = match before {
+            None => {
+                let reference = NewReference { name: format!("refs/heads/{}", request.branch), sha: commit.as_str() };
+                self.write::<serde::de::IgnoredAny>(Method::POST, bearer, target, &reference).await
+            }
+            Some(_) => {
+                let target = target.segment("heads").segments(request.branch.as_str());
+                self.write::<serde::de::IgnoredAny>(Method::PATCH, bearer, target, &Move { sha: commit.as_str(), force: false }).await
+            }
+        };
+        match moved {
+            Ok(_) => Ok(()),
+            // It is there now, or isn't where it was.
+            Err(GithubError::Rejected { status: 422 }) => Err(GithubError::Conflict),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open_pull(&self, access: &Access<'_>, request: &ProposePullRequest, title: &str, body: &str) -> Result<u64, GithubError> {
+        #[derive(Deserialize)]
+        struct Opened {
+            number: u64,
+        }
+        let (head, base) = (request.branch.as_str(), request.base.as_str());
+        let pull = NewPull { title, head, base, body, maintainer_can_modify: true };
+        let target = self.repository(&request.repository).segment("pulls");
+        match self.write::<Opened>(Method::POST, Authorization::Bearer(access.token), target, &pull).await {
+            Ok(opened) => Ok(opened.number),
+            // Somebody else opened one meanwhile.
+            Err(GithubError::Rejected { status: 422 }) => Err(GithubError::Conflict),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+struct Pulls {
+    open: Option<Pull>,
+    closed: bool,
+}
+
+#[derive(Deserialize)]
+struct State {
+    state: String,
+}
+
+impl PartialEq for TreeNode {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.mode, &self.kind, &self.sha) == (&other.mode, &other.kind, &other.sha)
+    }
+}
+
+impl TreeNode {
+    fn is_file(&self) -> bool {
+        self.kind == "blob" && matches!(self.mode.as_str(), "100644" | "100755")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_gives_github_no_commands() {
+        let cases = [
+            ("fixes #12 for @octocat", "fixes #\u{200b}12 for @\u{200b}octocat"),
+            ("acme/infra#7, GH-3", "acme/infra#\u{200b}7, G\u{200b}H-3"),
+            ("Close the bucket [Skip CI]", "Close the bucket [\u{200b}Skip CI]"),
+            ("a@b, é@é, # heading, [link](x)", "a@\u{200b}b, é@\u{200b}é, # heading, [link](x)"),
+            ("", ""),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(inert(text), shown, "{text}");
+        }
+    }
+}

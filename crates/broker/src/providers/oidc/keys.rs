@@ -1,0 +1,42 @@
+//! A provider's keys: fetched when they are needed, kept for a while, fetched again when a token names one that isn't there.
+
+use std::time::Duration;
+
+use super::{IdTokenFault, OidcError, OpenIdProvider};
+use crate::egress::Call;
+use crate::jws::{Unverified, VerifyingKey, key_set};
+
+/// How long keys are believed.
+const KEPT: Duration = Duration::from_secs(3_600);
+/// How long a token with an unknown key doesn't make us ask again: else anybody could make us ask all the time.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The keys that are known now.
+#[derive(Debug, Default)]
+pub(super) struct KeyCache {
+    keys: Vec<VerifyingKey>,
+    fetched: Option<Duration>,
+}
+
+impl OpenIdProvider {
+    /// The claims of a token that one of the provider's keys signed.
+    pub(super) async fn verified<T: serde::de::DeserializeOwned>(&self, token: &str) -> Result<T, OidcError> {
+        let token = Unverified::parse(token).map_err(IdTokenFault::from)?;
+        let mut cache = self.keys.lock().await;
+        let age = cache.fetched.map(|fetched| self.clock.monotonic().saturating_sub(fetched));
+        let wanted = match age {
+            None => true,
+            Some(age) => age > KEPT || (age > PAUSE && !token.is_named_in(&cache.keys)),
+        };
+        if wanted {
+            // Also a failure counts as having asked.
+            cache.fetched = Some(self.clock.monotonic());
+            let answer = self.egress.send(Call::get(self.metadata().await?.jwks()?)).await?;
+            if !answer.status().is_success() {
+                return Err(OidcError::Broken { status: answer.status().as_u16() });
+            }
+            cache.keys = key_set(answer.body()).map_err(|_| OidcError::Metadata)?;
+        }
+        Ok(token.verify(&cache.keys).map_err(IdTokenFault::from)?)
+    }
+}
