@@ -14,7 +14,8 @@ use super::policy::{Answer, Channel, Counted, Identity, Policy, Proposal, Refusa
 use super::risk;
 use super::rows::{self, Sweep, Times};
 use crate::clock::{Clock, Timestamp};
-use crate::database::Database;
+use crate::database::{Database, DatabaseError};
+use crate::leases::epoch::OnKill;
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -423,16 +424,7 @@ impl Approvals {
     pub async fn void_all(&self) -> Result<usize, ApprovalError> {
         let now = self.clock.now();
         let journal = Arc::clone(&self.journal);
-        self.database
-            .transact(move |transaction| {
-                let requests = rows::sweep(transaction, Sweep::Open, State::Void, now)?;
-                for request in &requests {
-                    let (approval, tenant) = (request.change.fields().id, request.proposal.tenant.clone());
-                    journal.append(transaction, now, &Entry::Voided { approval, tenant })?;
-                }
-                Ok(requests.len())
-            })
-            .await
+        self.database.transact(move |transaction| void_in(transaction, &*journal, now)).await
     }
 
     /// Closes what is overdue; to be called now and then. Overdue requests can't be decided or used in any case.
@@ -453,6 +445,32 @@ impl Approvals {
             })
             .await
     }
+}
+
+/// Voids all that is open, in a transaction of the caller's.
+fn void_in(transaction: &Transaction<'_>, journal: &dyn Journal, now: Timestamp) -> Result<usize, ApprovalError> {
+    let mut voided = 0;
+    loop {
+        let requests = rows::sweep(transaction, Sweep::Open, State::Void, now)?;
+        if requests.is_empty() {
+            return Ok(voided);
+        }
+        for request in &requests {
+            let (approval, tenant) = (request.change.fields().id, request.proposal.tenant.clone());
+            journal.append(transaction, now, &Entry::Voided { approval, tenant })?;
+        }
+        voided += requests.len();
+    }
+}
+
+/// What the kill switch does with approvals, in the transaction of the kill: all that waits or is approved is void.
+pub fn on_kill(clock: Arc<dyn Clock>) -> OnKill {
+    Arc::new(move |transaction, ledger| {
+        void_in(transaction, ledger, clock.now()).map(drop).map_err(|error| match error {
+            ApprovalError::Database(error) => error.into(),
+            _ => DatabaseError::Unexpected("a request that can't be voided").into(),
+        })
+    })
 }
 
 fn of_tenant(transaction: &Transaction<'_>, digest: &Digest, tenant: Option<&str>) -> Result<Request, ApprovalError> {

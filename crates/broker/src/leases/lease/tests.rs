@@ -7,7 +7,7 @@ use super::*;
 use crate::approvals::changes;
 use crate::approvals::policy::{Answer, Channel};
 use crate::approvals::tests::{Bench, NOON, identity};
-use crate::approvals::{ApprovalError, Approvals, Word};
+use crate::approvals::{ApprovalError, Approvals, State, Word, on_kill};
 use crate::leases::revocation::{OutstandingState, RevocationFailure, Revoked, Revoker, RevokerFuture, ToRevoke};
 use crate::ledger::Cause;
 use crate::vault::{LocalKey, Vault};
@@ -99,7 +99,8 @@ impl Lending {
         let ledger = Ledger::create(bench.database.clone(), &vault, clock.clone()).await.unwrap();
         // From here on approvals are recorded in the real ledger.
         bench.approvals = Approvals::new(bench.database.clone(), Arc::new(ledger.clone()), clock.clone());
-        let switch = KillSwitch::open(bench.database.clone(), ledger.clone(), clock.clone(), None, Vec::new()).await.unwrap();
+        let switch =
+            KillSwitch::open(bench.database.clone(), ledger.clone(), clock.clone(), None, vec![on_kill(clock.clone())]).await.unwrap();
         let provider =
             Arc::new(StandIn { mood, minted: AtomicUsize::new(0), revoked: AtomicUsize::new(0), revokes: AtomicBool::new(true) });
         let revoker: Arc<dyn Revoker> = Arc::new(Revokes(provider.clone()));
@@ -267,7 +268,9 @@ async fn a_revocation_that_fails_stays_in_the_queue() {
 async fn after_a_stop_nothing_is_lent_and_nothing_is_sent() {
     let lending = Lending::new(Mood::Gives).await;
     let (lease, approved) = (lending.lend(1).await.unwrap(), lending.approved(2).await);
+    let waiting = lending.bench.raise(changes::calm(&lending.bench.wanted(4))).await.unwrap();
     let epoch = lending.switch.kill(Cause::Button).await.unwrap();
+    assert_eq!(lending.bench.approvals.progress("acme", waiting.digest).await.unwrap().state, State::Void, "in the same transaction");
     assert!(matches!(lending.apply(lease, &lending.change(1), Ok(())).await, Err(LendError::Lease(LeaseError::Epoch(_)))));
     let source = Source(lending.provider.clone());
     let result = lending.lender.write(approved, &source, &BTreeSet::from(["contents: write"]), lending.purpose()).await;
