@@ -117,6 +117,8 @@ struct Proven {
 /// Instances of a block that have no fix for a rule as long as no other fix is accepted.
 struct Refused {
     instances: usize,
+    /// The address of the last one: declared again, it is the same finding, and has the same answer.
+    address: String,
     last: Refusal,
 }
 
@@ -224,7 +226,8 @@ impl<'t> Fixer<'t> {
         let subject = &Subject { address: &address, ..subject.clone() };
         let Some((trial, resource)) = self.failing(subject) else { return Outcome::Gone };
         let block = (subject.rule, subject.root.to_owned(), trial.graph.resources[resource].header);
-        if let Some(refused) = self.refused.get(&block).filter(|refused| refused.instances >= MOST_REFUSED) {
+        let is_answered = |refused: &&Refused| refused.instances >= MOST_REFUSED || refused.address == subject.address;
+        if let Some(refused) = self.refused.get(&block).filter(is_answered) {
             return Outcome::Refused(refused.last.clone());
         }
         let refusal = Refusal { hindrance: Hindrance::NeedsDecision, disproofs: Vec::new() };
@@ -239,7 +242,8 @@ impl<'t> Fixer<'t> {
             }
         }
         let last = search.refusal.clone();
-        self.refused.entry(block).and_modify(|refused| refused.instances += 1).or_insert(Refused { instances: 1, last });
+        let instances = self.refused.get(&block).map_or(1, |refused| refused.instances + 1);
+        self.refused.insert(block, Refused { instances, address: subject.address.to_owned(), last });
         Outcome::Refused(search.refusal)
     }
 
