@@ -3,6 +3,7 @@
 
 mod database;
 mod disk;
+mod killed;
 mod leases;
 mod ledger;
 mod vault;
