@@ -53,23 +53,23 @@ async fn in_a_child_with_little_room() {
     let switch = KillSwitch::open(database.clone(), ledger.clone(), clock(), None, Vec::new()).await.unwrap();
     let permit = switch.permit().await.unwrap();
     let mut answered = 0_u64;
-    let failure = loop {
-        let reason = Code::new("a-line-that-fills-the-disk-a-little-more-with-each-entry").unwrap();
-        let together: Vec<_> = (0..16)
-            .map(|_| {
-                let (ledger, reason) = (ledger.clone(), reason.clone());
-                tokio::spawn(async move { ledger.append(Record::of_broker(Event::Refused { request: None, reason })).await })
-            })
-            .collect();
-        let mut failure = None;
-        for task in together {
-            match task.await.unwrap() {
-                Ok(_) => answered += 1,
-                Err(error) => failure = Some(error),
+    let reason = Code::new("a-line-that-fills-the-disk-a-little-more-with-each-entry").unwrap();
+    // Many at once first, so that a whole group of them fails together; then one by one, until not even one has room.
+    let failure = 'full: loop {
+        for together in [16, 1] {
+            let tasks: Vec<_> = (0..together)
+                .map(|_| {
+                    let (ledger, reason) = (ledger.clone(), reason.clone());
+                    tokio::spawn(async move { ledger.append(Record::of_broker(Event::Refused { request: None, reason })).await })
+                })
+                .collect();
+            for task in tasks {
+                match task.await.unwrap() {
+                    Ok(_) => answered += 1,
+                    Err(failure) if together == 1 => break 'full failure,
+                    Err(_) => {}
+                }
             }
-        }
-        if let Some(failure) = failure {
-            break failure;
         }
         assert!(answered < 1_000_000, "the disk is never full");
     };
