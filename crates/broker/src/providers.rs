@@ -11,7 +11,13 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error, Visitor};
 
+use crate::ledger::Code;
 use crate::secret::Secret;
+
+/// A word of ours, for records.
+pub(crate) fn code(word: &str) -> Code {
+    Code::new(word).unwrap_or_else(|| unreachable!("`{word}` is a word"))
+}
 
 /// The longest credential that a provider may hand out.
 const LONGEST_CREDENTIAL: usize = 32 * 1024;

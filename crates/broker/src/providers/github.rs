@@ -28,6 +28,8 @@ pub use tree::{Fetched, TreeLimits};
 use crate::clock::Clock;
 use crate::egress::{Egress, EgressError, Origin, Target};
 use crate::jws::JwsError;
+use crate::ledger::Code;
+use crate::providers::code;
 use crate::secret::Secret;
 
 /// A host that speaks GitHub's interface.
@@ -153,6 +155,29 @@ impl Github {
 }
 
 impl GithubError {
+    /// A word for records.
+    #[must_use]
+    pub fn code(self) -> Code {
+        code(match self {
+            Self::Egress(error) => error.code(),
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::Rejected { .. } => "rejected",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::Broken { .. } => "broken",
+            Self::TooMuchAuthority => "too-much-authority",
+            Self::WrittenByPeople => "written-by-people",
+            Self::SaidNo => "said-no",
+            Self::StaleState => "stale-state",
+            Self::BeyondLimit => "beyond-limit",
+            Self::Contents => "other-contents",
+            Self::Jws(_) => "signature",
+            Self::Storage => "storage",
+        })
+    }
+
     /// What whoever asked is told.
     #[must_use]
     pub fn outcome(self) -> Outcome {

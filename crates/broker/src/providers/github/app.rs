@@ -10,6 +10,7 @@ use super::{Access, Github, GithubError, Identity};
 use crate::clock::Timestamp;
 use crate::egress::Authorization;
 use crate::jws::SigningKey;
+use crate::leases::revocation::{RevocationFailure, Revoked, Revoker, RevokerFuture, ToRevoke};
 use crate::providers::Credential;
 use crate::secret::Secret;
 
@@ -210,12 +211,30 @@ impl Github {
     /// # Errors
     /// See [`GithubError`].
     pub async fn end_token(&self, token: &InstallationToken) -> Result<TokenEnd, GithubError> {
+        self.end(&token.token).await.map(|_| TokenEnd::Revoked)
+    }
+
+    async fn end(&self, token: &Secret) -> Result<Revoked, GithubError> {
         let target = self.api.clone().path("/installation/token");
-        match self.send(Method::DELETE, Authorization::Bearer(&token.token), target, None::<&()>, 1 << 16).await {
-            Ok(_) => Ok(TokenEnd::Revoked),
+        match self.send(Method::DELETE, Authorization::Bearer(token), target, None::<&()>, 1 << 16).await {
+            Ok(_) => Ok(Revoked::Confirmed),
             // It doesn't know the token any more.
-            Err(GithubError::Unauthorized) => Ok(TokenEnd::Revoked),
+            Err(GithubError::Unauthorized) => Ok(Revoked::WasDead),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Revoker for Github {
+    fn revoke<'a>(&'a self, _: &'a ToRevoke, token: &'a Secret) -> RevokerFuture<'a> {
+        Box::pin(async move {
+            self.end(token).await.map_err(|error| {
+                let retry_after = match error {
+                    GithubError::RateLimited { wait } => Some(wait),
+                    _ => None,
+                };
+                RevocationFailure { reason: error.code(), retry_after }
+            })
+        })
     }
 }

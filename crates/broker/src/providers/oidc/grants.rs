@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::{IdToken, OauthCode, OidcError, OpenIdProvider};
 use crate::clock::Timestamp;
 use crate::egress::{Answer, FormBody, Target};
-use crate::providers::Credential;
+use crate::leases::revocation::{RevocationFailure, Revoked, Revoker, RevokerFuture, ToRevoke};
+use crate::providers::{Credential, code};
 use crate::secret::Secret;
 
 /// The header that holds a proof of possession.
@@ -178,6 +179,23 @@ impl OpenIdProvider {
             }
             tried = true;
         }
+    }
+}
+
+impl Revoker for OpenIdProvider {
+    fn revoke<'a>(&'a self, _: &'a ToRevoke, token: &'a Secret) -> RevokerFuture<'a> {
+        Box::pin(async move {
+            let failure = |word, retry_after| RevocationFailure { reason: code(word), retry_after };
+            // A provider answers the same for what was dead before (RFC 7009, 2.2).
+            match Self::revoke(self, token, "refresh_token").await {
+                Ok(Revocation::Confirmed) => Ok(Revoked::Confirmed),
+                Ok(Revocation::NotOffered) => Err(failure("revocation-not-offered", None)),
+                Err(OidcError::Egress(error)) => Err(failure(error.code(), None)),
+                Err(OidcError::RateLimited { wait }) => Err(failure("rate-limited", wait)),
+                Err(OidcError::Broken { .. }) => Err(failure("broken", None)),
+                Err(_) => Err(failure("refused", None)),
+            }
+        })
     }
 }
 
