@@ -185,6 +185,10 @@ const DEADLY: &[c_long] = &[
     libc::SYS_capset,
 ];
 
+/// Commands for `ioctl`, the same on both architectures: what settings a terminal has, how wide it is, how much can be read, and closing on
+/// execution.
+const TERMINAL_COMMANDS: [u64; 4] = [0x5401, 0x5413, 0x541b, 0x5451];
+
 /// `PR_SET_VMA`: names for memory regions, which allocators give.
 const PR_SET_VMA: u64 = 0x5356_4d41;
 
@@ -254,13 +258,7 @@ fn allowed_by_arguments() -> Result<Calls, HardenError> {
         (libc::SYS_prlimit64, vec![rule([equals(0, 0), (2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)])?]),
         (libc::SYS_fcntl, one_of(1, &[libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_DUPFD_CLOEXEC])?),
         // Whether something is a terminal, and how wide it is: never to type into it.
-        (libc::SYS_ioctl, {
-            let commands = [libc::TCGETS, libc::TIOCGWINSZ, libc::FIONREAD, libc::FIOCLEX];
-            commands
-                .into_iter()
-                .map(|command| rule([(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, command & 0xffff_ffff)]))
-                .collect::<Result<_, _>>()?
-        }),
+        (libc::SYS_ioctl, TERMINAL_COMMANDS.into_iter().map(|command| rule([equals(1, command)])).collect::<Result<_, _>>()?),
         (libc::SYS_prctl, vec![rule([equals(0, number(libc::PR_SET_NAME))])?, rule([equals(0, PR_SET_VMA)])?]),
     ]);
     #[cfg(target_arch = "x86_64")]

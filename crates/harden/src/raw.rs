@@ -133,14 +133,15 @@ impl Mapping {
         // SAFETY: a new mapping at a place that the kernel chooses.
         let base = unsafe { mmap_anonymous(std::ptr::null_mut(), whole, ProtFlags::empty(), MapFlags::PRIVATE) }?;
         let Some(base) = NonNull::new(base.cast::<u8>()) else { return Err(io::ErrorKind::OutOfMemory.into()) };
-        let mut mapping = Self { base, whole, start: page + data - length, length, is_secret: false };
         // SAFETY: within the mapping, which has two pages more.
         let place = unsafe { base.as_ptr().add(page) };
-        mapping.is_secret = secret(place, data);
-        if !mapping.is_secret {
-            locked(place, data)?;
+        let is_secret = secret(place, data);
+        if !is_secret && let Err(error) = locked(place, data) {
+            // SAFETY: nobody knows of the mapping. The error that came before is the one to tell.
+            let _ = unsafe { munmap(base.as_ptr().cast(), whole) };
+            return Err(error);
         }
-        Ok(mapping)
+        Ok(Self { base, whole, start: page + data - length, length, is_secret })
     }
 
     pub(crate) fn is_secret(&self) -> bool {

@@ -145,6 +145,21 @@ pub(crate) enum Command {
     },
     /// Print the manual page.
     Man,
+    /// Read hostile text for another process of the program, which starts this one.
+    #[command(hide = true)]
+    Leaf,
+}
+
+/// Whether a command reads in a process that can do nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sandbox {
+    /// In this process.
+    #[default]
+    Off,
+    /// In one that may do as little as this kernel can enforce; what it can't is named.
+    Available,
+    /// In one that may do as little as there is to enforce, or not at all.
+    Required,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -183,6 +198,21 @@ pub(crate) struct ScanArguments {
     /// Don't let unreadable input make the exit code 3.
     #[arg(long, help_heading = "Exit code")]
     pub(crate) allow_incomplete: bool,
+
+    /// Read and judge in a process without network, programs, other files and other processes, as far as this kernel can
+    /// enforce that; with `=required`, refuse where it can't enforce everything.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_value = "off", default_missing_value = "available", help_heading = "Sandbox")]
+    pub(crate) sandbox: Sandbox,
+    /// Judge what an uncompressed tar archive holds. It is unpacked in such a process as well, into a folder that is gone afterwards.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["paths", "stdin_filename", "root", "src"], help_heading = "Sandbox")]
+    pub(crate) archive: Option<PathBuf>,
+}
+
+impl ScanArguments {
+    /// How it reads: an archive always in a sandbox.
+    pub(crate) fn confinement(&self) -> Sandbox {
+        if self.archive.is_some() && self.sandbox == Sandbox::Off { Sandbox::Available } else { self.sandbox }
+    }
 }
 
 /// What is imported.
@@ -275,6 +305,10 @@ pub(crate) struct FixArguments {
     /// Write also files that differ from git's index.
     #[arg(long, help_heading = "Fixes")]
     pub(crate) force: bool,
+    /// Read, judge and prove in a process without network, programs, other files and other processes, as far as this kernel
+    /// can enforce that; with `=required`, refuse where it can't enforce everything.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_value = "off", default_missing_value = "available", conflicts_with_all = ["write", "interactive", "verify"], help_heading = "Sandbox")]
+    pub(crate) sandbox: Sandbox,
 }
 
 impl FixArguments {

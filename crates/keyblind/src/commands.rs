@@ -22,7 +22,7 @@ use keyblind_syntax::Diagnostic;
 
 use crate::arguments::{Cli, Command, TableArguments};
 use crate::exit::{Exit, UsageError};
-use crate::{output, terminal};
+use crate::{leaf, output, terminal};
 
 /// How deep evaluation may go is bounded by count; threads have stack enough for it.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
@@ -49,6 +49,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
             output::print_with(|out| out.write_all(&script)).map(|()| Exit::Clean)
         }
         Command::Man => output::print_with(|out| manual(out)).map(|()| Exit::Clean),
+        Command::Leaf => leaf::inside::run(),
     }
 }
 
@@ -110,7 +111,9 @@ fn load_table(arguments: &TableArguments) -> anyhow::Result<(RuleTable, Exit)> {
 
 /// Gives the worker threads their stack. That somebody did it before is no error.
 fn start_threads() {
-    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build_global();
+    // None of a leaf's own looking: it would see nothing.
+    let threads = leaf::inside().map_or(0, leaf::inside::Inside::threads);
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).build_global();
 }
 
 /// The current day (UTC).

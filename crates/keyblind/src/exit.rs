@@ -19,6 +19,14 @@ pub(crate) enum Exit {
     NothingToScan = 5,
 }
 
+impl Exit {
+    /// The code of a process that ended.
+    pub(crate) fn of(code: u8) -> Option<Self> {
+        let all = [Self::Clean, Self::Findings, Self::Usage, Self::Incomplete, Self::Internal, Self::NothingToScan];
+        all.into_iter().find(|exit| *exit as u8 == code)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

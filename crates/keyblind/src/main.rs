@@ -5,6 +5,8 @@
 mod arguments;
 mod commands;
 mod exit;
+#[cfg_attr(not(target_os = "linux"), path = "leaf/elsewhere.rs")]
+mod leaf;
 mod output;
 mod progress;
 mod settings;

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use keyblind_report::{Fixes, checkov, csv, github, gitlab, html, json, junit, markdown, sarif, text};
 use keyblind_scan::{Keep, ScanReport};
+
+use crate::leaf;
 
 /// A report's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -114,6 +116,9 @@ pub(crate) fn print(report: &ScanReport, fixes: &Fixes, format: Format, options:
 
 /// Writes to standard output. That nobody reads on is no error.
 pub(crate) fn print_with(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    if let Some(inside) = leaf::inside() {
+        return inside.print(write).context("can't write to standard output");
+    }
     let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -132,24 +137,65 @@ pub(crate) fn save(report: &ScanReport, fixes: &Fixes, output: &OutputFile, opti
 }
 
 /// Writes a file whole or not at all.
-pub(crate) fn save_with(path: &std::path::Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
-    // What isn't a regular file (a pipe, /dev/stderr) can't be replaced.
-    let replace = path.symlink_metadata().map_or(true, |metadata| metadata.is_file());
-    let temporary = path.with_file_name(format!(
-        ".{}.{}.part",
-        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        std::process::id()
-    ));
-    let target = if replace { &temporary } else { path };
-    let result = File::create(target).and_then(|file| {
-        let mut out = BufWriter::with_capacity(64 * 1024, file);
-        write(&mut out)?;
-        out.flush()?;
-        if replace { std::fs::rename(&temporary, path) } else { Ok(()) }
-    });
-    if result.is_err() && replace {
-        // The first error is the one to tell.
-        let _ = std::fs::remove_file(&temporary);
-    }
+pub(crate) fn save_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let result = match leaf::inside() {
+        Some(inside) => inside.save(path, write),
+        None => Replacement::begin(path).and_then(|mut file| {
+            write(&mut file)?;
+            file.finish()
+        }),
+    };
     result.with_context(|| format!("can't write `{}`", path.display()))
+}
+
+/// A file that takes another's place once it is whole.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    out: BufWriter<File>,
+    /// Where it lies until then, and its place; `None` for what can't be replaced, because it is no regular file (a pipe,
+    /// /dev/stderr).
+    way: Option<(PathBuf, PathBuf)>,
+}
+
+impl Replacement {
+    /// Begins beside the place.
+    pub(crate) fn begin(path: &Path) -> io::Result<Self> {
+        let replace = path.symlink_metadata().map_or(true, |metadata| metadata.is_file());
+        let temporary = path.with_file_name(format!(
+            ".{}.{}.part",
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            std::process::id()
+        ));
+        let file = File::create(if replace { &temporary } else { path })?;
+        Ok(Self { out: BufWriter::with_capacity(64 * 1024, file), way: replace.then(|| (temporary, path.to_owned())) })
+    }
+
+    /// Puts it in its place.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.out.flush()?;
+        if let Some((temporary, path)) = &self.way {
+            std::fs::rename(temporary, path)?;
+            self.way = None;
+        }
+        Ok(())
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if let Some((temporary, _)) = &self.way {
+            // The error that came before is the one to tell.
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keyblind_scan::Progress;
 
 use crate::arguments::When;
+use crate::leaf;
 
 /// Work shorter than this shows no bar: it would only flicker.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -23,6 +24,7 @@ impl Bar {
     /// A bar that shows itself once the work takes long.
     pub(crate) fn new(when: When, quiet: bool) -> Self {
         let is_wanted = match when {
+            _ if leaf::inside().is_some() => leaf::inside().is_some_and(leaf::inside::Inside::shows_progress),
             When::Always => true,
             When::Never => false,
             When::Auto => !quiet && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none(),
@@ -30,8 +32,18 @@ impl Bar {
         Self { started: Instant::now(), is_wanted, bar: Mutex::new(None) }
     }
 
+    /// Whether anybody would see it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
     /// Takes note of how far it is.
     pub(crate) fn update(&self, progress: Progress) {
+        if let Some(inside) = leaf::inside() {
+            return if self.is_due() {
+                inside.progress(progress)
+            };
+        }
         self.show(|bar| match progress {
             Progress::Walking => bar.set_message("looking for files"),
             Progress::Parsing { files } => bar.set_message(format!("reading {files} files")),
@@ -45,6 +57,11 @@ impl Bar {
 
     /// Takes note of how many findings a fix was looked for.
     pub(crate) fn fixing(&self, done: usize, of: usize) {
+        if let Some(inside) = leaf::inside() {
+            return if self.is_due() {
+                inside.fixing(done, of)
+            };
+        }
         self.show(|bar| {
             bar.set_message("looking for fixes");
             bar.set_length(of as u64);
@@ -52,8 +69,12 @@ impl Bar {
         });
     }
 
+    fn is_due(&self) -> bool {
+        self.is_wanted && self.started.elapsed() >= PATIENCE
+    }
+
     fn show(&self, change: impl FnOnce(&ProgressBar)) {
-        if !self.is_wanted || self.started.elapsed() < PATIENCE {
+        if !self.is_due() {
             return;
         }
         let mut bar = self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,12 +1,44 @@
 //! What is said on standard error, and what the terminal can do.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use crate::arguments::When;
 use crate::exit::{Exit, UsageError};
+use crate::leaf;
+
+/// Where text for people goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Errors,
+}
+
+impl Stream {
+    /// Whether a person looks at it.
+    pub(crate) fn is_terminal(self) -> bool {
+        match self {
+            Self::Output => io::stdout().is_terminal(),
+            Self::Errors => io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// What a leaf was told of a stream that it can't see.
+fn told(stream: Stream) -> Option<(bool, usize)> {
+    let inside = leaf::inside()?;
+    Some(match stream {
+        Stream::Output => inside.output_look(),
+        Stream::Errors => inside.errors_look(),
+    })
+}
 
 /// Whether to colour what goes to a stream. `NO_COLOR` and `FORCE_COLOR` count where the command line doesn't say.
-pub(crate) fn use_color(when: When, stream: &impl IsTerminal) -> bool {
+pub(crate) fn use_color(when: When, stream: Stream) -> bool {
+    if let Some((color, _)) = told(stream) {
+        return color;
+    }
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match when {
         When::Always => true,
@@ -18,7 +50,10 @@ pub(crate) fn use_color(when: When, stream: &impl IsTerminal) -> bool {
 }
 
 /// How many columns there are: of the terminal, or of a page where there is none.
-pub(crate) fn width(stream: &impl IsTerminal) -> usize {
+pub(crate) fn width(stream: Stream) -> usize {
+    if let Some((_, width)) = told(stream) {
+        return width;
+    }
     let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
     if !stream.is_terminal() {
         return 120;
@@ -32,6 +67,9 @@ fn console_width() -> Option<usize> {
 
 /// Says a line on standard error.
 pub(crate) fn say(line: impl std::fmt::Display) {
+    if let Some(inside) = leaf::inside() {
+        return inside.say(&line.to_string());
+    }
     // There is nobody to tell that nothing can be told.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -98,6 +98,7 @@ fn run(attempt: &str, rest: &[&str], parent: u32) -> Attempt {
         "list" => files::list(rest[0]),
         "write" => files::change(rest[0], rest[1]),
         "write-descriptor" => files::write_descriptor(EXTRA),
+        "lock-too-much" => processes::lock_too_much(),
         "secret-place" => processes::secret_place(),
         _ => panic!("no attempt `{attempt}`"),
     }

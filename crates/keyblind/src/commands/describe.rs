@@ -1,11 +1,11 @@
 //! A rule in words.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use keyblind_rules::{RuleId, RuleTable};
 
 use crate::arguments::Global;
-use crate::terminal;
+use crate::terminal::{self, Stream};
 
 const BOLD: anstyle::Style = anstyle::Style::new().bold();
 
@@ -19,9 +19,9 @@ pub(super) struct Look {
 impl Look {
     /// What standard output can do.
     pub(super) fn of_output(global: Global) -> Self {
-        let out = io::stdout();
-        let width = if out.is_terminal() { terminal::width(&out).min(110) } else { 100 };
-        Self { color: terminal::use_color(global.color, &out), width }
+        let out = Stream::Output;
+        let width = if out.is_terminal() { terminal::width(out).min(110) } else { 100 };
+        Self { color: terminal::use_color(global.color, out), width }
     }
 
     fn bold(self, text: &str) -> String {

@@ -27,7 +27,7 @@ use super::scan::{Prepared, exit, prepare_for, say_diagnostics};
 use crate::arguments::{DiffArguments, Global};
 use crate::exit::{Exit, UsageError};
 use crate::output::{self, Format};
-use crate::terminal;
+use crate::terminal::{self, Stream};
 
 pub(super) fn run(arguments: &DiffArguments, global: Global) -> anyhow::Result<Exit> {
     let current = Path::new(".").canonicalize().context("the current directory can't be read")?;
@@ -101,8 +101,8 @@ pub(super) fn run(arguments: &DiffArguments, global: Global) -> anyhow::Result<E
     comparison.add_loosenings(&loosenings);
 
     let text = text::Options {
-        color: terminal::use_color(global.color, &io::stdout()),
-        width: terminal::width(&io::stdout()),
+        color: terminal::use_color(global.color, Stream::Output),
+        width: terminal::width(Stream::Output),
         show_suppressed: false,
         findings: true,
         summary: false,

@@ -1,7 +1,5 @@
 //! `keyblind explain`
 
-use std::io;
-
 use keyblind_fix::Fixer;
 use keyblind_report::text;
 use keyblind_rule_language::Persona;
@@ -10,8 +8,9 @@ use keyblind_scan::{Keep, rules_named, scan};
 use super::{describe, fixes, load_rules, scan::prepare};
 use crate::arguments::{ExplainArguments, Global, When};
 use crate::exit::{Exit, UsageError};
+use crate::output;
 use crate::progress::Bar;
-use crate::{output, terminal};
+use crate::terminal::{self, Stream};
 
 /// Shortest beginning of a fingerprint that is looked for.
 const SHORTEST: usize = 6;
@@ -60,8 +59,8 @@ fn finding(arguments: &ExplainArguments, global: Global) -> anyhow::Result<Exit>
         .into());
     }
     let fixes = fixes::find(&mut fixer, &prepared.table, &report, found.iter().copied(), &Bar::new(When::Auto, global.quiet));
-    let color = terminal::use_color(global.color, &io::stdout());
-    let width = terminal::width(&io::stdout());
+    let color = terminal::use_color(global.color, Stream::Output);
+    let width = terminal::width(Stream::Output);
     let look = describe::Look::of_output(global);
     output::print_with(|out| {
         for result in &found {

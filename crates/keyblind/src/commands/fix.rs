@@ -9,7 +9,6 @@ mod verify;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
 use std::sync::Arc;
 
 use keyblind_fix::{Fixer, Outcome};
@@ -20,13 +19,14 @@ use keyblind_scan::{Keep, ScanReport, ScanResult, Status, scan};
 
 use self::dialogue::{Decision, Dialogue, Question};
 use super::fixes;
-use super::scan::{prepare, say_diagnostics};
-use crate::arguments::{FixArguments, FixOutput, Global, Variable, When};
+use super::scan::{further, prepare, resolve, say_diagnostics};
+use crate::arguments::{FixArguments, FixOutput, Global, Sandbox, Variable, When};
 use crate::exit::{Exit, UsageError};
+use crate::leaf::{self, outside};
 use crate::output;
 use crate::progress::Bar;
 use crate::settings::GivenValue;
-use crate::terminal;
+use crate::terminal::{self, Stream};
 
 /// A finding, and what became of it.
 struct Attempt<'r> {
@@ -42,6 +42,17 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
     }
     if arguments.interactive && arguments.what.paths.iter().any(|path| path.as_os_str() == "-") {
         return Err(UsageError::new("standard input can't hold both a file and the answers").into());
+    }
+    if leaf::inside().is_none() && arguments.sandbox != Sandbox::Off {
+        return outside::run(outside::Confined {
+            root: &resolve(&arguments.what)?.0.root,
+            is_in_tree: false,
+            further: further(&arguments.what),
+            files: Vec::new(),
+            sandbox: arguments.sandbox,
+            global,
+            bar: &Bar::new(When::Auto, global.quiet),
+        });
     }
     let mut prepared = prepare(&arguments.what, None, Keep::default())?;
     let table = &prepared.table;
@@ -74,7 +85,7 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
         Some(FixOutput::Json) => output::print_with(|out| json::write(&report, &attempts, out))?,
         Some(FixOutput::Patch) => print_diff(&report, &changes, false)?,
         None if arguments.writes() => {}
-        None => print_diff(&report, &changes, terminal::use_color(global.color, &io::stdout()))?,
+        None => print_diff(&report, &changes, terminal::use_color(global.color, Stream::Output))?,
     }
     let closing =
         if arguments.writes() && !changes.is_empty() { Some(closing::write(&report, &wanted, &changes, arguments)?) } else { None };

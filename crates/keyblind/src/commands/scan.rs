@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -18,12 +18,13 @@ use keyblind_scan::{Ignore, Keep, Request, ScanReport, ScanResult, Status, Targe
 use keyblind_syntax::{Diagnostic, Level};
 
 use super::{fixes, load_rules, start_threads, today};
-use crate::arguments::{Global, Include, ScanArguments, What};
+use crate::arguments::{Global, Include, Sandbox, ScanArguments, What};
 use crate::exit::{Exit, UsageError};
+use crate::leaf::{self, outside};
 use crate::output;
 use crate::progress::Bar;
 use crate::settings::Settings;
-use crate::terminal;
+use crate::terminal::{self, Stream};
 
 /// Largest text that is read from standard input.
 const LARGEST_INPUT: u64 = 256 * 1024 * 1024;
@@ -38,10 +39,17 @@ pub(super) struct Prepared {
 }
 
 pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
+    if leaf::inside().is_none() && arguments.confinement() != Sandbox::Off {
+        return confined(arguments, global);
+    }
     let asked = Keep { passed: arguments.include.contains(&Include::Passed), unknown: arguments.include.contains(&Include::Unknown) };
     let formats = arguments.outputs.iter().map(|output| output.format).chain([arguments.format]);
     let keep = formats.map(output::Format::wants).fold(asked, Keep::and);
-    let prepared = prepare(&arguments.what, Some(arguments), keep)?;
+    let what = match leaf::inside() {
+        Some(inside) if inside.is_in_tree() => &of_the_tree(&arguments.what, inside.current()),
+        _ => &arguments.what,
+    };
+    let prepared = prepare(what, Some(arguments), keep)?;
     let mut fixer = arguments.fixes.then(|| Fixer::new(&prepared.table, &prepared.request, prepared.given.clone()));
     let (fail_on, acting_for) = (prepared.settings.fail_on, prepared.settings.acting_for);
     let bar = Bar::new(arguments.progress, global.quiet);
@@ -51,8 +59,8 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
 
     say_diagnostics(&report, global);
     let text = text::Options {
-        color: terminal::use_color(global.color, &io::stdout()),
-        width: terminal::width(&io::stdout()),
+        color: terminal::use_color(global.color, Stream::Output),
+        width: terminal::width(Stream::Output),
         show_suppressed: arguments.show_suppressed,
         findings: !arguments.summary,
         summary: !global.quiet || arguments.summary,
@@ -87,6 +95,61 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
         ));
     }
     Ok(exit(&report, fail_on, acting_for, arguments.allow_incomplete))
+}
+
+/// The same in a leaf.
+fn confined(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
+    let (sandbox, bar) = (arguments.confinement(), Bar::new(arguments.progress, global.quiet));
+    let unpacked = match &arguments.archive {
+        Some(archive) => {
+            let folder = tempfile::Builder::new().prefix("keyblind-").tempdir().context("can't make a folder to unpack to")?;
+            let unpacked = outside::unpack(archive, folder.path(), sandbox, global)?;
+            if !global.quiet {
+                left_out(&unpacked);
+            }
+            Some(folder)
+        }
+        None => None,
+    };
+    let root = match &unpacked {
+        Some(folder) => folder.path().to_owned(),
+        None => resolve(&arguments.what)?.0.root,
+    };
+    outside::run(outside::Confined {
+        root: &root,
+        is_in_tree: unpacked.is_some(),
+        further: further(&arguments.what),
+        files: arguments.outputs.iter().map(|file| file.path.clone()).collect(),
+        sandbox,
+        global,
+        bar: &bar,
+    })
+}
+
+/// Files and folders that the command line names and that may lie anywhere.
+pub(super) fn further(what: &What) -> Vec<PathBuf> {
+    what.config.iter().chain(&what.baseline).chain(&what.table.folders).cloned().collect()
+}
+
+/// What of an archive isn't there to be judged.
+fn left_out(unpacked: &outside::Unpacked) {
+    for (count, what) in [(unpacked.links, "symbolic link"), (unpacked.git, "entry of git's own folder")] {
+        if count > 0 {
+            let plural = if count == 1 { what.to_owned() } else { what.replacen("entry", "entries", 1).replacen("link", "links", 1) };
+            terminal::say(format_args!("note: {count} {plural} of the archive left out"));
+        }
+    }
+}
+
+/// What is asked for, where that is the tree that this process is in; files that the command line names lie elsewhere.
+fn of_the_tree(what: &What, current: &Path) -> What {
+    let mut what = what.clone();
+    what.paths = vec![PathBuf::from(".")];
+    what.root = Some(PathBuf::from("."));
+    what.config = what.config.map(|path| current.join(path));
+    what.baseline = what.baseline.map(|path| current.join(path));
+    what.table.folders.iter_mut().for_each(|path| *path = current.join(&*path));
+    what
 }
 
 /// Where the trust root comes from, if it lies in a clone of a repository that has an address.
@@ -199,8 +262,8 @@ fn ignores(settings: &Settings, table: &RuleTable, today: Date, diagnostics: &mu
     Ok(ignores)
 }
 
-/// What to judge; `-` is a file whose text is on standard input.
-pub(super) fn targets(what: &What) -> anyhow::Result<(Targets, Option<Vec<u8>>)> {
+/// What to judge, and whether standard input is a part of it: `-` is a file whose text is there.
+pub(super) fn resolve(what: &What) -> anyhow::Result<(Targets, bool)> {
     let is_input = |path: &Path| path.as_os_str() == "-";
     let paths: Vec<_> = what.paths.iter().filter(|path| !is_input(path)).cloned().collect();
     let reads_input = paths.len() < what.paths.len();
@@ -213,11 +276,21 @@ pub(super) fn targets(what: &What) -> anyhow::Result<(Targets, Option<Vec<u8>>)>
         (Some(_), false) => return Err(UsageError::new("`--stdin-filename` names standard input: give `-` as the path").into()),
     };
     let targets = Targets::resolve(&paths, name, what.src.as_deref(), what.root.as_deref()).map_err(UsageError::new)?;
+    Ok((targets, reads_input))
+}
+
+/// What to judge, with the text on standard input.
+pub(super) fn targets(what: &What) -> anyhow::Result<(Targets, Option<Vec<u8>>)> {
+    let (targets, reads_input) = resolve(what)?;
     if !reads_input {
         return Ok((targets, None));
     }
     let mut text = Vec::new();
-    io::stdin().lock().take(LARGEST_INPUT).read_to_end(&mut text).context("can't read standard input")?;
+    match leaf::inside() {
+        Some(inside) => inside.standard_input(LARGEST_INPUT).map(|given| text = given),
+        None => io::stdin().lock().take(LARGEST_INPUT).read_to_end(&mut text).map(drop),
+    }
+    .context("can't read standard input")?;
     Ok((targets, Some(text)))
 }
 
@@ -232,8 +305,8 @@ pub(super) fn say_diagnostics(report: &ScanReport, global: Global) {
     if global.quiet {
         return;
     }
-    let width = terminal::width(&io::stderr());
-    let color = terminal::use_color(global.color, &io::stderr());
+    let width = terminal::width(Stream::Errors);
+    let color = terminal::use_color(global.color, Stream::Errors);
     let text = text::diagnostics(report, color, width, global.verbose);
     if !text.is_empty() {
         terminal::say(text.trim_end());

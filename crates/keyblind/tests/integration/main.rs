@@ -14,6 +14,7 @@ mod ledger;
 mod referee;
 mod reported_fixes;
 mod reports;
+mod sandbox;
 mod secrets;
 mod settings;
 mod stacks;

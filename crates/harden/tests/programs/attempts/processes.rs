@@ -156,3 +156,16 @@ pub(crate) fn secret_place() -> Attempt {
     std::io::stdin().read_line(&mut line).unwrap();
     Ok(format!("{:?}", locked.protection()))
 }
+
+/// Locks more memory than it may: the first page is let it, a megabyte isn't.
+pub(crate) fn lock_too_much() -> Attempt {
+    let most = rustix::process::Rlimit { current: Some(64 << 10), maximum: Some(64 << 10) };
+    rustix::process::setrlimit(rustix::process::Resource::Memlock, most).unwrap();
+    let first = LockedBytes::zeroed(4096).map_err(|_| -1)?;
+    let second = LockedBytes::zeroed(1 << 20);
+    drop(first);
+    match second {
+        Ok(_) => Ok("1 MiB".to_owned()),
+        Err(error) => Ok(error.to_string()),
+    }
+}

@@ -11,7 +11,7 @@ use keyblind_scan::{ScanReport, ScanResult};
 
 use super::write::Guard;
 use crate::arguments::{FixArguments, Global};
-use crate::terminal;
+use crate::terminal::{self, Stream};
 
 /// Longest line that is read as an answer.
 const LONGEST_ANSWER: u64 = 1024;
@@ -60,7 +60,7 @@ impl Dialogue {
     /// # Errors
     /// If git's index can't be read.
     pub(super) fn new(arguments: &FixArguments, report: &ScanReport, global: Global) -> anyhow::Result<Self> {
-        let color = terminal::use_color(global.color, &io::stdout());
+        let color = terminal::use_color(global.color, Stream::Output);
         Ok(Self { color, guard: Guard::new(report, arguments.force)?, take_rest: false, all: arguments.all })
     }
 
