@@ -34,10 +34,14 @@ pub(crate) fn is_name(unknown: &Unknown) -> bool {
     attribute_of(unknown).is_some_and(|reference| NAMES.contains(&&*reference.attribute) || is_arn(&reference.attribute))
 }
 
-/// What every such attribute begins with.
+/// What every such attribute begins or ends with.
 pub(crate) fn shape(unknown: &Unknown) -> Option<[Fragment; 2]> {
     let reference = attribute_of(unknown)?;
     let (type_key, attribute) = (type_of(&reference.address), &*reference.attribute);
+    // Accounts that Google makes by itself have other domains; who reads one (`data`) may have named such a one.
+    if (type_key, attribute) == ("google_service_account", "email") {
+        return Some([Fragment::Unknown, Fragment::Literal(".iam.gserviceaccount.com".into())]);
+    }
     let beginning = match attribute {
         arn if is_arn(arn) => "arn:",
         "member" if type_key == "google_project_service_identity" => "serviceAccount:service-",

@@ -281,7 +281,8 @@ pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>, stated: &[State
                 let detail = format!("it can't be told any more whether `{}` passes `{}`", name.0, table.meta(*rule).id);
                 return Err(Disproof::new(Check::UnknownsNotGrown, detail));
             }
-            (Standing::Unknown, None) => unknowns += 1,
+            // What failed and can't be told any more is no answer either.
+            (Standing::Unknown, None | Some(Standing::Failed(_))) => unknowns += 1,
             _ => {}
         }
     }
