@@ -9,6 +9,7 @@ pub mod approvals;
 pub mod clock;
 pub mod database;
 pub mod dispatch;
+pub mod door;
 pub mod egress;
 pub mod jws;
 pub mod leases;

@@ -1,0 +1,627 @@
+//! What each address answers.
+
+use std::sync::LazyLock;
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, FromRequestParts, Path, State};
+use axum::http::header::{self, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
+use data_encoding::BASE64URL_NOPAD;
+use keyblind_intent::Digest;
+use serde::Deserialize;
+
+use super::Door;
+use super::pages::{
+    Card, ChangePage, ConnectionCard, ConnectionsPage, EndRow, Frame, HomePage, KeyCard, LoginPage, MessagePage, OnwardPage, PasskeysPage,
+    PolicyPage, ProposalCard, StopPage, WholePage, render,
+};
+use super::sessions::{Session, random};
+use super::switch::End;
+use super::text::shown;
+use super::view::{self, ChangeView, remaining};
+use crate::approvals::passkey::{Assertion, Registration};
+use crate::approvals::policy::{Answer, Channel, Policy, Role, Standing};
+use crate::approvals::{ApprovalError, Request, State as RequestState, Word};
+use crate::database::DatabaseError;
+
+const STYLE: &str = include_str!("../../templates/door/door.css");
+const SCRIPT: &str = include_str!("../../templates/door/door.js");
+const MARK: &str = include_str!("../../templates/door/door.svg");
+
+/// Changes with the file, so that a browser never uses an old one.
+static STYLE_TAG: LazyLock<String> = LazyLock::new(|| tag(STYLE));
+static SCRIPT_TAG: LazyLock<String> = LazyLock::new(|| tag(SCRIPT));
+
+fn tag(text: &str) -> String {
+    Digest::of(text.as_bytes()).to_string().chars().take(12).collect()
+}
+
+/// An answer that isn't the page that was asked for.
+pub(super) enum Instead {
+    LogIn(String),
+    Onward(String),
+    Failed(StatusCode, &'static str, String),
+}
+
+impl IntoResponse for Instead {
+    fn into_response(self) -> Response {
+        match self {
+            Self::LogIn(to) => Redirect::to(&to).into_response(),
+            Self::Onward(to) => render(StatusCode::OK, &OnwardPage { frame: bare_frame(String::new()), to }),
+            Self::Failed(status, head, text) => render(status, &MessagePage { frame: bare_frame(String::new()), head, text }),
+        }
+    }
+}
+
+impl From<ApprovalError> for Instead {
+    fn from(error: ApprovalError) -> Self {
+        match error {
+            ApprovalError::Unknown => Self::Failed(
+                StatusCode::NOT_FOUND,
+                "There is no such request",
+                "It may have been for another tenant, or has been tidied away.".to_owned(),
+            ),
+            ApprovalError::Database(error) => error.into(),
+            other => Self::Failed(StatusCode::CONFLICT, "That wasn’t done", sentence(&other.to_string())),
+        }
+    }
+}
+
+impl From<DatabaseError> for Instead {
+    fn from(_: DatabaseError) -> Self {
+        // What the database says is for the operator's log, not for the page.
+        Self::Failed(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The broker can’t keep records now",
+            "So it does nothing. Nothing was approved.".to_owned(),
+        )
+    }
+}
+
+fn forged() -> Instead {
+    Instead::Failed(
+        StatusCode::FORBIDDEN,
+        "That wasn’t done",
+        "This form doesn’t belong to your session any more. Open the page again.".to_owned(),
+    )
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
+fn bare_frame(host: String) -> Frame {
+    Frame { host, style: &STYLE_TAG, script: &SCRIPT_TAG, ..Frame::default() }
+}
+
+async fn frame(door: &Door, session: &Session) -> Frame {
+    let stopped = matches!(door.switch.state().await, Ok(Some(_)));
+    let policy_pending = door.approvals.policies_to_come().await.is_ok_and(|proposals| !proposals.is_empty());
+    Frame {
+        signed_in: true,
+        stopped,
+        policy_pending,
+        who: session.identity.to_string(),
+        tenant: session.tenant.clone(),
+        logout_seal: session.seal("logout", "", ""),
+        ..bare_frame(door.origin.authority.clone())
+    }
+}
+
+/// The cookie's name. Under TLS the prefix makes browsers see to it that only this host sets it, for all paths, over TLS.
+fn cookie_name(door: &Door) -> &'static str {
+    if door.origin.is_secure { "__Host-keyblind-door" } else { "keyblind-door" }
+}
+
+fn cookie(door: &Door, value: &str, attributes: &str) -> Option<HeaderValue> {
+    let secure = if door.origin.is_secure { "; Secure" } else { "" };
+    HeaderValue::from_str(&format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{attributes}", cookie_name(door))).ok()
+}
+
+impl FromRequestParts<Door> for Session {
+    type Rejection = Instead;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Instead> {
+        let wanted = cookie_name(door);
+        let mut values = parts
+            .headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|header| header.to_str().ok())
+            .flat_map(|header| header.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter_map(|(name, value)| (name == wanted).then_some(value));
+        // Two of that name: somebody else has set one of them.
+        let value = values.next().filter(|_| values.next().is_none());
+        if let Some(value) = value
+            && let Some(session) = door.sessions.find(value).await?
+        {
+            return Ok(session);
+        }
+        let is_get = parts.method == axum::http::Method::GET;
+        let came_from_elsewhere = parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+        if is_get && came_from_elsewhere && value.is_none() {
+            // A link in a chat: the browser kept the strict cookie back. From our own page it will send it.
+            return Err(Instead::Onward(parts.uri.path().to_owned()));
+        }
+        Err(Instead::LogIn("/login".to_owned()))
+    }
+}
+
+/// A form, or the page that says what was wrong with it.
+fn form<T>(form: Result<Form<T>, FormRejection>) -> Result<T, Instead> {
+    form.map(|Form(value)| value).map_err(|_| {
+        Instead::Failed(
+            StatusCode::BAD_REQUEST,
+            "That wasn’t done",
+            "The form was incomplete or too large. Open the page again.".to_owned(),
+        )
+    })
+}
+
+fn digest(text: &str) -> Result<Digest, Instead> {
+    text.parse().map_err(|_| ApprovalError::Unknown.into())
+}
+
+pub(super) async fn home(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+    let now = door.approvals.now();
+    let mut requests = door.approvals.waiting(&session.tenant).await?;
+    let all = requests.len();
+    requests.retain(|request| request.shown_from <= now);
+    let later = all - requests.len();
+    requests.sort_by(|left, right| right.proposal.severity.cmp(&left.proposal.severity).then(left.expires.cmp(&right.expires)));
+    let page = HomePage {
+        frame: frame(&door, &session).await,
+        requests: requests
+            .iter()
+            .map(|request| Card {
+                digest: request.change.digest().to_string(),
+                severity: view::severity(request.proposal.severity),
+                expires_in: remaining(request.expires, now),
+                what: view::what(&request.change),
+                place: view::where_in_short(&request.change),
+                code: view::code(&request.change),
+            })
+            .collect(),
+        later: match later {
+            0 => String::new(),
+            1 => "One more waits for the end of quiet hours.".to_owned(),
+            later => format!("{later} more wait for the end of quiet hours."),
+        },
+    };
+    Ok(render(StatusCode::OK, &page))
+}
+
+fn login_page(door: &Door, status: StatusCode, error: Option<&str>, link: Option<(String, String)>) -> Response {
+    let (link, who) = link.unzip();
+    let page = LoginPage {
+        frame: bare_frame(door.origin.authority.clone()),
+        error: error.map(ToOwned::to_owned),
+        link,
+        who: who.unwrap_or_default(),
+    };
+    render(status, &page)
+}
+
+pub(super) async fn login(State(door): State<Door>) -> Response {
+    login_page(&door, StatusCode::OK, None, None)
+}
+
+const LINK_OVER: &str = "This link has been used, or its five minutes are over. Ask for a new one.";
+
+/// Only shows the button: what previews a link, or fetches it ahead, must not use it up.
+pub(super) async fn show_link(State(door): State<Door>, Path(link): Path<String>) -> Result<Response, Instead> {
+    Ok(match door.sessions.peek(&link).await? {
+        Some(identity) => login_page(&door, StatusCode::OK, None, Some((link, identity.to_string()))),
+        None => login_page(&door, StatusCode::GONE, Some(LINK_OVER), None),
+    })
+}
+
+#[derive(Deserialize)]
+pub(super) struct LinkForm {
+    link: String,
+}
+
+pub(super) async fn use_link(State(door): State<Door>, sent: Result<Form<LinkForm>, FormRejection>) -> Result<Response, Instead> {
+    let Some(value) = door.sessions.use_link(&form(sent)?.link).await? else {
+        return Ok(login_page(&door, StatusCode::GONE, Some(LINK_OVER), None));
+    };
+    let mut response = Redirect::to("/").into_response();
+    if let Some(cookie) = cookie(&door, &value, "") {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+pub(super) struct SealForm {
+    seal: String,
+}
+
+pub(super) async fn logout(
+    State(door): State<Door>,
+    session: Session,
+    sent: Result<Form<SealForm>, FormRejection>,
+) -> Result<Response, Instead> {
+    if !session.is_sealed(&form(sent)?.seal, "logout", "", "") {
+        return Err(forged());
+    }
+    door.sessions.end(&session).await?;
+    let mut response = Redirect::to("/login").into_response();
+    if let Some(cookie) = cookie(&door, "", "; Max-Age=0") {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+async fn change_page(
+    door: &Door,
+    session: &Session,
+    request: &Request,
+    status: StatusCode,
+    error: Option<String>,
+) -> Result<Response, Instead> {
+    let now = door.approvals.now();
+    let (_, policy) = door.approvals.policy().await?;
+    let requirement = policy.requirement(&request.proposal).map_err(ApprovalError::from)?;
+    let keys = door.sessions.passkeys(&session.identity).await?;
+    let allows = |channel| requirement.channels.contains(&channel);
+    let nonce = BASE64URL_NOPAD.encode(&random()?);
+    let about = request.change.digest().to_string();
+    let is_open = request.state == RequestState::Waiting && now < request.expires;
+    let page = ChangePage {
+        frame: frame(door, session).await,
+        view: ChangeView::new(request, now, false),
+        is_open,
+        said: said(request, is_open, requirement.approvals),
+        error,
+        must_type: requirement.typed_confirmation,
+        can_sign: allows(Channel::Passkey) && !keys.is_empty(),
+        can_session: allows(Channel::Session),
+        can_phone: allows(Channel::Phone),
+        seal: session.seal("decide", &about, &nonce),
+        nonce,
+        party: door.party.id.clone(),
+        keys: keys.iter().map(|key| BASE64URL_NOPAD.encode(&key.passkey.id)).collect::<Vec<_>>().join(" "),
+    };
+    Ok(render(status, &page))
+}
+
+fn said(request: &Request, is_open: bool, wanted: usize) -> String {
+    let yes = request.words.iter().filter(|word| word.answer == Answer::Approve).count();
+    match request.state {
+        RequestState::Waiting if !is_open => "Its time is over. Nothing was approved.".to_owned(),
+        RequestState::Waiting if wanted > 1 => format!("{yes} of {wanted} people have approved."),
+        RequestState::Waiting => String::new(),
+        RequestState::Approved => "Approved. It is applied once, exactly as shown.".to_owned(),
+        RequestState::Refused => "Refused. Nothing happens.".to_owned(),
+        RequestState::Expired => "Its time is over. Nothing more happens.".to_owned(),
+        RequestState::Void => "Void: everything was stopped.".to_owned(),
+        RequestState::Used => "Approved and used: this approval allows nothing more.".to_owned(),
+    }
+}
+
+pub(super) async fn change(State(door): State<Door>, session: Session, Path(text): Path<String>) -> Result<Response, Instead> {
+    let request = door.approvals.request(&session.tenant, digest(&text)?).await?;
+    change_page(&door, &session, &request, StatusCode::OK, None).await
+}
+
+pub(super) async fn whole_change(State(door): State<Door>, session: Session, Path(text): Path<String>) -> Result<Response, Instead> {
+    let request = door.approvals.request(&session.tenant, digest(&text)?).await?;
+    let canonical = String::from_utf8_lossy(request.change.canonical());
+    let page = WholePage {
+        frame: frame(&door, &session).await,
+        view: ChangeView::new(&request, door.approvals.now(), true),
+        // What is hidden is spelled out; the page is for reading, the digest is over the bytes.
+        canonical: canonical
+            .chars()
+            .map(|letter| if keyblind_intent::is_hidden(letter) { format!("\\u{{{:x}}}", u32::from(letter)) } else { letter.to_string() })
+            .collect(),
+    };
+    Ok(render(StatusCode::OK, &page))
+}
+
+#[derive(Deserialize)]
+pub(super) struct DecideForm {
+    seal: String,
+    nonce: String,
+    answer: Answer,
+    #[serde(default)]
+    typed: String,
+    #[serde(default)]
+    assertion: String,
+}
+
+pub(super) async fn decide(
+    State(door): State<Door>,
+    session: Session,
+    Path(text): Path<String>,
+    sent: Result<Form<DecideForm>, FormRejection>,
+) -> Result<Response, Instead> {
+    let about = digest(&text)?;
+    let sent = form(sent)?;
+    if !session.is_sealed(&sent.seal, "decide", &about.to_string(), &sent.nonce) {
+        return Err(forged());
+    }
+    let request = door.approvals.request(&session.tenant, about).await?;
+    let mut channel = Channel::Session;
+    if sent.answer == Answer::Approve && !sent.assertion.is_empty() {
+        match signed(&door, &session, &sent.assertion, &about).await? {
+            Ok(()) => channel = Channel::Passkey,
+            Err(words) => return change_page(&door, &session, &request, StatusCode::FORBIDDEN, Some(words)).await,
+        }
+    }
+    let word = Word {
+        digest: about,
+        identity: session.identity.clone(),
+        tenant: Some(session.tenant.clone()),
+        channel,
+        answer: sent.answer,
+        present_at: session.present_at,
+        typed: (!sent.typed.trim().is_empty()).then_some(sent.typed),
+        nonce: session.nonce(&about.to_string(), &sent.nonce),
+    };
+    match door.approvals.decide(word).await {
+        Ok(Standing::Approved | Standing::Refused | Standing::Waiting(_)) => Ok(Redirect::to(&format!("/change/{about}")).into_response()),
+        Err(error @ (ApprovalError::Policy(_) | ApprovalError::Replayed | ApprovalError::OtherPolicy)) => {
+            let request = door.approvals.request(&session.tenant, about).await?;
+            change_page(&door, &session, &request, StatusCode::CONFLICT, Some(sentence(&error.to_string()))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a passkey of this person has signed this digest; if not, why.
+async fn signed(door: &Door, session: &Session, assertion: &str, digest: &Digest) -> Result<Result<(), String>, Instead> {
+    let Ok(assertion) = serde_json::from_str::<Assertion>(assertion) else {
+        return Ok(Err("The passkey’s answer can’t be read.".to_owned()));
+    };
+    let keys = door.sessions.passkeys(&session.identity).await?;
+    let Some(key) = keys.iter().find(|key| assertion.credential_id().is_ok_and(|id| id == key.passkey.id)) else {
+        return Ok(Err("This passkey isn’t registered for you.".to_owned()));
+    };
+    match assertion.verify(&door.party, &key.passkey, digest) {
+        Err(error) => Ok(Err(sentence(&error.to_string()))),
+        Ok(counter) if door.sessions.count_passkey(&key.passkey, counter).await? => Ok(Ok(())),
+        Ok(_) => Ok(Err("This passkey was used twice at the same moment. Nothing was approved.".to_owned())),
+    }
+}
+
+pub(super) async fn connections(State(door): State<Door>, session: Session) -> Response {
+    let connections = door.connections.list(&session.tenant).await;
+    let connections = connections
+        .into_iter()
+        .map(|connection| ConnectionCard {
+            name: connection.name,
+            provider: connection.provider,
+            reaches: connection.reaches,
+            class: if connection.is_sound { "sound" } else { "broken" },
+            state: connection.state,
+        })
+        .collect();
+    render(StatusCode::OK, &ConnectionsPage { frame: frame(&door, &session).await, connections })
+}
+
+async fn passkeys_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
+    let challenge = BASE64URL_NOPAD.encode(&random()?);
+    let page = PasskeysPage {
+        frame: frame(door, session).await,
+        error,
+        keys: door
+            .sessions
+            .passkeys(&session.identity)
+            .await?
+            .iter()
+            .map(|key| KeyCard { name: shown(&key.name), added: key.added.to_string() })
+            .collect(),
+        seal: session.seal("passkey", "", &challenge),
+        challenge,
+        party: door.party.id.clone(),
+        // What the key is filed under on the device says nothing about its owner.
+        user: BASE64URL_NOPAD.encode(Digest::of(session.identity.to_string().as_bytes()).as_bytes()),
+        who: session.identity.subject().to_owned(),
+    };
+    Ok(render(status, &page))
+}
+
+pub(super) async fn passkeys(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+    passkeys_page(&door, &session, StatusCode::OK, None).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct PasskeyForm {
+    seal: String,
+    challenge: String,
+    registration: String,
+    name: String,
+}
+
+pub(super) async fn add_passkey(
+    State(door): State<Door>,
+    session: Session,
+    sent: Result<Form<PasskeyForm>, FormRejection>,
+) -> Result<Response, Instead> {
+    let sent = form(sent)?;
+    if !session.is_sealed(&sent.seal, "passkey", "", &sent.challenge) {
+        return Err(forged());
+    }
+    let refused = async |words: &str| passkeys_page(&door, &session, StatusCode::FORBIDDEN, Some(words.to_owned())).await;
+    let now = door.clock.now();
+    if session.present_at > now || now.saturating_duration_since(session.present_at) > crate::approvals::policy::PRESENCE {
+        return refused("Log in again first: a passkey can be added in the five minutes after a login.").await;
+    }
+    let (Ok(registration), Some(challenge)) = (
+        serde_json::from_str::<Registration>(&sent.registration),
+        BASE64URL_NOPAD.decode(sent.challenge.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()),
+    ) else {
+        return refused("The passkey’s answer can’t be read.").await;
+    };
+    let passkey = match registration.verify(&door.party, &challenge) {
+        Ok(passkey) => passkey,
+        Err(error) => return refused(&sentence(&error.to_string())).await,
+    };
+    let name: String = sent.name.trim().chars().take(60).collect();
+    let name = if name.is_empty() { "Passkey" } else { &name };
+    if !door.sessions.add_passkey(&session.identity, passkey, name, session.nonce("passkey", &sent.challenge)).await? {
+        return refused("This passkey is registered already, or this form was sent before.").await;
+    }
+    Ok(Redirect::to("/passkeys").into_response())
+}
+
+async fn policy_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
+    let in_force = door.approvals.policy_text().await?;
+    let proposals = door.approvals.policies_to_come().await?;
+    let page = PolicyPage {
+        frame: frame(door, session).await,
+        error,
+        proposals: proposals
+            .into_iter()
+            .map(|proposed| {
+                let digest = proposed.digest.to_string();
+                ProposalCard {
+                    state: match proposed.in_force_at {
+                        Some(time) => format!("Agreed. In force from {time}."),
+                        None if proposed.agreed == 1 => "One owner has agreed so far.".to_owned(),
+                        None => format!("{} owners have agreed so far.", proposed.agreed),
+                    },
+                    text: proposed.text,
+                    is_open: proposed.in_force_at.is_none(),
+                    seal: session.seal("policy", &digest, ""),
+                    digest,
+                }
+            })
+            .collect(),
+        digest: in_force.0.to_string(),
+        text: in_force.1,
+    };
+    Ok(render(status, &page))
+}
+
+pub(super) async fn policy(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+    policy_page(&door, &session, StatusCode::OK, None).await
+}
+
+pub(super) async fn agree_to_policy(
+    State(door): State<Door>,
+    session: Session,
+    Path(text): Path<String>,
+    sent: Result<Form<SealForm>, FormRejection>,
+) -> Result<Response, Instead> {
+    let about = digest(&text)?;
+    if !session.is_sealed(&form(sent)?.seal, "policy", &about.to_string(), "") {
+        return Err(forged());
+    }
+    match door.approvals.agree_to_policy(about, session.identity.clone()).await {
+        Ok(_) => Ok(Redirect::to("/policy").into_response()),
+        Err(error @ ApprovalError::Policy(_)) => {
+            policy_page(&door, &session, StatusCode::CONFLICT, Some(sentence(&error.to_string()))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn stop_view(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
+    let report = door.switch.state().await.map_err(switch_failed)?;
+    let stopped = report.is_some();
+    let mut figures = Vec::new();
+    let mut ends = Vec::new();
+    if let Some(report) = report {
+        figures.push(("Since", report.since.to_string()));
+        figures.push(("Stop", format!("number {}", report.epoch)));
+        for (what, end) in report.ends {
+            let (class, state) = match end {
+                End::Revoked => ("sound", "revoked, confirmed by the provider".to_owned()),
+                End::Waiting => ("broken", "not revoked yet: it is tried again and again".to_owned()),
+                End::DiesAt(time) => ("broken", format!("can’t be revoked, dies at {time}")),
+            };
+            ends.push(EndRow { what: shown(&what), class, state });
+        }
+    }
+    let seal = session.seal(if stopped { "arm" } else { "stop" }, "", "");
+    Ok(render(status, &StopPage { frame: frame(door, session).await, error, stopped, figures, ends, seal }))
+}
+
+fn switch_failed(error: super::SwitchError) -> Instead {
+    Instead::Failed(StatusCode::SERVICE_UNAVAILABLE, "The kill switch can’t be reached here", sentence(&error.to_string()))
+}
+
+pub(super) async fn stop_page(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+    stop_view(&door, &session, StatusCode::OK, None).await
+}
+
+/// Anybody who is logged in may stop: a stop too many costs less than one too few.
+pub(super) async fn stop(
+    State(door): State<Door>,
+    session: Session,
+    sent: Result<Form<SealForm>, FormRejection>,
+) -> Result<Response, Instead> {
+    if !session.is_sealed(&form(sent)?.seal, "stop", "", "") {
+        return Err(forged());
+    }
+    door.switch.stop(session.identity.clone()).await.map_err(switch_failed)?;
+    // It stopped, whether or not this can be recorded now; what is approved can't be used while it is stopped.
+    let _ = door.approvals.void_all().await;
+    Ok(Redirect::to("/stop").into_response())
+}
+
+#[derive(Deserialize)]
+pub(super) struct ArmForm {
+    seal: String,
+    #[serde(default)]
+    typed: String,
+}
+
+pub(super) async fn arm(
+    State(door): State<Door>,
+    session: Session,
+    sent: Result<Form<ArmForm>, FormRejection>,
+) -> Result<Response, Instead> {
+    let sent = form(sent)?;
+    if !session.is_sealed(&sent.seal, "arm", "", "") {
+        return Err(forged());
+    }
+    if !sent.typed.trim().eq_ignore_ascii_case("arm") {
+        return stop_view(&door, &session, StatusCode::CONFLICT, Some("Type arm to take up work again.".to_owned())).await;
+    }
+    let (_, policy) = door.approvals.policy().await?;
+    let now = door.clock.now();
+    let is_fresh = session.present_at <= now && now.saturating_duration_since(session.present_at) <= crate::approvals::policy::PRESENCE;
+    if !may_arm(&policy, &session) {
+        return stop_view(
+            &door,
+            &session,
+            StatusCode::FORBIDDEN,
+            Some("Only an owner of the approval policy can take up work again.".to_owned()),
+        )
+        .await;
+    }
+    if !is_fresh {
+        return stop_view(&door, &session, StatusCode::FORBIDDEN, Some("Log in again first: this needs a fresh login.".to_owned())).await;
+    }
+    door.switch.arm(session.identity.clone()).await.map_err(switch_failed)?;
+    Ok(Redirect::to("/").into_response())
+}
+
+fn may_arm(policy: &Policy, session: &Session) -> bool {
+    policy.person_of(&session.identity).is_some_and(|person| person.has(Role::Owner) || policy.solo() == Some(person.id()))
+}
+
+pub(super) async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
+}
+
+pub(super) async fn script() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
+}
+
+pub(super) async fn mark() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], MARK)
+}
+
+pub(super) async fn nothing_here(_: Uri) -> Instead {
+    Instead::Failed(StatusCode::NOT_FOUND, "There is nothing here", "Only what the broker needs of people has a page.".to_owned())
+}

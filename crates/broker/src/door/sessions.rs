@@ -1,0 +1,328 @@
+//! Who is logged in: sessions, one-time links, passkeys, and the seals that tie a form to a session.
+//!
+//! A session's secret is in the browser's cookie only; the database knows its digest, so that a stolen database opens no session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use data_encoding::BASE64URL_NOPAD;
+use keyblind_intent::Digest;
+use rusqlite::{OptionalExtension, params};
+
+use crate::approvals::passkey::{Algorithm, Passkey};
+use crate::approvals::policy::Identity;
+use crate::clock::{Clock, Timestamp};
+use crate::database::{Database, DatabaseError};
+
+/// A session that nobody uses ends.
+const IDLE: Duration = Duration::from_secs(30 * 60);
+/// And each ends with the day.
+const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
+/// A link is for now.
+const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
+
+/// Draws 32 random bytes.
+///
+/// # Errors
+/// If the system has no randomness.
+pub(super) fn random() -> Result<[u8; 32], DatabaseError> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| DatabaseError::Unexpected("no randomness"))?;
+    Ok(bytes)
+}
+
+/// A session, found by its cookie.
+#[derive(Clone)]
+pub(super) struct Session {
+    secret: [u8; 32],
+    pub(super) identity: Identity,
+    pub(super) tenant: String,
+    pub(super) present_at: Timestamp,
+}
+
+impl Session {
+    /// Ties a form to this session, to what it is about, and to the page that it is on.
+    pub(super) fn seal(&self, purpose: &str, about: &str, nonce: &str) -> String {
+        BASE64URL_NOPAD.encode(hmac::sign(&self.key(), &message(purpose, about, nonce)).as_ref())
+    }
+
+    /// Whether a form is tied to it; takes the same time whatever is wrong.
+    pub(super) fn is_sealed(&self, seal: &str, purpose: &str, about: &str, nonce: &str) -> bool {
+        let Ok(seal) = BASE64URL_NOPAD.decode(seal.as_bytes()) else { return false };
+        hmac::verify(&self.key(), &message(purpose, about, nonce), &seal).is_ok()
+    }
+
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.secret)
+    }
+
+    /// What makes one answer of one page of this session count once.
+    pub(super) fn nonce(&self, about: &str, nonce: &str) -> Digest {
+        let mut bytes = self.secret.to_vec();
+        bytes.extend_from_slice(&message("nonce", about, nonce));
+        Digest::of(&bytes)
+    }
+}
+
+/// Each part with its length, so that two different triples are never the same bytes.
+fn message(purpose: &str, about: &str, nonce: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in [purpose, about, nonce] {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+/// A one-time link's secret part.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Link(String);
+
+impl Link {
+    /// The path of the page that it opens. Whoever has it can log in: it goes to the person's own terminal only.
+    pub fn path(&self) -> String {
+        format!("/login/link/{}", self.0)
+    }
+}
+
+/// A registered passkey, for its owner's list.
+pub(super) struct Registered {
+    pub(super) passkey: Passkey,
+    pub(super) name: String,
+    pub(super) added: Timestamp,
+}
+
+/// The sessions of one broker.
+#[derive(Clone)]
+pub struct Sessions {
+    database: Database,
+    clock: Arc<dyn Clock>,
+}
+
+fn millis(time: Timestamp) -> i64 {
+    i64::try_from(time.unix_millis()).unwrap_or(i64::MAX)
+}
+
+fn timestamp(millis: i64) -> Timestamp {
+    Timestamp::from_unix_millis(u64::try_from(millis).unwrap_or_default())
+}
+
+impl Sessions {
+    /// Works on the broker's database.
+    pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock }
+    }
+
+    /// Makes a link that logs somebody in once, within five minutes. Whoever asks for it must have shown to be that person already:
+    /// by the credentials of their socket, say.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn issue_link(&self, identity: Identity, tenant: &str) -> Result<Link, DatabaseError> {
+        let secret = random()?;
+        let (tenant, now) = (tenant.to_owned(), self.clock.now());
+        self.database
+            .transact(move |transaction| -> Result<(), DatabaseError> {
+                transaction.execute("DELETE FROM door_link WHERE expires <= ?1", [millis(now)])?;
+                transaction.execute(
+                    "INSERT INTO door_link (digest, issuer, subject, tenant, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![
+                        Digest::of(&secret).as_bytes(),
+                        identity.issuer(),
+                        identity.subject(),
+                        tenant,
+                        millis(now.saturating_add(LINK_LIFE))
+                    ],
+                )?;
+                Ok(())
+            })
+            .await?;
+        Ok(Link(BASE64URL_NOPAD.encode(&secret)))
+    }
+
+    /// For whom a link is, without using it up: something else than the person may look at it first.
+    pub(super) async fn peek(&self, link: &str) -> Result<Option<Identity>, DatabaseError> {
+        let Some(digest) = digest_of(link) else { return Ok(None) };
+        let now = self.clock.now();
+        self.database
+            .transact(move |transaction| {
+                Ok(transaction
+                    .query_row(
+                        "SELECT issuer, subject FROM door_link WHERE digest = ?1 AND expires > ?2",
+                        params![digest.as_bytes(), millis(now)],
+                        |row| Ok(Identity::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+                    )
+                    .optional()?)
+            })
+            .await
+    }
+
+    /// Uses a link up and begins a session; gives the cookie's value.
+    pub(super) async fn use_link(&self, link: &str) -> Result<Option<String>, DatabaseError> {
+        let Some(digest) = digest_of(link) else { return Ok(None) };
+        let secret = random()?;
+        let now = self.clock.now();
+        let begun = self
+            .database
+            .transact(move |transaction| -> Result<bool, DatabaseError> {
+                let found = transaction
+                    .query_row(
+                        "DELETE FROM door_link WHERE digest = ?1 RETURNING issuer, subject, tenant, expires",
+                        [digest.as_bytes()],
+                        |row| Ok((Identity::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?), row.get::<_, String>(2)?, row.get::<_, i64>(3)?)),
+                    )
+                    .optional()?;
+                let Some((identity, tenant, expires)) = found else { return Ok(false) };
+                if expires <= millis(now) {
+                    return Ok(false);
+                }
+                transaction.execute(
+                    "INSERT INTO door_session (digest, issuer, subject, tenant, present_at, begun_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)",
+                    params![Digest::of(&secret).as_bytes(), identity.issuer(), identity.subject(), tenant, millis(now)],
+                )?;
+                Ok(true)
+            })
+            .await?;
+        Ok(begun.then(|| BASE64URL_NOPAD.encode(&secret)))
+    }
+
+    /// The session of a cookie's value. Looking at it keeps it alive.
+    pub(super) async fn find(&self, cookie: &str) -> Result<Option<Session>, DatabaseError> {
+        let Some(secret) = secret_of(cookie) else { return Ok(None) };
+        let digest = Digest::of(&secret);
+        let now = self.clock.now();
+        self.database
+            .transact(move |transaction| {
+                let found = transaction
+                    .query_row(
+                        "SELECT issuer, subject, tenant, present_at, begun_at, seen_at FROM door_session WHERE digest = ?1",
+                        [digest.as_bytes()],
+                        |row| {
+                            let identity = Identity::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+                            Ok((identity, row.get::<_, String>(2)?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?, row.get::<_, i64>(5)?))
+                        },
+                    )
+                    .optional()?;
+                let Some((identity, tenant, present_at, begun_at, seen_at)) = found else { return Ok(None) };
+                // A clock that was set back makes no session younger: what lies in the future is refused.
+                let is_over =
+                    |since: i64, limit: Duration| timestamp(since) > now || now.saturating_duration_since(timestamp(since)) >= limit;
+                if is_over(begun_at, LONGEST) || is_over(seen_at, IDLE) {
+                    transaction.execute("DELETE FROM door_session WHERE digest = ?1", [digest.as_bytes()])?;
+                    return Ok(None);
+                }
+                if now.saturating_duration_since(timestamp(seen_at)) >= Duration::from_secs(60) {
+                    transaction
+                        .execute("UPDATE door_session SET seen_at = ?2 WHERE digest = ?1", params![digest.as_bytes(), millis(now)])?;
+                }
+                Ok(Some(Session { secret, identity, tenant, present_at: timestamp(present_at) }))
+            })
+            .await
+    }
+
+    /// Ends a session.
+    pub(super) async fn end(&self, session: &Session) -> Result<(), DatabaseError> {
+        let digest = Digest::of(&session.secret);
+        self.database
+            .transact(move |transaction| {
+                transaction.execute("DELETE FROM door_session WHERE digest = ?1", [digest.as_bytes()])?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Ends all sessions and links: what a stop does, so that a stolen one can't arm again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_all(&self) -> Result<(), DatabaseError> {
+        self.database.transact(|transaction| Ok(transaction.execute_batch("DELETE FROM door_session; DELETE FROM door_link")?)).await
+    }
+
+    /// A person's passkeys under that identity.
+    pub(super) async fn passkeys(&self, identity: &Identity) -> Result<Vec<Registered>, DatabaseError> {
+        let identity = identity.clone();
+        self.database
+            .transact(move |transaction| {
+                let mut statement = transaction.prepare(
+                    "SELECT id, public_key, algorithm, counter, name, registered_at FROM passkey WHERE issuer = ?1 AND subject = ?2 ORDER BY registered_at LIMIT 50",
+                )?;
+                let rows = statement.query_map(params![identity.issuer(), identity.subject()], |row| {
+                    Ok((
+                        row.get::<_, Vec<u8>>(0)?,
+                        row.get::<_, Vec<u8>>(1)?,
+                        row.get::<_, i64>(2)?,
+                        row.get::<_, u32>(3)?,
+                        row.get::<_, String>(4)?,
+                        row.get::<_, i64>(5)?,
+                    ))
+                })?;
+                rows.map(|row| {
+                    let (id, public_key, algorithm, counter, name, added) = row?;
+                    let algorithm = Algorithm::from_cose(algorithm).ok_or(DatabaseError::Unexpected("a passkey of an unknown algorithm"))?;
+                    Ok(Registered { passkey: Passkey { id, public_key, algorithm, counter }, name, added: timestamp(added) })
+                })
+                .collect()
+            })
+            .await
+    }
+
+    /// Adds a passkey, once: `challenge` is used up with it. False if it was before, or the key is registered already.
+    pub(super) async fn add_passkey(
+        &self,
+        identity: &Identity,
+        passkey: Passkey,
+        name: &str,
+        challenge: Digest,
+    ) -> Result<bool, DatabaseError> {
+        let (identity, name, now) = (identity.clone(), name.to_owned(), self.clock.now());
+        self.database
+            .transact(move |transaction| {
+                let fresh = transaction.execute(
+                    "INSERT INTO approval_nonce (nonce, used_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                    params![challenge.as_bytes(), millis(now)],
+                )?;
+                if fresh == 0 {
+                    return Ok(false);
+                }
+                let added = transaction.execute(
+                    "INSERT INTO passkey (id, issuer, subject, name, public_key, algorithm, counter, registered_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+                    params![
+                        passkey.id,
+                        identity.issuer(),
+                        identity.subject(),
+                        name,
+                        passkey.public_key,
+                        passkey.algorithm.cose(),
+                        passkey.counter,
+                        millis(now)
+                    ],
+                )?;
+                Ok(added == 1)
+            })
+            .await
+    }
+
+    /// Keeps the counter of a passkey that was used. False if another use came in between: one of the two is a copy's.
+    pub(super) async fn count_passkey(&self, passkey: &Passkey, counter: u32) -> Result<bool, DatabaseError> {
+        let (id, before) = (passkey.id.clone(), passkey.counter);
+        self.database
+            .transact(move |transaction| {
+                let changed =
+                    transaction.execute("UPDATE passkey SET counter = ?3 WHERE id = ?1 AND counter = ?2", params![id, before, counter])?;
+                Ok(changed == 1)
+            })
+            .await
+    }
+}
+
+fn secret_of(text: &str) -> Option<[u8; 32]> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+fn digest_of(text: &str) -> Option<Digest> {
+    secret_of(text).map(|secret| Digest::of(&secret))
+}
