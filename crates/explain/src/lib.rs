@@ -8,7 +8,7 @@ mod context;
 mod picture;
 mod trail;
 
-pub use clean::clean;
+pub use clean::{clean, clean_text};
 pub use context::{Explanation, explain, sentence};
 pub use picture::picture;
 pub use trail::{MOST_STEPS, Step, steps};

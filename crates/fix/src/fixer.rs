@@ -445,6 +445,8 @@ impl<'t> Fixer<'t> {
             after.insert(path.clone(), text.as_str().into());
         }
         proof::check_texts(&Texts { before: &before, after: &after, edits: &edits }, &draft.stated).map_err(|disproof| (disproof, None))?;
+        // What wasn't asked for may call what is changed, too.
+        self.trials.widen();
         let mut jobs: Vec<usize> = after.keys().flat_map(|path| self.trials.reached_by(path)).collect();
         jobs.sort_unstable();
         jobs.dedup();

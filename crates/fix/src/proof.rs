@@ -15,6 +15,7 @@ use keyblind_dialects::{recognise, terraform};
 use keyblind_resource::Dialect;
 use keyblind_rules::{RuleId, RuleTable};
 use keyblind_scan::Trial;
+use keyblind_syntax::is_misleading;
 use serde::{Deserialize, Serialize};
 
 use crate::edit::FileEdit;
@@ -175,9 +176,48 @@ pub fn check_texts(texts: &Texts<'_>, stated: &[Stated]) -> Result<(), Disproof>
             // A patch of a kustomization is recognised as nothing by itself.
             _ => document::check(path, before, after, stated)?,
         }
+        check_line_ends(path, before, after)?;
+        check_readable(path, before, after)?;
     }
     if let Some(edit) = texts.edits.iter().find(|edit| !texts.after.contains_key(&edit.path)) {
         return Err(Disproof::new(Check::EditsFit, format!("`{}` has edits, but no text", edit.path)));
+    }
+    Ok(())
+}
+
+/// No character comes that makes a text look other than it is: who reads the diff sees what it does.
+fn check_readable(path: &str, before: &str, after: &str) -> Result<(), Disproof> {
+    let counted = |text: &str| {
+        let mut counts: BTreeMap<char, usize> = BTreeMap::new();
+        for character in text.chars().filter(|character| is_misleading(*character) && *character != '\r') {
+            *counts.entry(character).or_default() += 1;
+        }
+        counts
+    };
+    let (old, new) = (counted(before), counted(after));
+    match new.into_iter().find(|(character, count)| old.get(character).is_none_or(|known| known < count)) {
+        Some((character, _)) => {
+            let detail = format!("`{path}`: a character comes that readers don't see (U+{:04X})", u32::from(character));
+            Err(Disproof::new(Check::DeclarationsKept, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Lines end as the others do, and no more of them with white space.
+fn check_line_ends(path: &str, before: &str, after: &str) -> Result<(), Disproof> {
+    let untidy = |text: &str| text.lines().filter(|line| line.ends_with([' ', '\t'])).count();
+    if untidy(after) > untidy(before) {
+        return Err(Disproof::new(Check::Formatted, format!("`{path}`: a line ends with white space")));
+    }
+    // How many lines end with a line feed alone, and with a carriage return before it.
+    let endings = |text: &str| {
+        let both = text.matches("\r\n").count();
+        (text.matches('\n').count() - both, both)
+    };
+    let ((lone, both), (lone_after, both_after)) = (endings(before), endings(after));
+    if lone == 0 && both > 0 && lone_after > 0 || both == 0 && both_after > 0 {
+        return Err(Disproof::new(Check::Formatted, format!("`{path}`: a line ends otherwise than the others")));
     }
     Ok(())
 }

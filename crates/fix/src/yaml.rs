@@ -41,6 +41,8 @@ const CHOSEN: &[&str] = &[
     "resourceNames",
     "verbs",
     "apiGroups",
+    "resourceNames",
+    "nonResourceURLs",
     "subjects",
     "run",
     "uses",

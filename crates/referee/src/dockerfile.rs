@@ -1,5 +1,7 @@
 //! Dockerfiles, read by `parse-dockerfile`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use parse_dockerfile::{Instruction, Span};
 
 use crate::Invariant;
@@ -12,33 +14,171 @@ struct Line {
     text: String,
 }
 
-/// Compares; tells whether the text before could be read.
-///
-/// A stage keeps its image and its name unless that is stated, stages keep their order, and no instruction of another
-/// keyword than a stated one goes.
-pub(crate) fn compare(change: &Change<'_>, faults: &mut Vec<(Invariant, String)>) -> bool {
-    let Some(before) = parse(change.before) else { return false };
-    let Some(after) = parse(change.after) else {
-        faults.push((Invariant::Parses, format!("`{}` can't be read any more", change.path)));
-        return true;
+/// How the instructions of a file before and after a change correspond. Addresses hold numbers, so that what is added or
+/// taken out gives others other ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// By the address before: the one after; none for what was taken out.
+    pub addresses: BTreeMap<String, Option<String>>,
+    /// How many fewer instructions there are.
+    pub fewer: isize,
+}
+
+/// By path, how the instructions of Dockerfiles moved.
+pub type Moves = BTreeMap<String, Moved>;
+
+/// Adds what a later change of a file moved.
+pub(crate) fn add_moved(moves: &mut Moves, path: &str, next: &Moved) {
+    let Some(known) = moves.get_mut(path) else {
+        moves.insert(path.to_owned(), next.clone());
+        return;
     };
-    let mut wrong = |detail: String| faults.push((Invariant::Structure, format!("`{}`: {detail}", change.path)));
-    let of = |lines: &[Line], keyword: &str| -> Vec<String> {
-        lines.iter().filter(|line| line.keyword == keyword).map(|line| line.text.clone()).collect()
-    };
-    let (old, new) = (of(&before, "FROM"), of(&after, "FROM"));
-    if old.len() != new.len() {
-        wrong(format!("there are {} stages rather than {}", new.len(), old.len()));
-    } else if old != new && change.stated.is_empty() {
-        wrong("the image of a stage is different".to_owned());
-    }
-    for keyword in ["ENTRYPOINT", "CMD", "COPY", "WORKDIR", "VOLUME", "SHELL", "ONBUILD", "STOPSIGNAL", "LABEL"] {
-        let (old, new) = (of(&before, keyword), of(&after, keyword));
-        if new.len() < old.len() && change.stated.is_empty() {
-            wrong(format!("an instruction {keyword} is gone"));
+    for address in known.addresses.values_mut() {
+        if let Some(new) = address.as_ref().and_then(|old| next.addresses.get(old)) {
+            *address = new.clone();
         }
     }
-    true
+    known.fewer += next.fewer;
+}
+
+/// Compares; tells whether the text before could be read, and how its instructions moved.
+///
+/// Instructions that aren't stated are the same, and in the same order; stages keep their image and name; a step runs no
+/// program that isn't stated and that the file didn't name before.
+pub(crate) fn compare(change: &Change<'_>, faults: &mut Vec<(Invariant, String)>) -> (bool, Option<Moved>) {
+    let Some(before) = parse(change.before) else { return (false, None) };
+    let Some(after) = parse(change.after) else {
+        faults.push((Invariant::Parses, format!("`{}` can't be read any more", change.path)));
+        return (true, None);
+    };
+    let mut wrong = |detail: String| faults.push((Invariant::Structure, format!("`{}`: {detail}", change.path)));
+    let sources = sources(change, before.len());
+    if sources.len() != after.len() {
+        wrong(format!("there are {} instructions rather than {}", after.len(), sources.len()));
+    }
+    for (number, line) in before.iter().enumerate() {
+        if line.keyword == "FROM" && !sources.contains(&Some(number)) {
+            wrong("a stage is gone".to_owned());
+        }
+    }
+    for (source, new) in sources.iter().zip(&after) {
+        match source {
+            Some(number) => {
+                if let Err(detail) = compare_lines(&before[*number], new, &parts(change, *number), change.before) {
+                    wrong(detail);
+                }
+            }
+            None if new.keyword == "FROM" || new.keyword == "ONBUILD" => wrong(format!("`{} {}` is new", new.keyword, new.text)),
+            None => {}
+        }
+    }
+    let (old_addresses, new_addresses) = (addresses(&before), addresses(&after));
+    let mut moved = Moved { addresses: BTreeMap::new(), fewer: before.len() as isize - after.len() as isize };
+    for (number, old) in old_addresses.into_iter().enumerate() {
+        let place = sources.iter().position(|source| *source == Some(number));
+        moved.addresses.insert(old, place.and_then(|place| new_addresses.get(place).cloned()));
+    }
+    (true, Some(moved))
+}
+
+/// What is stated about an instruction.
+fn parts<'c>(change: &Change<'c>, number: usize) -> Vec<&'c str> {
+    let number = number.to_string();
+    let of_number = change.stated.iter().filter(|stated| stated.type_key == "instruction" && stated.name == number);
+    of_number.map(|stated| stated.path.as_str()).collect()
+}
+
+/// For each instruction that the new text is to have: which one of the old text it is; none for one that is added.
+fn sources(change: &Change<'_>, count: usize) -> Vec<Option<usize>> {
+    let mut sources = Vec::with_capacity(count);
+    for number in 0..=count {
+        let parts = parts(change, number);
+        sources.extend(parts.iter().filter(|part| part.starts_with("added:")).map(|_| None));
+        if number < count && !parts.contains(&"gone") {
+            sources.push(Some(number));
+        }
+    }
+    sources
+}
+
+fn compare_lines(old: &Line, new: &Line, parts: &[&str], file: &str) -> Result<(), String> {
+    if old == new {
+        return Ok(());
+    }
+    let keyword = parts.iter().find_map(|part| part.strip_prefix("keyword:"));
+    if new.keyword != keyword.unwrap_or(&old.keyword) {
+        return Err(format!("`{} {}` became `{} {}`", old.keyword, old.text, new.keyword, new.text));
+    }
+    if keyword.is_none() && !parts.contains(&"changed") {
+        return Err(format!("`{} {}` is different", old.keyword, old.text));
+    }
+    if old.keyword == "FROM" {
+        let (a, b) = (stage(&old.text), stage(&new.text));
+        if a != b {
+            return Err(format!("a stage is from `{}` rather than `{}`", b.0, a.0));
+        }
+    }
+    if new.keyword == "RUN" {
+        let known: BTreeSet<&str> = file.split(|character: char| !is_of_word(character)).collect();
+        let stated: Vec<&str> = parts.iter().filter_map(|part| part.strip_prefix("program:")).collect();
+        for program in programs(&new.text) {
+            if !known.contains(program) && !stated.contains(&program) {
+                return Err(format!("`{program}` is run, which wasn't"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_of_word(character: char) -> bool {
+    character.is_alphanumeric() || "_-./+".contains(character)
+}
+
+/// The image of a stage without tag and digest, and its name.
+fn stage(text: &str) -> (&str, &str) {
+    let words: Vec<&str> = text.split_whitespace().filter(|word| !word.starts_with("--")).collect();
+    let image = words.first().copied().unwrap_or_default();
+    let image = image.split_once('@').map_or(image, |(image, _)| image);
+    // A colon before a slash is a port's.
+    let image = match image.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => image,
+    };
+    (image, words.get(2).copied().unwrap_or_default())
+}
+
+/// The words at which commands of a script may begin, as far as that can be told without a shell's grammar.
+fn programs(script: &str) -> BTreeSet<&str> {
+    let starts = script.split(['\n', ';', '|', '&', '(', '`']).filter_map(|command| {
+        let words = command.split_whitespace().filter(|word| !word.starts_with("--mount") && !word.contains('='));
+        words.map(|word| word.trim_matches(['"', '\'', '[', ']', ','])).find(|word| !word.is_empty())
+    });
+    starts.filter(|word| word.chars().all(is_of_word) && !word.starts_with('-')).collect()
+}
+
+/// The addresses by which reports name the instructions.
+fn addresses(lines: &[Line]) -> Vec<String> {
+    let mut stage_number = 0;
+    let mut prefix = String::new();
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut found = Vec::with_capacity(lines.len());
+    for line in lines {
+        if line.keyword == "FROM" {
+            let name = stage(&line.text).1.to_lowercase();
+            prefix = if name.is_empty() { format!("stage[{stage_number}].") } else { format!("{name}.") };
+            stage_number += 1;
+            found.push(format!("{prefix}FROM"));
+            continue;
+        }
+        let keyword = match line.keyword.as_str() {
+            "ONBUILD" => line.text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase(),
+            keyword => keyword.to_owned(),
+        };
+        let number = counts.entry((prefix.clone(), keyword.clone())).or_default();
+        found.push(format!("{prefix}{keyword}[{number}]"));
+        *number += 1;
+    }
+    found
 }
 
 fn parse(text: &str) -> Option<Vec<Line>> {

@@ -3,79 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::output::{Claim, Document, Fix, Program, Report};
+use crate::dockerfile::{Moves, add_moved};
+use crate::figures::{Fault, Figures, Judged};
+use crate::output::{Claim, Document, Fix, Program, Report, TimeIsUp};
 use crate::{Formatter, Invariant, Random, edits, structure, tree};
 
 /// The file with values for variables that only a person can know.
 const VALUES: &str = "referee.auto.tfvars";
-
-/// Something that speaks against a fix.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
-    /// What doesn't hold.
-    pub invariant: Invariant,
-    /// What was judged.
-    pub place: String,
-    /// The rule and the resource; of the last step, where several were judged together.
-    pub claim: String,
-    /// What was found.
-    pub detail: String,
-}
-
-/// What was judged, and what came of it.
-#[derive(Clone, Debug, Default)]
-pub struct Figures {
-    /// Fixes by dialect: each one a file and a finding.
-    pub pairs: BTreeMap<String, usize>,
-    /// Fixes by class.
-    pub classes: BTreeMap<String, usize>,
-    /// Findings without a fix, by reason.
-    pub refused: BTreeMap<String, usize>,
-    /// Findings that another finding's fix mended.
-    pub mended_by_others: usize,
-    /// Steps after which everything was scanned again.
-    pub scans: usize,
-    /// Texts whose structure another parser compared.
-    pub compared: usize,
-    /// Texts that the other parser doesn't take.
-    pub not_read: BTreeMap<String, usize>,
-    /// Texts that Terraform's formatter saw.
-    pub formatted: usize,
-    /// Comments that went with what they stood in.
-    pub comments_gone: usize,
-    /// Folders that were written by the program and compared byte by byte.
-    pub written: usize,
-    /// What speaks against fixes.
-    pub faults: Vec<Fault>,
-}
-
-impl Figures {
-    /// The number of fixes.
-    pub fn total(&self) -> usize {
-        self.pairs.values().sum()
-    }
-
-    /// Adds what came of something else.
-    pub fn add(&mut self, other: Self) {
-        let add = |to: &mut BTreeMap<String, usize>, from: BTreeMap<String, usize>| {
-            from.into_iter().for_each(|(name, count)| *to.entry(name).or_default() += count);
-        };
-        add(&mut self.pairs, other.pairs);
-        add(&mut self.classes, other.classes);
-        add(&mut self.refused, other.refused);
-        add(&mut self.not_read, other.not_read);
-        self.mended_by_others += other.mended_by_others;
-        self.scans += other.scans;
-        self.compared += other.compared;
-        self.formatted += other.formatted;
-        self.comments_gone += other.comments_gone;
-        self.written += other.written;
-        self.faults.extend(other.faults);
-    }
-}
 
 /// What of a folder is judged, and how closely.
 #[derive(Clone, Debug)]
@@ -114,17 +52,32 @@ impl Referee {
         Self { program, formatter, scratch: scratch.into() }
     }
 
+    /// The same referee, whose program is ended at a point of time.
+    #[must_use]
+    pub fn until(&self, end: Instant) -> Self {
+        Self { program: self.program.until(end), ..self.clone() }
+    }
+
     /// The program.
     pub fn program(&self) -> &Program {
         &self.program
     }
 
-    /// Judges the fixes of a folder, which has them applied afterwards. What can't be judged to its end is a fault as well.
+    /// Judges the fixes of a folder, which has them applied afterwards. What can't be judged to its end is a fault as well,
+    /// unless only the time for it was up.
     pub fn judge(&self, plan: &Plan<'_>, random: &mut Random) -> Figures {
         let mut figures = Figures::default();
-        if let Err(error) = self.judge_steps(plan, random, &mut figures) {
-            let (place, claim) = (plan.name.to_owned(), plan.target.to_owned());
-            figures.faults.push(Fault { invariant: Invariant::Answers, place, claim, detail: format!("{error:#}") });
+        match self.judge_steps(plan, random, &mut figures) {
+            Ok(()) => {}
+            Err(error) if error.is::<TimeIsUp>() => {
+                figures.fixes.clear();
+                figures.cut_off = 1;
+            }
+            Err(error) => {
+                let (place, claim) = (plan.name.to_owned(), plan.target.to_owned());
+                let (invariant, detail) = (Invariant::Answers, format!("{error:#}"));
+                figures.faults.push(Fault { invariant, place, dialect: String::new(), claim, detail });
+            }
         }
         figures
     }
@@ -133,31 +86,35 @@ impl Referee {
         let first = self.program.scan(plan.folder, plan.target)?;
         let selection: Vec<&str> = plan.findings.iter().flat_map(|finding| ["--finding", finding.as_str()]).collect();
         let document = self.program.fix(plan.folder, plan.target, &selection)?;
+        let known = &Known::of(plan.folder, &first);
         for refused in &document.refused {
-            *figures.refused.entry(refused.reason.clone()).or_default() += 1;
+            let dialect = known.of_finding.get(&*refused.fingerprint).copied().unwrap_or("unknown");
+            *figures.refused.entry(format!("{dialect} {}", refused.reason)).or_default() += 1;
         }
         let written = if plan.write { Some(self.write(plan, &selection, figures)?) } else { None };
         let mut format = Vec::new();
         let mut before = first.clone();
         let mut open: Vec<&Claim> = Vec::new();
+        let mut moves = Moves::new();
         let taken: Vec<&Fix> = document.fixes.iter().filter(|fix| fix.taken).collect();
         for (number, fix) in taken.iter().enumerate() {
-            let Some(step) = self.apply(plan, fix, figures)? else { break };
-            self.check_texts(plan, &step, figures, &mut format);
+            let Some(step) = self.apply(plan, known, fix, figures)? else { break };
+            self.check_texts((plan, known), &step, figures, &mut format, &mut moves);
             for (path, _, new) in &step.texts {
                 fs::write(plan.folder.join(path), new)?;
             }
             give(plan.folder, fix)?;
-            *figures.pairs.entry(dialect(&first, &fix.proof.claim)).or_default() += 1;
-            *figures.classes.entry(fix.class.clone()).or_default() += 1;
             open.push(&fix.proof.claim);
-            if random.below(plan.scan_one_of) == 0 || number + 1 == taken.len() {
+            let is_scanned = random.below(plan.scan_one_of) == 0 || number + 1 == taken.len();
+            figures.fixes.push(known.judged(fix, is_scanned && open.len() == 1));
+            if is_scanned {
                 let after = self.program.scan(plan.folder, plan.target)?;
                 figures.scans += 1;
-                for (invariant, detail) in crate::verdicts::compare(&before, &after, &open) {
-                    figures.faults.push(fault(plan, invariant, fix, detail));
+                for (invariant, detail) in crate::verdicts::compare(&before, &after, &open, &moves) {
+                    figures.faults.push(fault(plan, known, invariant, fix, detail));
                 }
                 open.clear();
+                moves.clear();
                 before = after;
             }
         }
@@ -166,10 +123,10 @@ impl Referee {
             figures.formatted += pairs.len();
             for number in formatter.made_worse(&self.scratch, &pairs)? {
                 let (fix, ..) = &format[number];
-                figures.faults.push(fault(plan, Invariant::Formatted, fix, "`terraform fmt` would change it".to_owned()));
+                figures.faults.push(fault(plan, known, Invariant::Formatted, fix, "`terraform fmt` would change it".to_owned()));
             }
         }
-        self.check_end(plan, &first, &before, &document, figures)?;
+        self.check_end((plan, known), &first, &before, &document, figures)?;
         if let Some(written) = written {
             check_written(plan, &written, figures);
         }
@@ -177,19 +134,24 @@ impl Referee {
     }
 
     /// Scans all of a tree once more, after fixes of parts of it: nothing fails there that didn't.
-    pub fn judge_whole(&self, name: &str, folder: &Path, before: &Report) -> Figures {
+    pub fn judge_whole(&self, name: &str, folder: &Path, before: &Report, moves: &Moves) -> Figures {
         let mut figures = Figures { scans: 1, ..Figures::default() };
         let found = match self.program.scan(folder, "") {
-            Ok(after) => crate::verdicts::compare(before, &after, &[]),
+            Ok(after) => crate::verdicts::compare(before, &after, &[], moves),
+            Err(error) if error.is::<TimeIsUp>() => {
+                figures.cut_off = 1;
+                Vec::new()
+            }
             Err(error) => vec![(Invariant::Answers, format!("{error:#}"))],
         };
-        let fault = |(invariant, detail)| Fault { invariant, place: name.to_owned(), claim: "all steps".to_owned(), detail };
+        let (place, claim) = (name.to_owned(), "all steps".to_owned());
+        let fault = |(invariant, detail)| Fault { invariant, place: place.clone(), dialect: String::new(), claim: claim.clone(), detail };
         figures.faults = found.into_iter().map(fault).collect();
         figures
     }
 
     /// Makes the edits of a fix. Where they don't fit, what follows can't be judged.
-    fn apply<'d>(&self, plan: &Plan<'_>, fix: &'d Fix, figures: &mut Figures) -> Result<Option<Step<'d>>> {
+    fn apply<'d>(&self, plan: &Plan<'_>, known: &Known<'_>, fix: &'d Fix, figures: &mut Figures) -> Result<Option<Step<'d>>> {
         let mut texts: Vec<(String, String, String)> = Vec::new();
         for file in &fix.edits {
             let is_inside = Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_)));
@@ -202,18 +164,25 @@ impl Referee {
             match made {
                 Ok(text) => texts.push(text),
                 Err(detail) => {
-                    figures.faults.push(fault(plan, Invariant::EditsFit, fix, format!("`{}`: {detail}", file.path)));
+                    figures.faults.push(fault(plan, known, Invariant::EditsFit, fix, format!("`{}`: {detail}", file.path)));
                     return Ok(None);
                 }
             }
         }
         if texts.is_empty() {
-            figures.faults.push(fault(plan, Invariant::EditsFit, fix, "it has no edits".to_owned()));
+            figures.faults.push(fault(plan, known, Invariant::EditsFit, fix, "it has no edits".to_owned()));
         }
         Ok(Some(Step { fix, texts }))
     }
 
-    fn check_texts<'d>(&self, plan: &Plan<'_>, step: &Step<'d>, figures: &mut Figures, format: &mut Vec<(&'d Fix, String, String)>) {
+    fn check_texts<'d>(
+        &self,
+        (plan, known): (&Plan<'_>, &Known<'_>),
+        step: &Step<'d>,
+        figures: &mut Figures,
+        format: &mut Vec<(&'d Fix, String, String)>,
+        moves: &mut Moves,
+    ) {
         for (path, old, new) in &step.texts {
             let comparison = structure::check(path, old, new, &step.fix.proof.stated, &step.fix.inputs);
             if comparison.read {
@@ -222,8 +191,12 @@ impl Referee {
                 *figures.not_read.entry(path.rsplit('/').next().unwrap_or(path).to_owned()).or_default() += 1;
             }
             figures.comments_gone += comparison.comments_gone;
+            if let Some(moved) = comparison.moved {
+                add_moved(moves, path, &moved);
+                add_moved(&mut figures.moves, path, &moved);
+            }
             for (invariant, detail) in comparison.faults {
-                figures.faults.push(fault(plan, invariant, step.fix, detail));
+                figures.faults.push(fault(plan, known, invariant, step.fix, detail));
             }
             if path.ends_with(".tf") || path.ends_with(".tfvars") {
                 format.push((step.fix, old.clone(), new.clone()));
@@ -232,7 +205,14 @@ impl Referee {
     }
 
     /// After the last step: what wasn't fixed by itself is gone as well, and fixing again changes nothing.
-    fn check_end(&self, plan: &Plan<'_>, first: &Report, last: &Report, document: &Document, figures: &mut Figures) -> Result<()> {
+    fn check_end(
+        &self,
+        (plan, known): (&Plan<'_>, &Known<'_>),
+        first: &Report,
+        last: &Report,
+        document: &Document,
+        figures: &mut Figures,
+    ) -> Result<()> {
         let told: BTreeSet<&str> = document
             .fixes
             .iter()
@@ -255,6 +235,7 @@ impl Referee {
                 figures.faults.push(Fault {
                     invariant: Invariant::FaultGone,
                     place: plan.name.to_owned(),
+                    dialect: result.dialect.clone(),
                     claim: format!("{} {}", result.rule, result.address),
                     detail: "the finding is neither fixed nor refused, and is still there".to_owned(),
                 });
@@ -268,7 +249,7 @@ impl Referee {
         let arguments: Vec<&str> = rules.iter().flat_map(|rule| ["--rule", rule]).collect();
         let again = self.program.fix(plan.folder, plan.target, &arguments)?;
         for fix in again.fixes.iter().filter(|fix| fixed.contains(&fix.proof.claim)) {
-            figures.faults.push(fault(plan, Invariant::Idempotent, fix, "it is fixed a second time".to_owned()));
+            figures.faults.push(fault(plan, known, Invariant::Idempotent, fix, "it is fixed a second time".to_owned()));
         }
         Ok(())
     }
@@ -298,6 +279,7 @@ impl Referee {
                 Err(detail) => figures.faults.push(Fault {
                     invariant: Invariant::EditsFit,
                     place: plan.name.to_owned(),
+                    dialect: String::new(),
                     claim: "fixes that are written".to_owned(),
                     detail: format!("`{}`: {detail}", file.path),
                 }),
@@ -320,6 +302,7 @@ fn check_written(plan: &Plan<'_>, written: &Written, figures: &mut Figures) {
         figures.faults.push(Fault {
             invariant: Invariant::WrittenAsShown,
             place: plan.name.to_owned(),
+            dialect: String::new(),
             claim: "fixes that are written".to_owned(),
             detail: format!("`{}` isn't what the edits make", path.display()),
         });
@@ -341,12 +324,61 @@ fn give(folder: &Path, fix: &Fix) -> Result<()> {
     Ok(())
 }
 
-fn dialect(report: &Report, claim: &Claim) -> String {
-    let found = report.results.iter().find(|result| result.root == claim.root && result.address == claim.address);
-    found.map_or_else(|| "unknown".to_owned(), |result| result.dialect.clone())
+/// What is known of findings before anything is fixed.
+struct Known<'r> {
+    of_finding: BTreeMap<&'r str, &'r str>,
+    /// By root and address: the dialect.
+    dialects: BTreeMap<(&'r str, &'r str), &'r str>,
+    /// By root, address and rule: the file.
+    files: BTreeMap<(&'r str, &'r str, &'r str), &'r str>,
+    /// By file: the digest of its text.
+    texts: BTreeMap<&'r str, String>,
 }
 
-fn fault(plan: &Plan<'_>, invariant: Invariant, fix: &Fix, detail: String) -> Fault {
+impl<'r> Known<'r> {
+    fn of(folder: &Path, report: &'r Report) -> Self {
+        let mut known = Self { of_finding: BTreeMap::new(), dialects: BTreeMap::new(), files: BTreeMap::new(), texts: BTreeMap::new() };
+        for result in &report.results {
+            known.dialects.insert((&result.root, &result.address), &result.dialect);
+            if result.status != "failed" {
+                continue;
+            }
+            known.of_finding.insert(&result.fingerprint, &result.dialect);
+            known.files.insert((&result.root, &result.address, &result.rule), &result.file);
+            // A file that can't be read is another one than any that can.
+            known
+                .texts
+                .entry(&result.file)
+                .or_insert_with(|| fs::read(folder.join(&result.file)).map_or_else(|_| result.file.clone(), |bytes| edits::digest(&bytes)));
+        }
+        known
+    }
+
+    fn dialect(&self, claim: &Claim) -> &'r str {
+        let known = self.dialects.get(&(&*claim.root, &*claim.address)).copied();
+        // An instruction of a Dockerfile may have another number by now; all that is in one is of one dialect.
+        known.or_else(|| self.dialects.iter().find(|((root, _), _)| *root == claim.root).map(|(_, dialect)| *dialect)).unwrap_or("unknown")
+    }
+
+    fn judged(&self, fix: &Fix, scanned_alone: bool) -> Judged {
+        let claim = &fix.proof.claim;
+        let known = self.files.get(&(&*claim.root, &*claim.address, &*claim.rule)).copied();
+        let file = known.unwrap_or(&claim.root);
+        Judged {
+            dialect: self.dialect(claim).to_owned(),
+            file: file.to_owned(),
+            text: self.texts.get(file).cloned().unwrap_or_else(|| file.to_owned()),
+            rule: claim.rule.clone(),
+            root: claim.root.clone(),
+            address: claim.address.clone(),
+            class: fix.class.clone(),
+            scanned_alone,
+        }
+    }
+}
+
+fn fault(plan: &Plan<'_>, known: &Known<'_>, invariant: Invariant, fix: &Fix, detail: String) -> Fault {
     let claim = &fix.proof.claim;
-    Fault { invariant, place: plan.name.to_owned(), claim: format!("{} {}", claim.rule, claim.address), detail }
+    let dialect = known.dialect(claim).to_owned();
+    Fault { invariant, place: plan.name.to_owned(), dialect, claim: format!("{} {}", claim.rule, claim.address), detail }
 }

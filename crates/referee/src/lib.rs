@@ -9,6 +9,7 @@ mod comments;
 mod dockerfile;
 mod edits;
 mod examples;
+mod figures;
 mod formatter;
 mod hcl;
 mod judge;
@@ -19,17 +20,21 @@ mod tree;
 mod verdicts;
 mod yaml;
 
+pub use dockerfile::{Moved, Moves};
 pub use edits::{apply, digest};
 pub use examples::{Example, examples};
+pub use figures::{Fault, Figures, Judged};
 pub use formatter::Formatter;
-pub use judge::{Fault, Figures, Plan, Referee};
-pub use output::{Claim, Document, FileEdit, Fix, Input, Outcome, Program, Report, Stated, TextEdit};
+pub use judge::{Plan, Referee};
+pub use output::{Claim, Document, FileEdit, Fix, Input, Outcome, Program, Report, Stated, TextEdit, TimeIsUp};
 pub use random::Random;
 pub use structure::check as check_structure;
 pub use tree::copy as copy_tree;
 
+use serde::{Deserialize, Serialize};
+
 /// What must hold for a fix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Invariant {
     /// The program ends as it says it does, and what it prints can be read.
     Answers,

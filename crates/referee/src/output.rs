@@ -1,9 +1,13 @@
 //! The program, and what it prints.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 /// What `keyblind fix --output json` prints.
@@ -183,16 +187,35 @@ pub struct Outcome {
     pub fingerprint: String,
 }
 
+/// The program was ended because its time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeIsUp;
+
+impl std::fmt::Display for TimeIsUp {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("the time for it is up")
+    }
+}
+
+impl std::error::Error for TimeIsUp {}
+
 /// The program that is judged.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
+    end: Option<Instant>,
 }
 
 impl Program {
     /// A program by its path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), end: None }
+    }
+
+    /// The same program, which is ended at a point of time; what it was asked then fails with [`TimeIsUp`].
+    #[must_use]
+    pub fn until(&self, end: Instant) -> Self {
+        Self { end: Some(end), ..self.clone() }
     }
 
     /// Everything that all rules say of what lies beneath a path.
@@ -223,7 +246,7 @@ impl Program {
     fn run(&self, root: &Path, target: &str, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.path);
         command.args(arguments).args(["--no-config", "--quiet", "--root"]).arg(root).arg(root.join(target)).env_clear().current_dir(root);
-        let output = command.output().with_context(|| format!("{} can't be started", self.path.display()))?;
+        let output = self.output(&mut command)?;
         let errors = String::from_utf8_lossy(&output.stderr);
         let shown = arguments.first().copied().unwrap_or_default();
         // 0: nothing found, 1: findings, 3: not everything could be read, 5: nothing to scan.
@@ -235,4 +258,37 @@ impl Program {
         );
         String::from_utf8(output.stdout).with_context(|| format!("`{shown}` on {target} printed something that isn't UTF-8"))
     }
+
+    fn output(&self, command: &mut Command) -> Result<Output> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("{} can't be started", self.path.display()))?;
+        let (sender, receiver) = mpsc::channel();
+        let errors = child.stderr.take().map(|stream| thread::spawn(move || read(stream)));
+        let stream = child.stdout.take();
+        let reader = thread::spawn(move || {
+            let read = stream.map(read).unwrap_or_default();
+            // Nobody listens any more if the time is up.
+            let _ = sender.send(());
+            read
+        });
+        let is_late = self.end.is_some_and(|end| {
+            let left = end.saturating_duration_since(Instant::now());
+            receiver.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout)
+        });
+        if is_late {
+            child.kill().context("the program can't be ended")?;
+        }
+        let status = child.wait()?;
+        let joined = |reader: thread::JoinHandle<Vec<u8>>| reader.join().map_err(|_| anyhow!("what the program says can't be read"));
+        let (stdout, stderr) = (joined(reader)?, errors.map(joined).transpose()?.unwrap_or_default());
+        if is_late { Err(TimeIsUp.into()) } else { Ok(Output { status, stdout, stderr }) }
+    }
+}
+
+/// All that comes, as far as it can be read.
+fn read(mut stream: impl Read) -> Vec<u8> {
+    let mut all = Vec::new();
+    // What was read before a failure says more than the failure; that something is missing shows when it is parsed.
+    let _ = stream.read_to_end(&mut all);
+    all
 }

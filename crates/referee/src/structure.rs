@@ -1,5 +1,6 @@
 //! What is different between two texts, by their syntax.
 
+use crate::dockerfile::Moved;
 use crate::output::{Input, Stated};
 use crate::{Invariant, comments, dockerfile, hcl, yaml};
 
@@ -12,6 +13,8 @@ pub struct Comparison {
     pub faults: Vec<(Invariant, String)>,
     /// Comments that went with what they stood in.
     pub comments_gone: usize,
+    /// How the instructions of a Dockerfile correspond.
+    pub moved: Option<Moved>,
 }
 
 /// A file before and after a change.
@@ -40,7 +43,7 @@ pub fn check(path: &str, before: &str, after: &str, stated: &[Stated], inputs: &
         comparison.read = yaml::compare(&change, &mut structure);
         comments::Style::Yaml
     } else {
-        comparison.read = dockerfile::compare(&change, &mut structure);
+        (comparison.read, comparison.moved) = dockerfile::compare(&change, &mut structure);
         comments::Style::Dockerfile
     };
     comparison.faults = structure;
@@ -131,11 +134,36 @@ mod tests {
 
     #[test]
     fn stages_and_instructions_of_a_dockerfile_stay() {
-        assert_eq!(faults("Dockerfile", DOCKERFILE, &[("CMD", "USER 10001\nCMD")], &[]), []);
-        for sabotage in [("FROM b:1", "FROM c:1"), ("FROM a:1 AS build\nRUN make\n\n", ""), ("CMD [\"/a\"]\n", ""), ("# Shop.", "# Shop!")]
-        {
-            assert_ne!(faults("Dockerfile", DOCKERFILE, &[sabotage], &[]), [], "{sabotage:?}");
+        let of = |number: &str, part: &str| stated("Dockerfile", "instruction", number, part);
+        assert_eq!(faults("Dockerfile", DOCKERFILE, &[("CMD", "USER 10001\nCMD")], &[of("4", "added:0")]), []);
+        assert_eq!(faults("Dockerfile", DOCKERFILE, &[("b:1", "b:1.2@sha256:00")], &[of("2", "changed")]), []);
+        assert_eq!(faults("Dockerfile", DOCKERFILE, &[("RUN make\n", "")], &[of("1", "gone")]), []);
+        assert_eq!(faults("Dockerfile", DOCKERFILE, &[("COPY --from=build", "ADD")], &[of("3", "keyword:ADD")]), []);
+        assert_eq!(faults("Dockerfile", DOCKERFILE, &[("make", "make && ninja")], &[of("1", "changed"), of("1", "program:ninja")]), []);
+        for (sabotage, own) in [
+            (("FROM b:1", "FROM c:1"), vec![of("2", "changed")]),
+            (("FROM a:1 AS build", "FROM a:1 AS b"), vec![of("0", "changed")]),
+            (("FROM a:1 AS build\nRUN make\n\n", ""), vec![of("0", "gone"), of("1", "gone")]),
+            (("CMD [\"/a\"]\n", ""), vec![]),
+            (("CMD [\"/a\"]", "CMD [\"/b\"]"), vec![of("3", "changed")]),
+            (("make", "make && ninja"), vec![of("1", "changed")]),
+            (("# Shop.", "# Shop!"), vec![]),
+            (("CMD", "USER root\nCMD"), vec![]),
+        ] {
+            assert_ne!(faults("Dockerfile", DOCKERFILE, &[sabotage], &own), [], "{sabotage:?}");
         }
+    }
+
+    #[test]
+    fn instructions_are_followed_by_their_addresses() {
+        let after = DOCKERFILE.replace("RUN make\n", "").replace("CMD", "USER a\nCMD");
+        let own = [stated("Dockerfile", "instruction", "1", "gone"), stated("Dockerfile", "instruction", "4", "added:0")];
+        let comparison = check("Dockerfile", DOCKERFILE, &after, &own, &[]);
+        assert_eq!(comparison.faults, []);
+        let moved = comparison.moved.unwrap_or_default();
+        assert_eq!(moved.fewer, 0);
+        assert_eq!(moved.addresses.get("build.RUN[0]"), Some(&None));
+        assert_eq!(moved.addresses.get("stage[1].CMD[0]"), Some(&Some("stage[1].CMD[0]".to_owned())));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Invariant;
-use crate::output::{Claim, Report};
+use crate::dockerfile::{Moved, Moves};
+use crate::output::{Claim, Outcome, Report};
 
 /// How often a rule gave which verdict on a resource, and for how many reasons it fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,10 +18,12 @@ struct Count {
 
 type Key<'r> = (&'r str, &'r str, &'r str);
 
-fn counts(report: &Report) -> BTreeMap<Key<'_>, Count> {
+/// The verdicts of a report, each under the name that the resource had before.
+fn counts<'r>(report: &'r Report, names: &Names<'r>) -> BTreeMap<Key<'r>, Count> {
     let mut counts: BTreeMap<Key<'_>, Count> = BTreeMap::new();
     for result in &report.results {
-        let count = counts.entry((&result.root, &result.address, &result.rule)).or_default();
+        let address = names.before(&result.root, &result.address);
+        let count = counts.entry((&result.root, address, &result.rule)).or_default();
         match result.status.as_str() {
             "failed" => {
                 count.failed += 1;
@@ -34,25 +37,64 @@ fn counts(report: &Report) -> BTreeMap<Key<'_>, Count> {
     counts
 }
 
+/// Names of instructions that have a number in them, which may be another one after a step.
+#[derive(Default)]
+struct Names<'m> {
+    /// By root and the address after: the address before.
+    moved: BTreeMap<(&'m str, &'m str), &'m str>,
+    /// Roots with addresses that others had before.
+    roots: BTreeSet<&'m str>,
+}
+
+/// What no instruction was called before.
+const NEW: &str = "(new)";
+
+impl<'m> Names<'m> {
+    fn of(moves: &'m Moves) -> Self {
+        let pairs = |(path, moved): (&'m String, &'m Moved)| {
+            let kept = moved.addresses.iter().filter_map(|(old, new)| Some((new.as_deref()?, old.as_str())));
+            kept.map(|(new, old)| ((path.as_str(), new), old)).collect::<Vec<_>>()
+        };
+        Self { moved: moves.iter().flat_map(pairs).collect(), roots: moves.keys().map(String::as_str).collect() }
+    }
+
+    fn before(&self, root: &'m str, address: &'m str) -> &'m str {
+        match self.moved.get(&(root, address)) {
+            Some(old) => old,
+            // The file as a whole is called the same always.
+            None if self.roots.contains(root) && address != "dockerfile" => NEW,
+            None => address,
+        }
+    }
+}
+
 /// What speaks against a step, with what it is about.
-pub(crate) fn compare(before: &Report, after: &Report, claims: &[&Claim]) -> Vec<(Invariant, String)> {
+pub(crate) fn compare(before: &Report, after: &Report, claims: &[&Claim], moves: &Moves) -> Vec<(Invariant, String)> {
     let mut faults = Vec::new();
     let mut wrong = |invariant: Invariant, detail: String| faults.push((invariant, detail));
-    let (old, new) = (counts(before), counts(after));
+    let (old, new) = (counts(before, &Names::default()), counts(after, &Names::of(moves)));
     for claim in claims {
         let count = new.get(&(&*claim.root, &*claim.address, &*claim.rule)).copied().unwrap_or_default();
-        if count == Count::default() && failing_instructions(before, claim) > failing_instructions(after, claim) {
-            // An instruction that came moves the others, or is the one that passes: in a Dockerfile it is counted.
+        if count == Count::default() && moves.contains_key(&claim.root) {
+            // The instruction is gone, or one that the rule doesn't speak of.
             continue;
         }
         if count.passed == 0 || count.failed + count.unknown + count.suppressed > 0 {
             wrong(Invariant::FaultGone, format!("`{}` {}: {count:?}", claim.address, claim.rule));
         }
     }
+    let (old_blocks, mut shown_elsewhere) = (blocks(before), BTreeSet::new());
+    for result in after.results.iter().filter(|result| result.status == "failed") {
+        if old_blocks.get(&block(result)).is_some_and(|reasons| *reasons >= result.evidence.len().max(1)) {
+            shown_elsewhere.insert((&*result.root, &*result.address, &*result.rule));
+        }
+    }
     for (key @ (root, address, rule), count) in &new {
         let known = old.get(key).copied().unwrap_or_default();
         let shown = || format!("`{address}` of `{root}`: {rule}");
-        if count.failed > known.failed || count.reasons > known.reasons {
+        // A block that several roots reach is reported with one of them; without that one's finding another's is seen.
+        let was_shown = known == Count::default() && shown_elsewhere.contains(key);
+        if !was_shown && (count.failed > known.failed || count.reasons > known.reasons) {
             wrong(Invariant::NoNewFinding, format!("{} fails {} times rather than {}", shown(), count.reasons, known.reasons));
         }
         if count.unknown > known.unknown && known.passed > count.passed {
@@ -72,16 +114,42 @@ pub(crate) fn compare(before: &Report, after: &Report, claims: &[&Claim]) -> Vec
             format!("{} verdicts are suppressed rather than {}", after.summary.suppressed, before.summary.suppressed),
         );
     }
+    let there: BTreeSet<(&str, &str)> = after.results.iter().map(|result| (&*result.file, &*result.address)).collect();
     for (root, address) in addresses(before).difference(&addresses(after)) {
-        wrong(Invariant::ResourcesKept, format!("`{address}` of `{root}` is gone"));
+        let of_address = before.results.iter().find(|result| (&*result.root, &*result.address) == (*root, *address));
+        // What passes now may be reported with another root that reaches it; how many there are is counted below.
+        if of_address.is_none_or(|result| !there.contains(&(&*result.file, &*result.address))) {
+            wrong(Invariant::ResourcesKept, format!("`{address}` of `{root}` is gone"));
+        }
     }
-    if after.summary.resources < before.summary.resources || after.summary.roots < before.summary.roots {
-        wrong(Invariant::ResourcesKept, format!("{} resources rather than {}", after.summary.resources, before.summary.resources));
+    // Instructions are resources; that only stated ones go, the comparison of the texts has found.
+    let fewer = moves.values().map(|moved| moved.fewer).sum::<isize>().max(0) as usize;
+    if after.summary.resources + fewer < before.summary.resources || after.summary.roots < before.summary.roots {
+        let detail = format!(
+            "{} resources rather than {}, of which {fewer} are instructions that were taken out; {} roots rather than {}",
+            after.summary.resources, before.summary.resources, after.summary.roots, before.summary.roots
+        );
+        wrong(Invariant::ResourcesKept, detail);
     }
     if after.summary.incomplete && !before.summary.incomplete {
         wrong(Invariant::Parses, "not everything can be read any more".to_owned());
     }
     faults
+}
+
+/// What a rule says about a block at an address: of several roots that lead there a report shows one.
+fn block(result: &Outcome) -> (&str, &str, &str) {
+    (&result.file, &result.rule, &result.address)
+}
+
+/// For the most how many reasons a rule fails a block.
+fn blocks(report: &Report) -> BTreeMap<(&str, &str, &str), usize> {
+    let mut blocks = BTreeMap::new();
+    for result in report.results.iter().filter(|result| result.status == "failed") {
+        let most = blocks.entry(block(result)).or_default();
+        *most = result.evidence.len().max(1).max(*most);
+    }
+    blocks
 }
 
 /// The resources that are judged. Instructions of Dockerfiles aren't among them: they are named by their number.
@@ -90,8 +158,67 @@ fn addresses(report: &Report) -> BTreeSet<(&str, &str)> {
     named.map(|result| (&*result.root, &*result.address)).collect()
 }
 
-/// How many instructions of a Dockerfile the rule of a claim fails; 0 for what is none.
-fn failing_instructions(report: &Report, claim: &Claim) -> usize {
-    let of_rule = report.results.iter().filter(|result| result.dialect == "dockerfile" && result.root == claim.root);
-    of_rule.filter(|result| result.rule == claim.rule && result.status == "failed").count()
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
+    use super::*;
+
+    fn report(results: &[(&str, &str, &str, &str)], resources: usize, unknown: usize) -> Report {
+        let results: Vec<serde_json::Value> = results
+            .iter()
+            .map(|(root, address, rule, status)| {
+                serde_json::json!({
+                    "rule": rule, "status": status, "dialect": "terraform", "file": "m/main.tf", "address": address, "root": root,
+                })
+            })
+            .collect();
+        let summary = serde_json::json!({
+            "unknown": unknown, "suppressed": 0, "resources": resources, "roots": 1, "incomplete": false,
+        });
+        serde_json::from_value(serde_json::json!({"summary": summary, "results": results})).unwrap()
+    }
+
+    fn found(before: &Report, after: &Report, claims: &[&Claim]) -> Vec<Invariant> {
+        compare(before, after, claims, &Moves::new()).into_iter().map(|(invariant, _)| invariant).collect()
+    }
+
+    #[test]
+    fn what_one_root_no_longer_shows_another_may() {
+        let a = "module.m[0].t.a";
+        let before = report(&[("p", a, "r", "failed"), ("p", a, "s", "passed")], 2, 0);
+        let after = report(&[("p", a, "r", "passed"), ("q", a, "r", "failed"), ("q", a, "s", "passed")], 2, 0);
+        let claim = Claim { rule: "r".into(), root: "p".into(), address: a.into() };
+        assert_eq!(found(&before, &after, &[&claim]), []);
+        // Another block, and a rule that passed there, are new.
+        let other = report(&[("p", a, "r", "passed"), ("q", "module.n.t.a", "r", "failed")], 2, 0);
+        assert_eq!(found(&before, &other, &[&claim]), [Invariant::NoNewFinding]);
+        let worse = report(&[("p", a, "r", "passed"), ("p", a, "s", "failed")], 2, 0);
+        assert_eq!(found(&before, &worse, &[&claim]), [Invariant::NoNewFinding]);
+    }
+
+    #[test]
+    fn what_is_gone_or_cannot_be_told_is_a_fault() {
+        let before = report(&[("p", "t.a", "r", "failed"), ("p", "t.b", "r", "passed")], 2, 0);
+        let claim = Claim { rule: "r".into(), root: "p".into(), address: "t.a".into() };
+        assert_eq!(found(&before, &report(&[("p", "t.a", "r", "passed"), ("p", "t.b", "r", "passed")], 2, 0), &[&claim]), []);
+        let gone = report(&[("p", "t.b", "r", "passed")], 1, 0);
+        assert_eq!(found(&before, &gone, &[&claim]), [Invariant::FaultGone, Invariant::ResourcesKept, Invariant::ResourcesKept]);
+        let untold = report(&[("p", "t.a", "r", "passed"), ("p", "t.b", "r", "unknown")], 2, 1);
+        assert_eq!(found(&before, &untold, &[&claim]), [Invariant::UnknownsNotGrown, Invariant::UnknownsNotGrown]);
+    }
+
+    #[test]
+    fn instructions_that_are_taken_out_are_counted() {
+        let before = report(&[("Dockerfile", "s.RUN[0]", "r", "failed"), ("Dockerfile", "s.RUN[1]", "r", "passed")], 3, 0);
+        let after = report(&[("Dockerfile", "s.RUN[0]", "r", "passed")], 2, 0);
+        let claim = Claim { rule: "r".into(), root: "Dockerfile".into(), address: "s.RUN[0]".into() };
+        let addresses = BTreeMap::from([("s.RUN[0]".to_owned(), None), ("s.RUN[1]".to_owned(), Some("s.RUN[0]".to_owned()))]);
+        let moves = Moves::from([("Dockerfile".to_owned(), Moved { addresses, fewer: 1 })]);
+        let mut dockerfiles = [before, after];
+        dockerfiles.iter_mut().flat_map(|report| &mut report.results).for_each(|result| result.dialect = "dockerfile".into());
+        let [before, after] = &dockerfiles;
+        assert_eq!(compare(before, after, &[&claim], &moves), []);
+        assert!(compare(before, after, &[&claim], &Moves::new()).iter().any(|(invariant, _)| *invariant == Invariant::ResourcesKept));
+    }
 }

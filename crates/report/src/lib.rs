@@ -20,7 +20,7 @@ pub mod text;
 mod words;
 
 pub use fixes::Fixes;
-pub use keyblind_explain::clean;
+pub use keyblind_explain::{clean, clean_text};
 
 /// The name of the program, as reports give it.
 pub const TOOL: &str = "keyblind";

@@ -67,7 +67,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> String {
 
 /// A line of source as it stands, tabs and all, without what steers terminals or turns the direction of writing.
 pub(crate) fn clean_line(line: &str) -> String {
-    line.split('\t').map(clean).collect::<Vec<_>>().join("\t")
+    keyblind_explain::clean_text(line)
 }
 
 /// A text of at most so many characters.

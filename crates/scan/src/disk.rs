@@ -55,7 +55,31 @@ impl Disk {
         if !metadata.is_file() {
             return Err("not a regular file".to_owned());
         }
-        Ok((File::open(&path).map_err(|error| describe(&error))?, metadata.len()))
+        let file = File::open(&path).map_err(|error| describe(&error))?;
+        // Between the look and the opening the path may have become another one's.
+        if self.is_within(&file, &metadata) { Ok((file, metadata.len())) } else { Err("it was replaced while it was opened".to_owned()) }
+    }
+
+    /// Whether what was opened is a regular file beneath the root, wherever the path leads by now.
+    #[cfg(target_os = "linux")]
+    fn is_within(&self, file: &File, _: &Metadata) -> bool {
+        use std::os::fd::AsRawFd as _;
+        // The kernel knows where an open file is. Where it isn't asked, the place that was found before has to do.
+        let place = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        place.is_ok_and(|place| place.starts_with(&self.root)) && file.metadata().is_ok_and(|opened| opened.is_file())
+    }
+
+    /// Whether what was opened is what was looked at.
+    #[cfg(not(target_os = "linux"))]
+    fn is_within(&self, file: &File, found: &Metadata) -> bool {
+        #[cfg(unix)]
+        let is_same = |opened: &Metadata| {
+            use std::os::unix::fs::MetadataExt as _;
+            (opened.dev(), opened.ino()) == (found.dev(), found.ino())
+        };
+        #[cfg(not(unix))]
+        let is_same = |opened: &Metadata| opened.len() == found.len();
+        file.metadata().is_ok_and(|opened| opened.is_file() && is_same(&opened))
     }
 
     /// The canonical place of a directory, found once.
@@ -71,5 +95,63 @@ impl Disk {
     fn canonical(&self, path: &Path) -> Result<PathBuf, String> {
         let canonical = path.canonicalize().map_err(|error| describe(&error))?;
         if canonical.starts_with(&self.root) { Ok(canonical) } else { Err("a symbolic link leads out of the root".to_owned()) }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
+    use std::io::Read as _;
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    const ROUNDS: usize = 100_000;
+
+    #[test]
+    fn what_is_swapped_while_it_is_read_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        let root = top.join("root");
+        for place in ["root/inner", "outside"] {
+            std::fs::create_dir_all(top.join(place)).unwrap();
+            std::fs::write(top.join(place).join("a.tf"), if place == "outside" { "canary" } else { "inside" }).unwrap();
+        }
+        std::fs::write(root.join("a.tf"), "inside").unwrap();
+        let is_over = AtomicBool::new(false);
+        let (mut read, mut refused) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    // A file becomes a link, and the directory of another file does.
+                    let _ = symlink(top.join("outside/a.tf"), root.join("link"));
+                    let _ = std::fs::rename(root.join("link"), root.join("a.tf"));
+                    let _ = std::fs::rename(root.join("inner"), root.join("moved"));
+                    let _ = symlink(top.join("outside"), root.join("inner"));
+                    std::thread::yield_now();
+                    let _ = std::fs::remove_file(root.join("inner"));
+                    let _ = std::fs::rename(root.join("moved"), root.join("inner"));
+                    let _ = std::fs::write(root.join("plain"), "inside");
+                    let _ = std::fs::rename(root.join("plain"), root.join("a.tf"));
+                }
+            });
+            let disk = Disk::new(root.clone());
+            for round in 0..ROUNDS {
+                let path = if round % 2 == 0 { "a.tf" } else { "inner/a.tf" };
+                match disk.open(path) {
+                    Ok((mut file, _)) => {
+                        let mut text = String::new();
+                        file.read_to_string(&mut text).unwrap();
+                        assert_ne!(text, "canary", "round {round}");
+                        read += 1;
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert!(read > 0 && refused > 0, "{read} read, {refused} refused");
     }
 }

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use globset::GlobSet;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
 use keyblind_dialects::{self as dialects, Evaluation, Tree, paths};
 use keyblind_dialects::{cloudformation, kubernetes};
@@ -15,7 +16,7 @@ use keyblind_resource::{Dialect, ResourceGraph};
 use keyblind_rules::{Judgement, RuleTable, Selection, judge};
 use keyblind_syntax::{Diagnostic, FileId, SourceFile, SourceMap};
 
-use crate::pipeline::{Request, take_documents};
+use crate::pipeline::{InputSet, Request, take_documents};
 use crate::read::{self, Input};
 use crate::target::Target;
 use crate::tree::SourceTree;
@@ -32,6 +33,18 @@ pub struct Trials {
     /// The configuration files that were asked for, by directory.
     files: BTreeMap<String, Vec<String>>,
     jobs: Vec<Job>,
+    /// What was asked for.
+    scope: Scope,
+    /// Whether all that lies beneath the trust root was looked at.
+    is_whole: bool,
+}
+
+/// The part of a request that says what is evaluated, and with which values.
+#[derive(Debug)]
+struct Scope {
+    exclude: GlobSet,
+    inputs: Inputs,
+    input_sets: Vec<InputSet>,
 }
 
 #[derive(Debug)]
@@ -57,6 +70,27 @@ enum Job {
         place: Arc<str>,
         files: BTreeSet<Arc<str>>,
     },
+}
+
+impl Job {
+    fn place(&self) -> &str {
+        match self {
+            Self::Terraform { root, .. } => &root.directory,
+            Self::Kustomization { directory, .. } => directory,
+            Self::Template { path: place, .. } | Self::Documents { place, .. } => place,
+        }
+    }
+
+    /// What tells it from others.
+    fn name(&self) -> (u8, String) {
+        let kind = match self {
+            Self::Terraform { .. } => 0,
+            Self::Kustomization { .. } => 1,
+            Self::Template { .. } => 2,
+            Self::Documents { dialect, .. } => 3 + *dialect as u8,
+        };
+        (kind, self.place().to_owned())
+    }
 }
 
 /// What is evaluated by itself, evaluated and judged by all rules.
@@ -85,13 +119,32 @@ impl Trials {
                 given.insert(path.clone(), text.into());
             }
         }
-        let tree = overlaid(&request.targets.root, &given, &Changed::new());
-        let mut input = read::read(&request.targets.paths, None, &tree, &request.exclude);
-        let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (path, _) in &input.terraform {
-            files.entry(paths::parent(path).to_owned()).or_default().push(path.to_string());
+        let scope = Scope { exclude: request.exclude.clone(), inputs: request.inputs.clone(), input_sets: request.input_sets.clone() };
+        let root = request.targets.root.clone();
+        let mut trials = Self { root, given, files: BTreeMap::new(), jobs: Vec::new(), scope, is_whole: false };
+        trials.look_at(&request.targets.paths);
+        trials
+    }
+
+    /// Finds also what wasn't asked for, in all of the trust root: a change of what was asked for may reach it. What is known
+    /// keeps its number.
+    pub fn widen(&mut self) {
+        if !self.is_whole {
+            self.look_at(&[Target::Directory(String::new())]);
         }
-        let mut jobs = root_modules(request, &mut input, &tree);
+    }
+
+    fn look_at(&mut self, targets: &[Target]) {
+        self.is_whole |= targets.iter().any(|target| matches!(target, Target::Directory(path) if path.is_empty()));
+        let tree = overlaid(&self.root, &self.given, &Changed::new());
+        let mut input = read::read(targets, None, &tree, &self.scope.exclude);
+        for (path, _) in &input.terraform {
+            let files = self.files.entry(paths::parent(path).to_owned()).or_default();
+            if !files.iter().any(|known| **known == **path) {
+                files.push(path.to_string());
+            }
+        }
+        let mut jobs = root_modules(&self.scope, &mut input, &tree);
         jobs.extend(manifests(&mut input, &tree));
         jobs.extend(templates(&mut input, &tree));
         let mut documents: BTreeMap<(Dialect, Arc<str>), BTreeSet<Arc<str>>> = BTreeMap::new();
@@ -99,7 +152,8 @@ impl Trials {
             documents.entry((dialect, dialects::group(dialect, &path).into())).or_default().insert(path);
         }
         jobs.extend(documents.into_iter().map(|((dialect, place), files)| Job::Documents { dialect, place, files }));
-        Self { root: request.targets.root.clone(), given, files, jobs }
+        let known: BTreeSet<(u8, String)> = self.jobs.iter().map(Job::name).collect();
+        self.jobs.extend(jobs.into_iter().filter(|job| !known.contains(&job.name())));
     }
 
     /// How many there are; each is named by its number.
@@ -119,11 +173,7 @@ impl Trials {
 
     /// The directory of a root module or kustomization, or the path of a document.
     pub fn place(&self, job: usize) -> &str {
-        match &self.jobs[job] {
-            Job::Terraform { root, .. } => &root.directory,
-            Job::Kustomization { directory, .. } => directory,
-            Job::Template { path: place, .. } | Job::Documents { place, .. } => place,
-        }
+        self.jobs[job].place()
     }
 
     /// Those that a file is a part of.
@@ -199,18 +249,18 @@ impl Trials {
 }
 
 /// Each root module with each set of values that it is judged with.
-fn root_modules(request: &Request, input: &mut Input, tree: &SourceTree) -> Vec<Job> {
+fn root_modules(scope: &Scope, input: &mut Input, tree: &SourceTree) -> Vec<Job> {
     let project = Project::parse(std::mem::take(&mut input.terraform), tree, &mut SourceMap::default());
     let mut jobs = Vec::new();
     for root in project.roots().iter().filter(|root| input.judged.contains(&*root.directory)) {
-        let own: Vec<_> = request.input_sets.iter().filter(|set| *set.directory == *root.directory).collect();
+        let own: Vec<_> = scope.input_sets.iter().filter(|set| *set.directory == *root.directory).collect();
         let with = |set: &Inputs| Inputs {
-            variables: set.variables.iter().chain(&request.inputs.variables).cloned().collect(),
-            var_files: set.var_files.iter().chain(&request.inputs.var_files).cloned().collect(),
+            variables: set.variables.iter().chain(&scope.inputs.variables).cloned().collect(),
+            var_files: set.var_files.iter().chain(&scope.inputs.var_files).cloned().collect(),
         };
         let job = |inputs| Job::Terraform { root: root.clone(), inputs, directories: project.directories_of(root) };
         if own.is_empty() {
-            jobs.push(job(request.inputs.clone()));
+            jobs.push(job(scope.inputs.clone()));
         }
         jobs.extend(own.iter().map(|set| job(with(&set.inputs))));
     }

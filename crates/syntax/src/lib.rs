@@ -9,10 +9,12 @@ pub mod github_expression;
 pub mod hcl;
 pub mod json;
 pub mod limits;
+mod misleading;
 mod shared_text;
 pub mod shell;
 pub mod source;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Level};
+pub use misleading::is_misleading;
 pub use source::{FileId, LineColumn, Site, SourceFile, SourceMap, TextRange};

@@ -38,9 +38,10 @@ cargo xtask <command>
   soak [DURATION]  200 clients of the broker at once, fuzzing (90s, 10m, 2h: all targets together), then scans of what
                    KEYBLIND_CORPORA holds if it is set; figures go to docs/evidence/
   book             the documentation with a page for each rule, as a web site, in the target folder
-  soak --only fixes [PAIRS] [SEED]
-                   lets a referee that shares no code with the program judge random fixes, of the rules' examples and of
-                   the repositories beneath KEYBLIND_CORPORA (folders with colons between them)
+  soak --only fixes [PAIRS] [SEED] [SECONDS]
+                   lets a referee that shares no code with the program judge random fixes, no finding in a file twice, of
+                   the repositories beneath KEYBLIND_CORPORA (folders with colons between them; SECONDS is what each may
+                   take in one round) and of the rules' examples; goes on where a run of that seed was broken off
   soak --only second-judges [FIXES] [SEED]
                    shows fixes of rules that carry an id of Checkov's or Trivy's to these, before and after
   picture          draws docs/images/scan.svg, the picture in the README, from a real scan

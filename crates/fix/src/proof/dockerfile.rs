@@ -172,8 +172,8 @@ pub(crate) fn joined(first: &[Stated], second: &[Stated]) -> Vec<Stated> {
     all
 }
 
-/// Checks one file: only instructions that are stated may be different, gone or new; stages, comments, parser directives and
-/// line endings stay.
+/// Checks one file: only instructions that are stated may be different, gone or new; stages, comments and parser directives
+/// stay.
 pub(super) fn check(path: &str, before: &str, after: &str, stated: &[Stated]) -> Result<(), Disproof> {
     let (old, new) = (dockerfile::parse(before), dockerfile::parse(after));
     let wrong = |check: Check, detail: String| Err(Disproof::new(check, format!("`{path}`: {detail}")));
@@ -211,23 +211,7 @@ pub(super) fn check(path: &str, before: &str, after: &str, stated: &[Stated]) ->
             return wrong(Check::DeclarationsKept, format!("`{}` is gone", instruction.keyword.name()));
         }
     }
-    check_comments(path, (before, &old), (after, &new), &plan)?;
-    let untidy = |text: &str| text.lines().filter(|line| line.ends_with([' ', '\t'])).count();
-    if untidy(after) > untidy(before) {
-        return wrong(Check::Formatted, "a line ends with white space".to_owned());
-    }
-    let (lone, both) = line_endings(before);
-    let (lone_after, both_after) = line_endings(after);
-    if lone == 0 && both > 0 && lone_after > 0 || both == 0 && both_after > 0 {
-        return wrong(Check::Formatted, "a line ends otherwise than the others".to_owned());
-    }
-    Ok(())
-}
-
-/// How many lines end with a line feed alone, and with a carriage return before it.
-fn line_endings(text: &str) -> (usize, usize) {
-    let both = text.matches("\r\n").count();
-    (text.matches('\n').count() - both, both)
+    check_comments(path, (before, &old), (after, &new), &plan)
 }
 
 /// Compares an instruction with what it was: what isn't stated is the same, byte for byte.

@@ -57,9 +57,31 @@ fn name_of(item: &Item) -> String {
     }
 }
 
-/// Without white space, whose changes are the formatter's business.
+/// Without the white space between words, whose changes are the formatter's business; in quotes and here-documents it is a part
+/// of the value.
 fn squeezed(text: &str) -> String {
-    text.chars().filter(|character| !character.is_whitespace()).collect()
+    let mut squeezed = String::with_capacity(text.len());
+    let mut until: Option<&str> = None;
+    for line in text.lines() {
+        if let Some(word) = until {
+            squeezed.push_str(line);
+            squeezed.push('\n');
+            until = Some(word).filter(|word| line.trim() != *word);
+            continue;
+        }
+        let (mut is_quoted, mut is_escaped) = (false, false);
+        for character in line.chars() {
+            if is_quoted || !character.is_whitespace() {
+                squeezed.push(character);
+            }
+            is_quoted ^= character == '"' && !is_escaped;
+            is_escaped = character == '\\' && !is_escaped;
+        }
+        let head = line.rsplit_once("<<").map(|(_, word)| word.trim_start_matches('-').trim());
+        until =
+            head.filter(|word| !word.is_empty() && word.chars().all(|character| character.is_alphanumeric() || "_-".contains(character)));
+    }
+    squeezed
 }
 
 fn check_declarations(path: &str, (before, old): (&str, &File), (after, new): (&str, &File), stated: &[Stated]) -> Result<(), Disproof> {

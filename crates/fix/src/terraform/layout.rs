@@ -82,6 +82,8 @@ struct Line {
     assign: Option<usize>,
     /// Where a comment begins that stands behind something else.
     comment: Option<usize>,
+    /// Whether it is of a here-document that began on a line above, to which it belongs.
+    is_within: bool,
 }
 
 /// A piece of white space and how long it should be.
@@ -151,9 +153,10 @@ pub(super) fn tidy(old: &str, new: String) -> String {
 
 /// How far the sign stands from the name so that it is under that of the nearest line which was there before.
 fn in_column_of_neighbours(lines: &[Line], gap: &Gap, is_touched: &dyn Fn(usize) -> bool) -> Option<usize> {
-    let of_run = |line: &usize| lines[*line].assign.is_some();
-    let above = (0..gap.line).rev().take_while(of_run).find(|line| !is_touched(*line));
-    let below = || (gap.line + 1..lines.len()).take_while(of_run).find(|line| !is_touched(*line));
+    let of_run = |line: &usize| lines[*line].assign.is_some() || lines[*line].is_within;
+    let is_known = |line: &usize| !lines[*line].is_within && !is_touched(*line);
+    let above = (0..gap.line).rev().take_while(of_run).find(is_known);
+    let below = || (gap.line + 1..lines.len()).take_while(of_run).find(is_known);
     let neighbour = &lines[above.or_else(below)?];
     let column = neighbour.assign? - neighbour.start;
     column.checked_sub(gap.start - lines[gap.line].start).filter(|wanted| *wanted > 0)
@@ -169,7 +172,9 @@ fn lines(text: &str, file: &File) -> Vec<Line> {
     let line_of = |lines: &[Line], at: usize| lines.partition_point(|line| line.start <= at).saturating_sub(1);
     let mut assigns = Vec::new();
     collect_assigns(&file.body, text, &mut assigns);
-    for (name, equals) in assigns {
+    for (name, equals, end) in assigns {
+        let (first, last) = (line_of(&lines, name as usize), line_of(&lines, (end as usize).saturating_sub(1)));
+        lines.iter_mut().take(last + 1).skip(first + 1).for_each(|line| line.is_within = true);
         if let Some(line) = lines.get(line_of(&lines, name as usize)).copied()
             && text[line.start..name as usize].trim().is_empty()
         {
@@ -189,13 +194,13 @@ fn lines(text: &str, file: &File) -> Vec<Line> {
     lines
 }
 
-/// The names and `=` signs of attributes and entries that end on the line that they begin on, or with a heredoc.
-fn collect_assigns(body: &Body, text: &str, found: &mut Vec<(u32, u32)>) {
+/// The names, `=` signs and ends of attributes and entries that end on the line that they begin on, or with a heredoc.
+fn collect_assigns(body: &Body, text: &str, found: &mut Vec<(u32, u32, u32)>) {
     for item in &body.items {
         match item {
             Item::Attribute(attribute) => {
                 if is_whole(text, attribute.name.range.start, &attribute.value) {
-                    found.push((attribute.name.range.start, attribute.equals.start));
+                    found.push((attribute.name.range.start, attribute.equals.start, attribute.value.range.end));
                 }
                 collect_entries(&attribute.value, text, found);
             }
@@ -204,14 +209,14 @@ fn collect_assigns(body: &Body, text: &str, found: &mut Vec<(u32, u32)>) {
     }
 }
 
-fn collect_entries(expr: &Expr, text: &str, found: &mut Vec<(u32, u32)>) {
+fn collect_entries(expr: &Expr, text: &str, found: &mut Vec<(u32, u32, u32)>) {
     if let ExprKind::Object(entries) = &expr.kind {
         for entry in entries {
             let between = &text[entry.key.range.end as usize..entry.value.range.start as usize];
             if let Some(equals) = between.find('=')
                 && is_whole(text, entry.key.range.start, &entry.value)
             {
-                found.push((entry.key.range.start, entry.key.range.end + equals as u32));
+                found.push((entry.key.range.start, entry.key.range.end + equals as u32, entry.value.range.end));
             }
         }
     }
@@ -258,11 +263,11 @@ fn gaps(text: &str, lines: &[Line]) -> Vec<Gap> {
     found
 }
 
-/// Runs of lines that all have something.
+/// Runs of lines that all have something. A here-document belongs to the line that it begins on.
 fn chains(lines: &[Line], has: impl Fn(&Line) -> bool) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     let mut start = None;
-    for (index, line) in lines.iter().enumerate() {
+    for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_within) {
         match (has(line), start) {
             (true, None) => start = Some(index),
             (false, Some(from)) => {
@@ -320,6 +325,8 @@ mod tests {
         assert_eq!(unformatted_lines("a {\n  b   = 1\n  ccc = 2 # x\n  d   = \"1\" # y\n}\n"), [2]);
         assert_eq!(unformatted_lines("a {\n   b = 1\n}\n"), [1]);
         assert!(is_formatted("a {\n  b = <<EOT\n x\nEOT\n  c = 1\n}\n"));
+        assert!(is_formatted("a {\n  b   = <<EOT\n x = 1\nEOT\n  ccc = 1\n}\n"));
+        assert_eq!(unformatted_lines("a {\n  b = [{\n    c = <<-EOT\n      x\n    EOT\n    dd = 1\n  }]\n}\n"), [2]);
     }
 
     #[test]

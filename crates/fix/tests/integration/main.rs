@@ -4,11 +4,11 @@
 
 mod bench;
 mod dockerfiles;
-mod document_sabotage;
 mod documents;
 mod examples;
 mod hostile;
 mod places;
 mod policies;
+mod provenance;
 mod sabotage;
 mod support;

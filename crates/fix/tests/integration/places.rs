@@ -1,6 +1,10 @@
 //! Where fixes land, and how they look there.
 
-use crate::support::fixed;
+use keyblind_fix::{Fixer, Given, Outcome, Subject};
+use keyblind_rules::RuleTable;
+use keyblind_scan::Targets;
+
+use crate::support::{fixed, folder, request};
 
 #[track_caller]
 fn becomes(rule: &str, before: &str, after: &str) {
@@ -97,4 +101,29 @@ fn a_companion_stands_beside_and_has_as_many_instances() {
     );
     assert!(texts[0].contains("for_each                = aws_s3_bucket.logs\n"), "{}", texts[0]);
     assert!(texts[0].contains("bucket                  = each.value.id\n"), "{}", texts[0]);
+}
+
+#[test]
+fn what_was_not_asked_for_is_not_broken() {
+    let table = RuleTable::embedded().unwrap();
+    let folder = folder(&[
+        (
+            "modules/store/main.tf",
+            "variable \"acl\" {\n  type = string\n}\n\nresource \"aws_s3_bucket\" \"a\" {\n  acl = var.acl\n}\n\ndata \"aws_iam_policy_document\" \"all\" {\n  statement {\n    actions   = [\"s3:PutObject\"]\n    resources = [\"*\"]\n  }\n}\n",
+        ),
+        ("live/main.tf", "module \"store\" {\n  source = \"../modules/store\"\n  acl    = \"private\"\n}\n"),
+        ("test/main.tf", "module \"store\" {\n  source = \"../modules/store\"\n  acl    = \"log-delivery-write\"\n}\n"),
+    ]);
+    let mut request = request(&table, folder.path());
+    request.targets = Targets::resolve(&[folder.path().join("live")], None, None, Some(folder.path())).unwrap();
+    let mut fixer = Fixer::new(&table, &request, Given::new());
+    // A change of the module reaches all that calls it, asked for or not.
+    let rule = table.find("s3-bucket-without-versioning").unwrap();
+    let outcome = fixer.fix(&Subject { rule, root: "live", address: "module.store.aws_s3_bucket.a" });
+    let Outcome::Fixed(fix) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((fix.edits[0].path.as_str(), &fix.proof.roots[..]), ("modules/store/main.tf", &["live".to_owned(), "test".to_owned()][..]));
+    // A value that only a person knows would be missing where the module is called from elsewhere.
+    let rule = table.find("iam-policy-document-writes-anywhere").unwrap();
+    let outcome = fixer.fix(&Subject { rule, root: "live", address: "module.store.data.aws_iam_policy_document.all" });
+    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
 }

@@ -83,9 +83,9 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
     match arguments.output {
         _ if arguments.whole_file => output::print_with(|out| changes.values().try_for_each(|(_, new)| out.write_all(new.as_bytes())))?,
         Some(FixOutput::Json) => output::print_with(|out| json::write(&report, &attempts, out))?,
-        Some(FixOutput::Patch) => print_diff(&report, &changes, false)?,
+        Some(FixOutput::Patch) => print_diff(&report, &changes, None)?,
         None if arguments.writes() => {}
-        None => print_diff(&report, &changes, terminal::use_color(global.color, Stream::Output))?,
+        None => print_diff(&report, &changes, Some(terminal::use_color(global.color, Stream::Output)))?,
     }
     let closing =
         if arguments.writes() && !changes.is_empty() { Some(closing::write(&report, &wanted, &changes, arguments)?) } else { None };
@@ -257,8 +257,19 @@ fn changes(fixer: &Fixer<'_>) -> anyhow::Result<Changes> {
     Ok(changes)
 }
 
-fn print_diff(report: &ScanReport, changes: &Changes, color: bool) -> anyhow::Result<()> {
+/// Prints the changes: for a reader, with or without colours, or byte by byte for `git apply`.
+fn print_diff(report: &ScanReport, changes: &Changes, reader: Option<bool>) -> anyhow::Result<()> {
     output::print_with(|out| {
-        changes.iter().try_for_each(|(path, (old, new))| diff::write(report.places.in_report(path), old, new, color, out))
+        changes.iter().try_for_each(|(path, (old, new))| {
+            let path = report.places.in_report(path);
+            match reader {
+                // What the reader doesn't see in a file would not be seen in the diff of it either.
+                Some(color) => {
+                    let (old, new) = (keyblind_report::clean_text(old), keyblind_report::clean_text(new));
+                    diff::write(&keyblind_report::clean(path), &old, &new, color, out)
+                }
+                None => diff::write(path, old, new, false, out),
+            }
+        })
     })
 }

@@ -34,6 +34,10 @@ fn fixes_hold_before_a_referee() {
         figures.add(referee.judge(&plan, &mut random));
     }
     assert!(figures.total() >= 150, "only {} fixes: {figures:?}", figures.total());
-    assert!(figures.pairs.len() >= 3 && figures.compared >= figures.total(), "{figures:?}");
+    assert!(
+        figures.fixes.iter().map(|fix| &fix.dialect).collect::<std::collections::BTreeSet<_>>().len() >= 3
+            && figures.compared >= figures.total(),
+        "{figures:?}"
+    );
     assert_eq!(figures.faults, []);
 }

@@ -49,10 +49,7 @@ fn conclude(report: &ScanReport, wanted: &[&ScanResult], changes: &Changes, [bef
     if !new.is_empty() {
         write::take_back(report.places.root(), changes);
     }
-    let is_left = |result: &&&ScanResult| {
-        let rule = &report.rules[result.rule].id;
-        now.findings.contains_key(&(rule.to_string(), result.root.to_string(), result.address.to_string()))
-    };
+    let is_left = |result: &&&ScanResult| now.findings.contains_key(&place(report, result));
     let left = wanted.iter().filter(is_left).count();
     Closing { gone: wanted.len() - left, left, new }
 }
@@ -67,9 +64,15 @@ fn judged(arguments: &FixArguments) -> anyhow::Result<ScanReport> {
     Ok(scan(&prepared.table, prepared.request, &|_| {}))
 }
 
+/// The rule, the file and the address: what several root modules reach is reported once, with any of them.
+fn place(report: &ScanReport, result: &ScanResult) -> (String, String, String) {
+    let file = &report.sources.file(result.header.file).path;
+    (report.rules[result.rule].id.to_string(), file.to_string(), result.address.to_string())
+}
+
 /// What speaks against a tree.
 struct Faults {
-    /// Findings by rule, root module and address, and how many values each is based on.
+    /// Findings by their place, and how many values each is based on.
     findings: BTreeMap<(String, String, String), (usize, String)>,
     /// What could not be read or evaluated, and how often.
     unread: BTreeMap<String, usize>,
@@ -79,8 +82,7 @@ impl Faults {
     fn of(report: &ScanReport) -> Self {
         let mut findings: BTreeMap<_, (usize, String)> = BTreeMap::new();
         for result in report.results.iter().filter(|result| matches!(result.status, Status::Failed)) {
-            let rule = report.rules[result.rule].id.to_string();
-            let entry = findings.entry((rule, result.root.to_string(), result.address.to_string()));
+            let entry = findings.entry(place(report, result));
             entry.or_insert_with(|| (0, named(report, result))).0 += result.evidence.len().max(1);
         }
         let mut unread = BTreeMap::new();
@@ -156,6 +158,20 @@ mod tests {
             assert_eq!(closing.is_taken_back(), is_new, "{:?}", closing.new);
             let left = std::fs::read_to_string(&file).expect("it is there");
             assert_eq!(left, if is_new { before } else { after });
+        }
+        // Of two root modules that fail the same block for the same reason one is shown: the other, once that one is mended.
+        let shared = "variable \"acl\" {}\nresource \"aws_s3_bucket\" \"a\" {\n  acl = var.acl\n}\n";
+        let call = |acl: &str| format!("module \"m\" {{\n  source = \"../m\"\n  acl    = \"{acl}\"\n}}\n");
+        for (path, text) in [("m/main.tf", shared), ("a/main.tf", &call("public-read")), ("b/main.tf", &call("public-read"))] {
+            std::fs::create_dir_all(root.join(path).parent().expect("a folder")).expect("it can be made");
+            std::fs::write(root.join(path), text).expect("it can be written");
+        }
+        let before = judged_with(SOUND);
+        std::fs::write(root.join("a/main.tf"), call("private")).expect("it can be written");
+        let after = judged_with(SOUND);
+        assert_eq!(conclude(&before, &[], &Changes::new(), [&before, &after]).new, Vec::<String>::new());
+        for folder in ["m", "a", "b"] {
+            std::fs::remove_dir_all(root.join(folder)).expect("it can be removed");
         }
         // What somebody else wrote meanwhile is left alone.
         let reports = [judged_with(SOUND), judged_with(&public)];
