@@ -25,7 +25,14 @@ const PARTS: &[(&str, &[&str])] = &[
     ("Borrowed authority", &["docs/ledger.md"]),
     (
         "How good it is",
-        &["docs/precision.md", "docs/conformance.md", "docs/performance.md", "docs/evidence/fuzzing.md", "docs/evidence/fixes.md"],
+        &[
+            "docs/precision.md",
+            "docs/conformance.md",
+            "docs/performance.md",
+            "docs/evidence/fuzzing.md",
+            "docs/evidence/fixes.md",
+            "docs/evidence/hostile-input.md",
+        ],
     ),
     ("How it is built", &["ARCHITECTURE.md", "CONTRIBUTING.md"]),
 ];

@@ -206,7 +206,8 @@ fn values(text: &str) -> Vec<Value> {
 }
 
 fn trivy_says(program: &Path, folder: &Path) -> Result<Said> {
-    let arguments = ["config", "--skip-check-update", "--quiet", "--include-non-failures", "--format", "json"];
+    // Its own limit is five minutes, which are few on a busy machine.
+    let arguments = ["config", "--skip-check-update", "--quiet", "--include-non-failures", "--timeout", "60m", "--format", "json"];
     let mut said = Said::default();
     for document in values(&run_peer(program, &arguments, folder, &[0])?) {
         for result in document["Results"].as_array().into_iter().flatten() {

@@ -16,8 +16,11 @@ const RUNS: [&str; 5] = ["local-exec", "remote-exec", "\"external\"", "\"http\""
 /// The words of a text that name a place in a network.
 fn places(text: &str) -> BTreeSet<&str> {
     let words = text.split(|character: char| character.is_whitespace() || "\"'`,;(){}[]<>".contains(character));
-    let is_address = |word: &str| word.split('/').next().is_some_and(|address| address.parse::<std::net::IpAddr>().is_ok());
-    words.filter(|word| word.contains("://") || word.contains(".com") || word.contains(".org") || is_address(word)).collect()
+    let is_host = |word: &str| {
+        let host = word.split(['/', ':']).next().unwrap_or_default();
+        host.parse::<std::net::IpAddr>().is_ok() || [".com", ".org", ".net", ".io"].iter().any(|ending| host.ends_with(ending))
+    };
+    words.filter(|word| word.contains("://") || is_host(word)).collect()
 }
 
 #[test]
