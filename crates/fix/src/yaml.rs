@@ -41,8 +41,6 @@ const CHOSEN: &[&str] = &[
     "resourceNames",
     "verbs",
     "apiGroups",
-    "resourceNames",
-    "nonResourceURLs",
     "subjects",
     "run",
     "uses",

@@ -277,7 +277,7 @@ pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>, stated: &[State
                 let address = names.after.get(name).map_or(name.0, |id| &pair.after.graph.resources[*id].address);
                 return Err(Disproof { about: Some((*rule, address.to_owned())), ..Disproof::new(Check::NoNewFinding, detail) });
             }
-            (Standing::Unknown, Some(Standing::Fine | Standing::Failed(_))) => {
+            (Standing::Unknown, Some(Standing::Fine)) => {
                 let detail = format!("it can't be told any more whether `{}` passes `{}`", name.0, table.meta(*rule).id);
                 return Err(Disproof::new(Check::UnknownsNotGrown, detail));
             }

@@ -79,12 +79,6 @@ impl<'t> Drafting<'t> {
         if is_repeated || others.len() > MOST_COMPANIONS || others.iter().any(|other| other.kind == BlockKind::Provider) {
             return Err(Hindrance::NeedsRedesign);
         }
-        // One that is there already is to be changed: a second one beside it isn't what the example shows.
-        for other in &others {
-            if self.has_beside(&other.type_key, resource)? {
-                return Err(Hindrance::NeedsRedesign);
-            }
-        }
         let mut names = Vec::new();
         for other in &others {
             let name = self.free_name(&other.type_key, resource);
@@ -114,26 +108,6 @@ impl<'t> Drafting<'t> {
         let end = layout::line_end(self.text(file), block.range.end);
         self.splice(file, TextRange::new(end, end), text);
         self.refer_to_transplanted(example, main, block, resource)
-    }
-
-    /// Whether a resource of a type refers to one already.
-    fn has_beside(&mut self, type_key: &str, resource: &Resource) -> Result<bool, Hindrance> {
-        let trial = self.trial;
-        let own = format!("{}.{}", resource.type_key, resource.name);
-        let of_type = trial.graph.resources.iter().filter(|known| *known.type_key == *type_key && known.calls == resource.calls);
-        for known in of_type {
-            let tree = self.tree(known.header.file)?;
-            let Some(block) = locate::block(&tree.body, known.header.range) else { continue };
-            let text = &self.text(known.header.file)[block.range.as_usize()];
-            let is_whole = |(at, _): (usize, &str)| {
-                let behind = text[at + own.len()..].chars().next();
-                behind.is_none_or(|next| !next.is_alphanumeric() && !"_-".contains(next))
-            };
-            if text.match_indices(&own).any(is_whole) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// The attributes by which the example's own resource refers to what stands beside it.
