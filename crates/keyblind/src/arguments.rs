@@ -123,6 +123,12 @@ pub(crate) enum Command {
     },
     /// Explain a rule (by any tool's id), or a finding by its fingerprint.
     Explain(Box<ExplainArguments>),
+    /// Connect an account: on the broker's own pages, so that nothing of it comes here.
+    Connect {
+        /// With whom.
+        #[arg(value_name = "PROVIDER")]
+        provider: Connectable,
+    },
     /// Show what is configured, and where.
     Config {
         #[command(subcommand)]
@@ -160,6 +166,17 @@ pub(crate) enum Sandbox {
     Available,
     /// In one that may do as little as there is to enforce, or not at all.
     Required,
+}
+
+/// With whom an account can be connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Connectable {
+    /// GitHub, or an enterprise host of it.
+    Github,
+    /// Amazon Web Services.
+    Aws,
+    /// Slack.
+    Slack,
 }
 
 #[derive(Clone, Debug, Args)]

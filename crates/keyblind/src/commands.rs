@@ -2,6 +2,7 @@
 
 mod baseline;
 mod config;
+mod connect;
 mod describe;
 mod diff;
 mod explain;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Import(arguments) => import::run(&arguments, cli.global),
         Command::Rules { command } => rules::run(&command, cli.global),
         Command::Explain(arguments) => explain::run(&arguments, cli.global),
+        Command::Connect { provider } => connect::run(provider),
         Command::Config { command } => config::run(&command),
         Command::Baseline { command } => baseline::run(&command, cli.global),
         Command::Ledger { command } => ledger::run(&command, cli.global),

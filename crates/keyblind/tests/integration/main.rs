@@ -3,6 +3,7 @@
 mod action;
 mod baselines;
 mod commands;
+mod connecting;
 mod diff;
 mod endings;
 mod fix_runs;

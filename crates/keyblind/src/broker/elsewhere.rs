@@ -1,0 +1,26 @@
+//! The way to the broker, where there is none: it needs what only Linux offers.
+
+use keyblind_intent::{Answer, Outcome, Request};
+
+use crate::exit::UsageError;
+
+/// Never made here.
+pub(crate) enum Broker {}
+
+impl Broker {
+    /// Says that there is no broker on this system.
+    ///
+    /// # Errors
+    /// Always.
+    pub(crate) fn connect() -> anyhow::Result<Self> {
+        Err(UsageError::new("the broker runs on Linux only").into())
+    }
+
+    pub(crate) fn ask(&mut self, _: &Request) -> anyhow::Result<Answer> {
+        match *self {}
+    }
+}
+
+pub(crate) fn unwelcome(outcome: &Outcome) -> anyhow::Error {
+    anyhow::anyhow!("{outcome:?}")
+}
