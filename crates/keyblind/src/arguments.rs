@@ -38,6 +38,8 @@ Examples:
   keyblind scan --output sarif=keyblind.sarif   a report on the terminal and one in a file
   keyblind scan --baseline known.jsonl --fail-on new
   keyblind scan --fixes                         each finding with its proven fix
+  keyblind scan github:octo-org/shop            a repository that the broker reads
+  keyblind scan github:octo-org/shop@pull/7     its pull request 7, a branch or a commit
 
 Silence one finding, with a reason:
   # keyblind:ignore[s3-bucket-acl-public-read] until=2027-01-31 reason=\"a public website\"
@@ -347,7 +349,7 @@ pub(crate) enum FixOutput {
 /// What is judged, by which rules, with which values.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct What {
-    /// Files and directories to judge; `-` for standard input.
+    /// Files and directories to judge; `-` for standard input. `scan` takes `github:owner/name` as well.
     #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<PathBuf>,
     /// The name of the file whose text comes from standard input.

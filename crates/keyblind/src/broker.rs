@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use keyblind_harden::{Child, Start, start};
@@ -89,6 +89,11 @@ impl Broker {
                 kind => bail!("the broker sent a frame out of order ({kind:?})"),
             }
         }
+    }
+
+    /// The file with the bulk bytes of the last answer.
+    pub(crate) fn file(&self) -> &Path {
+        self.answered.path()
     }
 
     fn check(&mut self, bulk: Bulk) -> anyhow::Result<()> {

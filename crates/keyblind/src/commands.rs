@@ -9,6 +9,7 @@ mod explain;
 mod fix;
 mod fixes;
 mod import;
+mod remote;
 mod ledger;
 mod rules;
 mod scan;

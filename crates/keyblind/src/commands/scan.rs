@@ -17,6 +17,7 @@ use keyblind_scan::config::FailOn;
 use keyblind_scan::{Ignore, Keep, Request, ScanReport, ScanResult, Status, Target, Targets, choose, rules_named, scan};
 use keyblind_syntax::{Diagnostic, Level};
 
+use super::remote::Remote;
 use super::{fixes, load_rules, start_threads, today};
 use crate::arguments::{Global, Include, Sandbox, ScanArguments, What};
 use crate::exit::{Exit, UsageError};
@@ -39,8 +40,13 @@ pub(super) struct Prepared {
 }
 
 pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
-    if leaf::inside().is_none() && arguments.confinement() != Sandbox::Off {
-        return confined(arguments, global);
+    if leaf::inside().is_none() {
+        if let Some(remote) = Remote::named(&arguments.what)? {
+            return scan_remote(remote, arguments, global);
+        }
+        if arguments.confinement() != Sandbox::Off {
+            return confined(arguments, global);
+        }
     }
     let asked = Keep { passed: arguments.include.contains(&Include::Passed), unknown: arguments.include.contains(&Include::Unknown) };
     let formats = arguments.outputs.iter().map(|output| output.format).chain([arguments.format]);
@@ -95,6 +101,14 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
         ));
     }
     Ok(exit(&report, fail_on, acting_for, arguments.allow_incomplete))
+}
+
+/// The same for a repository that the broker reads: it is unpacked and judged in a leaf, whatever the command line says.
+fn scan_remote(remote: Remote, arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
+    if arguments.archive.is_some() {
+        return Err(UsageError::new("`--archive` and a repository at a forge are two things to judge: give one of them").into());
+    }
+    remote.read(global, |archive| confined(&ScanArguments { archive: Some(archive.to_owned()), ..arguments.clone() }, global))
 }
 
 /// The same in a leaf.
