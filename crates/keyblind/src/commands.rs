@@ -9,8 +9,8 @@ mod explain;
 mod fix;
 mod fixes;
 mod import;
-mod remote;
 mod ledger;
+mod remote;
 mod rules;
 mod scan;
 
