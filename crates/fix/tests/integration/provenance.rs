@@ -13,14 +13,18 @@ const FACTS: [&str; 2] = [include_str!("../../src/actions.tsv"), include_str!(".
 /// What would take data away, or run something.
 const RUNS: [&str; 5] = ["local-exec", "remote-exec", "\"external\"", "\"http\"", "curl "];
 
-/// The words of a text that name a place in a network.
+/// The hosts that a text names: by an address, or by a name that looks like one.
 fn places(text: &str) -> BTreeSet<&str> {
     let words = text.split(|character: char| character.is_whitespace() || "\"'`,;(){}[]<>".contains(character));
-    let is_host = |word: &str| {
-        let host = word.split(['/', ':']).next().unwrap_or_default();
-        host.parse::<std::net::IpAddr>().is_ok() || [".com", ".org", ".net", ".io"].iter().any(|ending| host.ends_with(ending))
+    let host = |word: &str| {
+        let (has_scheme, rest) = word.split_once("://").map_or((false, word), |(_, rest)| (true, rest));
+        let length = rest.find(['/', ':', '?', '#']).unwrap_or(rest.len());
+        let host = &rest[..length];
+        let looks_so =
+            host.parse::<std::net::IpAddr>().is_ok() || [".com", ".org", ".net", ".io"].iter().any(|ending| host.ends_with(ending));
+        (has_scheme || looks_so).then_some((word.len() - rest.len(), length))
     };
-    words.filter(|word| word.contains("://") || is_host(word)).collect()
+    words.filter_map(|word| host(word).map(|(start, length)| &word[start..start + length])).collect()
 }
 
 #[test]
@@ -38,13 +42,13 @@ fn no_fix_names_a_place_that_neither_the_file_nor_the_rule_names() {
                 Dialect::GithubActions => ".github/workflows/workflow.yml",
                 _ => "resources.yaml",
             };
-            let Some(bad) = set.bad.first().filter(|_| number % 5 == 0) else { continue };
+            // Some of the rules are enough for a test that runs each time.
+            let Some(bad) = set.bad.first().filter(|_| number % 11 == 0) else { continue };
             let folder = folder(&[(path, bad)]);
             for (address, outcome) in fix_all(&table, folder.path(), rule).1 {
                 let Outcome::Fixed(fix) = outcome else { continue };
                 for text in fix.edits.iter().flat_map(|file| &file.edits).map(|edit| &edit.text) {
-                    let new: Vec<&str> =
-                        places(text).into_iter().filter(|place| !known.iter().any(|known| known.contains(place))).collect();
+                    let new: Vec<&str> = places(text).difference(&known).copied().collect();
                     assert!(new.is_empty(), "{} {address}: {new:?} in {text}", meta.id);
                     let runs = RUNS.iter().find(|word| text.contains(**word) && !all.iter().any(|example| example.contains(**word)));
                     assert_eq!(runs, None, "{} {address}: {text}", meta.id);
@@ -53,5 +57,5 @@ fn no_fix_names_a_place_that_neither_the_file_nor_the_rule_names() {
             }
         }
     }
-    assert!(judged >= 200, "only {judged} fixes");
+    assert!(judged >= 80, "only {judged} fixes");
 }
