@@ -13,7 +13,7 @@ fn signing() -> SigningKey {
 }
 
 fn key() -> PublicKey {
-    PublicKey::from_bytes(signing().verifying_key().as_bytes()).unwrap()
+    PublicKey::from_bytes(signing().verifying_key().as_bytes()).expect("the key of a test")
 }
 
 /// An export of these events, signed as the broker signs.
@@ -21,17 +21,17 @@ fn export(events: Vec<Event>) -> Vec<String> {
     let instance = RequestId::from_bytes([3; 16]);
     let mut head = EntryHash::beginning(instance, &key());
     let mut lines = vec![Line::Ledger(Header { format: Count::saturating(u64::from(FORMAT)), instance, key: key() })];
-    let count = u64::try_from(events.len()).unwrap();
+    let count = u64::try_from(events.len()).expect("few events");
     for (event, sequence) in events.into_iter().zip(1..) {
         let (sequence, time) = (Count::saturating(sequence), UnixMillis::new(START + 1000 * sequence));
         let entry = Entry { sequence, previous: head, time, who: None, mission: None, event };
-        head = EntryHash::of(&entry).unwrap();
+        head = EntryHash::of(&entry).expect("an entry that can be written");
         lines.push(Line::Entry(Box::new(entry)));
     }
     let statement = Statement { instance, sequence: Count::saturating(count), head, time: UnixMillis::new(START) };
-    let signature = Signature::from_bytes(signing().sign(&statement.end_bytes().unwrap()).to_bytes());
+    let signature = Signature::from_bytes(signing().sign(&statement.end_bytes().expect("a statement that can be written")).to_bytes());
     lines.push(Line::End(End { statement, signature }));
-    lines.iter().map(|line| String::from_utf8(line.encode().unwrap()).unwrap()).collect()
+    lines.iter().map(|line| String::from_utf8(line.encode().expect("a line that can be written")).expect("lines are UTF-8")).collect()
 }
 
 /// A lease to read that was revoked, and one whose end nobody recorded.
@@ -40,8 +40,8 @@ fn events() -> Vec<Event> {
         lease,
         kind: LeaseKind::Read,
         provider: Provider::Github,
-        permission: Code::new("github-contents-read").unwrap(),
-        target: Text::new("acme/shop").unwrap(),
+        permission: Code::new("github-contents-read").expect("a code"),
+        target: Text::new("acme/shop").expect("a line of text"),
         dies_at: UnixMillis::new(START + 3_600_000),
     };
     let (one, two) = (RequestId::from_bytes([1; 16]), RequestId::from_bytes([2; 16]));

@@ -176,7 +176,10 @@ impl<W: Write> Writer<W> {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8], most: u64) -> io::Result<Vec<(Option<String>, Option<Vec<u8>>)>> {
+    /// A path and what lies there, each only if the archive gives it.
+    type Read = (Option<String>, Option<Vec<u8>>);
+
+    fn read(bytes: &[u8], most: u64) -> io::Result<Vec<Read>> {
         let mut reader = Reader::new(bytes, most);
         let mut entries = Vec::new();
         while let Some(entry) = reader.next()? {
