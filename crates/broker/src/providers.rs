@@ -1,7 +1,7 @@
 //! Sources of authority and the calls that are made with it, one module a provider.
 //!
 //! What a provider says is hostile text: it is read into typed fields with bounds, and what it says in words is never repeated in
-//! an error. A credential goes from the answer's bytes straight into a [`Secret`](crate::secret::Secret).
+//! an error. A credential goes from the answer's bytes straight into a [`Secret`].
 
 pub mod auth0;
 pub mod github;

@@ -11,7 +11,7 @@
 //! a repetition would tell is only whether two wrapped keys are equal, which random keys aren't.
 //!
 //! What a file alone can't know: whether the *whole* file was replaced by an older copy of itself. [`Vault::version`] is what
-//! to compare with from outside; [`restore`] does.
+//! to compare with from outside; [`restore()`] does.
 
 mod keys;
 mod restore;

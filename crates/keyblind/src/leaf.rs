@@ -1,4 +1,4 @@
-//! The leaf: one sandboxed process a job. Here is what both sides know; [`inside`] runs in it, [`outside`] starts it.
+//! The leaf: one sandboxed process a job. Here is what both sides know; [`mod@inside`] runs in it, [`outside`] starts it.
 //!
 //! A leaf has an empty environment, a descriptor of one directory, and two pipes: jobs and answers come in by the one, what it finds, says and
 //! asks for goes out by the other. What it may no longer do is `keyblind-harden`'s business; docs/sandbox.md tells people about it.

@@ -3,7 +3,7 @@
 //! The ledger says what the broker did with borrowed authority: every token's birth, use and end, every question asked of a human
 //! and its answer, every call and its result. [`Entry`] is what is recorded, [`EntryHash`] chains each to the one before, and a
 //! [`Checkpoint`] is the broker's signature under all of it so far. An *export* is one JSON document a line
-//! ([`Line`]): a header, entries and checkpoints in order, and a signed end. [`verify`] judges one from its text and the public
+//! ([`Line`]): a header, entries and checkpoints in order, and a signed end. [`verify()`] judges one from its text and the public
 //! key alone: that nothing was changed, removed, put elsewhere or cut off, and that each write had exactly one approval of the same
 //! digest.
 //!
