@@ -20,18 +20,16 @@ use crate::{process, tools};
 
 /// The parts of the book: a title, and its pages as they lie in the repository.
 const PARTS: &[(&str, &[&str])] = &[
-    (
-        "Using it",
-        &["docs/scanning.md", "docs/fixes.md", "docs/sandbox.md", "docs/github-actions.md", "docs/dockerfile.md", "docs/approvals.md"],
-    ),
+    ("Using it", &["docs/scanning.md", "docs/fixes.md", "docs/sandbox.md", "docs/github-actions.md", "docs/dockerfile.md"]),
     ("Rules of your own", &["docs/rule-language.md"]),
-    ("Borrowed authority", &["docs/ledger.md"]),
+    ("Borrowed authority", &["docs/approvals.md", "docs/ledger.md"]),
     (
         "How good it is",
         &[
             "docs/precision.md",
             "docs/conformance.md",
             "docs/performance.md",
+            "docs/evidence.md",
             "docs/evidence/fuzzing.md",
             "docs/evidence/fixes.md",
             "docs/evidence/hostile-input.md",
