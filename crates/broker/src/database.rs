@@ -215,11 +215,7 @@ impl Database {
     /// If the file is there already, or can't be written.
     pub async fn back_up(&self, target: PathBuf) -> Result<(), DatabaseError> {
         let (sender, answer) = oneshot::channel();
-        let work = Work::Outside(Box::new(move |connection: &mut Connection| {
-            // Nobody waits any more: the copy is there all the same.
-            let _ = sender.send(file::back_up(connection, &target));
-        }));
-        self.send(Job { work, alone: true }).await?;
+        self.send(Job { work: Work::BackUp(target, sender), alone: true }).await?;
         answer.await.unwrap_or(Err(DatabaseError::Closed))
     }
 
@@ -235,12 +231,7 @@ impl Database {
     /// Moves all of the log into the database and empties it: what was overwritten or deleted is then in neither.
     pub(crate) async fn checkpoint(&self) -> Result<(), DatabaseError> {
         let (sender, answer) = oneshot::channel();
-        let work = Work::Outside(Box::new(move |connection: &mut Connection| {
-            let result = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-            // As above.
-            let _ = sender.send(result.map(drop).map_err(DatabaseError::from));
-        }));
-        self.send(Job { work, alone: true }).await?;
+        self.send(Job { work: Work::Checkpoint(sender), alone: true }).await?;
         answer.await.unwrap_or(Err(DatabaseError::Closed))
     }
 
@@ -275,6 +266,11 @@ impl Snapshot {
     /// Opens a database that no broker may use meanwhile.
     pub(crate) fn lock(path: &Path) -> Result<Self, DatabaseError> {
         let guard = file::prepare(path)?;
+        // Its log is removed before the file is exchanged: a crash in between must not make what is there older.
+        let busy: i64 = file::connect(path)?.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy != 0 {
+            return Err(DatabaseError::InUse(path.to_owned()));
+        }
         Ok(Self { _guard: Some(guard), ..Self::open(path)? })
     }
 

@@ -5,13 +5,16 @@
 //! shows is made from the typed fields of the change and from bytes whose digests the change names; text from outside is escaped by
 //! the templates and marked where it could mislead.
 //!
-//! A request passes, in this order: the check of `Host` (a name that was bound to our address gets nothing), the rate, and for
-//! everything that changes something the origin, the session, and a seal that ties the form to session, digest and page.
+//! A request passes, in this order: the check of `Host` (a name that was bound to our address gets nothing), the origin of what
+//! changes something, the rate, the session, and for what changes something a seal that ties the form to session, digest and page.
 
+mod answers;
 mod gate;
 mod handlers;
 mod pages;
+mod passkeys;
 mod sessions;
+mod stopping;
 mod switch;
 mod text;
 mod view;
@@ -159,16 +162,16 @@ pub fn router(parts: Parts) -> Router {
         .route("/change/{digest}/whole", get(handlers::whole_change))
         .route("/change/{digest}/decide", post(handlers::decide))
         .route("/connections", get(handlers::connections))
-        .route("/passkeys", get(handlers::passkeys))
-        .route("/passkeys/add", post(handlers::add_passkey))
+        .route("/passkeys", get(passkeys::passkeys))
+        .route("/passkeys/add", post(passkeys::add_passkey))
         .route("/policy", get(handlers::policy))
         .route("/policy/{digest}/agree", post(handlers::agree_to_policy))
-        .route("/stop", get(handlers::stop_page).post(handlers::stop))
-        .route("/arm", post(handlers::arm))
-        .route("/door.css", get(handlers::style))
-        .route("/door.js", get(handlers::script))
-        .route("/door.svg", get(handlers::mark))
-        .fallback(handlers::nothing_here)
+        .route("/stop", get(stopping::stop_page).post(stopping::stop))
+        .route("/arm", post(stopping::arm))
+        .route("/door.css", get(answers::style))
+        .route("/door.js", get(answers::script))
+        .route("/door.svg", get(answers::mark))
+        .fallback(answers::nothing_here)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(from_fn_with_state(Arc::clone(&door), gate::pass))
         .with_state(door)

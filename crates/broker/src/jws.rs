@@ -11,8 +11,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
     RsaPublicKeyComponents, UnparsedPublicKey,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
@@ -128,7 +127,7 @@ impl SigningKey {
             [4, point @ ..] if point.len() == 64 => point.split_at(32),
             _ => return Err(JwsError::Key),
         };
-        Ok(PublicKey { crv: "P-256", kty: "EC", x: URL_SAFE_NO_PAD.encode(x), y: URL_SAFE_NO_PAD.encode(y) })
+        Ok(PublicKey { crv: "P-256", kty: "EC", x: BASE64URL_NOPAD.encode(x), y: BASE64URL_NOPAD.encode(y) })
     }
 
     /// Signs claims; the token is a credential as long as it is fresh.
@@ -142,7 +141,7 @@ impl SigningKey {
     /// The same with the public key in the header, as proofs of possession have it.
     pub(crate) fn sign_with(&self, kind: Option<&str>, jwk: Option<&PublicKey>, claims: &impl Serialize) -> Result<Secret, JwsError> {
         let header = Header { alg: self.algorithm, typ: kind, kid: self.id.as_deref(), jwk };
-        let encode = |value: &[u8], to: &mut Zeroizing<String>| URL_SAFE_NO_PAD.encode_string(value, to);
+        let encode = |value: &[u8], to: &mut Zeroizing<String>| BASE64URL_NOPAD.encode_append(value, to);
         let mut token = Zeroizing::new(String::with_capacity(2_048));
         encode(&serde_json::to_vec(&header).map_err(|_| JwsError::Malformed)?, &mut token);
         token.push('.');
@@ -177,7 +176,7 @@ impl PublicKey {
     #[must_use]
     pub fn thumbprint(&self) -> String {
         let canonical = serde_json::to_vec(self).unwrap_or_default();
-        URL_SAFE_NO_PAD.encode(digest(&SHA256, &canonical))
+        BASE64URL_NOPAD.encode(digest(&SHA256, &canonical).as_ref())
     }
 }
 
@@ -225,7 +224,7 @@ pub fn key_set(text: &[u8]) -> Result<Vec<VerifyingKey>, JwsError> {
 
 impl VerifyingKey {
     fn read(jwk: Jwk) -> Option<Self> {
-        let bytes = |text: Option<String>| text.and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok());
+        let bytes = |text: Option<String>| text.and_then(|text| BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).ok());
         if jwk.purpose.is_some_and(|purpose| purpose != "sig") {
             return None;
         }
@@ -290,7 +289,7 @@ impl<'t> Unverified<'t> {
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(JwsError::Malformed)?;
-        let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| JwsError::Malformed);
+        let decode = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| JwsError::Malformed);
         let header: TheirHeader = serde_json::from_slice(&decode(header)?).map_err(|_| JwsError::Malformed)?;
         if header.crit.is_some() {
             return Err(JwsError::Malformed);
@@ -337,12 +336,12 @@ impl<'t> Unverified<'t> {
 pub fn random_text(bytes: usize) -> Result<String, JwsError> {
     let mut buffer = Zeroizing::new(vec![0; bytes]);
     SystemRandom::new().fill(&mut buffer).map_err(|_| JwsError::Cipher)?;
-    Ok(URL_SAFE_NO_PAD.encode(buffer.as_slice()))
+    Ok(BASE64URL_NOPAD.encode(buffer.as_slice()))
 }
 
 /// The SHA-256 of something in the alphabet of URLs.
 pub(crate) fn digest_text(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes))
+    BASE64URL_NOPAD.encode(digest(&SHA256, bytes).as_ref())
 }
 
 #[cfg(test)]
@@ -382,7 +381,7 @@ mod tests {
 
     #[test]
     fn no_other_algorithm_is_taken() {
-        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let part = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         for algorithm in ["none", "None", "HS256", "RS512", "PS256", "EdDSA", "ES384", ""] {
             let token = format!("{}.{}.", part(json!({"alg": algorithm})), part(json!({"sub": "ada"})));
             assert!(matches!(Unverified::parse(&token), Err(JwsError::Algorithm)), "{algorithm}");

@@ -311,13 +311,15 @@ impl<'t> Drafting<'t> {
         let text = self.text(site.file);
         let mut missing: Vec<&str> = lines.iter().map(|line| &**line).collect();
         let mut at = node.range.start;
+        let mut cut_to = None;
         for line in text.get(node.range.as_usize()).ok_or(Hindrance::NeedsDecision)?.split_inclusive('\n') {
             let end = at + line.len() as u32;
             if let Some(index) = missing.iter().position(|known| *known == line.trim()) {
                 missing.swap_remove(index);
-                // What ends the script ends its last line.
-                let from = if line.ends_with('\n') { at } else { at - 1 };
+                // What ends the script ends its last line, unless the line before went with its own end.
+                let from = if line.ends_with('\n') || cut_to == Some(at) { at } else { at - 1 };
                 self.splice(site.file, TextRange::new(from, end), "");
+                cut_to = Some(end);
             }
             at = end;
         }

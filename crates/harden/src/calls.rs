@@ -11,7 +11,7 @@ use libc::{
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-    apply_filter_all_threads,
+    apply_filter_all_threads, sock_filter,
 };
 
 use crate::report::{HardenError, Measure, Report, State};
@@ -189,6 +189,10 @@ const DEADLY: &[c_long] = &[
 /// execution.
 const TERMINAL_COMMANDS: [u64; 4] = [0x5401, 0x5413, 0x541b, 0x5451];
 
+/// The bit that numbers of the x32 table have.
+#[cfg(target_arch = "x86_64")]
+const X32: u32 = 0x4000_0000;
+
 /// `PR_SET_VMA`: names for memory regions, which allocators give.
 const PR_SET_VMA: u64 = 0x5356_4d41;
 
@@ -228,12 +232,30 @@ pub(crate) fn deny_broker(keyring: bool, report: &mut Report) -> Result<(), Hard
             rule([equals(0, number(libc::PR_SET_PTRACER))])?,
         ],
     );
+    #[cfg(target_arch = "x86_64")]
+    deny_other_table()?;
     install(&[
         (any(&[libc::SYS_clone3]), SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS.unsigned_abs())),
         (denied, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM.unsigned_abs())),
     ])?;
     report.add(Measure::SystemCalls, State::Enforced);
     Ok(())
+}
+
+/// Denies the calls of the x32 table: the same calls under numbers that a list of what is denied doesn't name (seccomp(2), "NOTES"). By hand,
+/// because `seccompiler` compares arguments but not numbers.
+#[cfg(target_arch = "x86_64")]
+fn deny_other_table() -> Result<(), HardenError> {
+    let instruction = |code: u32, jf: u8, k: u32| sock_filter { code: code as u16, jt: 0, jf, k };
+    let denied = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
+    let program: BpfProgram = vec![
+        // The number is the first word of what a filter sees.
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 1, X32),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, denied),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    apply_filter_all_threads(&program).map_err(|error| HardenError::refused(Measure::SystemCalls, error))
 }
 
 fn any(calls: &[c_long]) -> Calls {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digests::{Digest, ShortCode};
 use crate::identifiers::{Count, UnixMillis};
-use crate::intents::bounded;
 use crate::limits;
+use crate::lists::bounded;
 use crate::names::{AccountId, ConnectionName, Owner};
 use crate::text::{Foreign, Line};
 

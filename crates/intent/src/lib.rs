@@ -16,6 +16,7 @@ mod frames;
 mod identifiers;
 mod intents;
 pub mod limits;
+mod lists;
 mod names;
 mod outcomes;
 mod paths;

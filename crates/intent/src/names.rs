@@ -14,7 +14,7 @@ pub struct Invalid {
 
 /// Makes a type that holds a text which `$accepts` took.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $accepts:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:expr, $accepts:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -64,6 +64,17 @@ macro_rules! name {
             fn from(name: $name) -> Self {
                 name.0
             }
+        }
+    };
+}
+
+/// Makes a name of our own: kebab-case, up to so many characters.
+macro_rules! kebab_name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $longest:literal) => {
+        name! {
+            $(#[$doc])*
+            $name, $what, concat!("1 to ", $longest, " lower-case letters, digits and hyphens inside"),
+            |text| is_kebab(text, $longest)
         }
     };
 }
@@ -180,34 +191,29 @@ impl Arn {
     }
 }
 
-name! {
+kebab_name! {
     /// A name that the broker's own configuration gives to a connected host, registry or account: hosts are never said in an intent.
-    ConnectionName, "connection", "1 to 40 lower-case letters, digits and hyphens inside",
-    |text| is_kebab(text, 40)
+    ConnectionName, "connection", 40
 }
 
-name! {
+kebab_name! {
     /// A name that the broker's own configuration gives to a place where people are told something.
-    ChannelName, "channel", "1 to 40 lower-case letters, digits and hyphens inside",
-    |text| is_kebab(text, 40)
+    ChannelName, "channel", 40
 }
 
-name! {
+kebab_name! {
     /// Names the one comment or check run of ours that is updated rather than made again.
-    MarkerName, "marker", "1 to 60 lower-case letters, digits and hyphens inside",
-    |text| is_kebab(text, 60)
+    MarkerName, "marker", 60
 }
 
-name! {
+kebab_name! {
     /// A rule's id.
-    RuleId, "rule", "1 to 100 lower-case letters, digits and hyphens inside",
-    |text| is_kebab(text, 100)
+    RuleId, "rule", 100
 }
 
-name! {
+kebab_name! {
     /// Who the data belongs to. It comes from the broker's configuration, never from an asker.
-    TenantId, "tenant", "1 to 40 lower-case letters, digits and hyphens inside",
-    |text| is_kebab(text, 40)
+    TenantId, "tenant", 40
 }
 
 name! {

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::control::{ConnectionState, Provider};
 use crate::digests::{Digest, ShortCode};
 use crate::identifiers::{Count, UnixMillis};
-use crate::intents::{Bulk, Repository, bounded};
+use crate::intents::{Bulk, Repository};
 use crate::limits;
+use crate::lists::bounded;
 use crate::names::{AccountId, BranchName, CommitId};
 use crate::text::Foreign;
 

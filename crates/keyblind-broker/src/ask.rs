@@ -67,17 +67,28 @@ fn show(report: &Report) -> anyhow::Result<ExitCode> {
     Ok(if is_broken { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
+/// A broker that needs longer to say that it has stopped is stopped by its file.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Stops a broker, also one that doesn't answer: then by the file, which it looks at before anything that it does.
 pub(crate) fn kill(configuration: &Configuration) -> anyhow::Result<ExitCode> {
-    match run(&configuration.socket.path, Control::Kill) {
-        Ok(code) => Ok(code),
-        Err(error) => {
-            say(format_args!("the broker can't be asked ({error:#}): stopping it by its file"));
-            let epoch = StopFile::new(&configuration.state).stop("command")?;
-            print(&format!("stopped (stop {epoch}) by file; what was borrowed before must be revoked when the broker runs again\n"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-    }
+    let socket = configuration.socket.path.clone();
+    let (told, answer) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("kill".to_owned()).spawn(move || {
+        let asked = Client::connect(&socket, b"").and_then(|mut client| client.ask(&Request::Control(Control::Kill), None));
+        // Nobody waits any more if the file was taken instead.
+        let _ = told.send(asked);
+    })?;
+    let reason = match answer.recv_timeout(PATIENCE) {
+        Ok(Ok((Answer::Report(report), _))) => return show(&report),
+        Ok(Ok((Answer::Outcome(outcome), _))) => shown(&outcome),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it doesn't answer".to_owned(),
+    };
+    say(format_args!("the broker can't be asked ({reason}): stopping it by its file"));
+    let epoch = StopFile::new(&configuration.state).stop("command")?;
+    print(&format!("stopped (stop {epoch}) by file; what was borrowed before must be revoked when the broker runs again\n"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Arms a broker. Whoever may write its state folder may do that without its socket: the file is theirs to take away.

@@ -73,8 +73,11 @@ impl StopFile {
 
 impl KillSwitch for StopFile {
     fn is_stopped(&self) -> bool {
-        // What can't be looked at counts as stopped.
-        std::fs::symlink_metadata(self.folder.join(STOPPED)).is_ok() || !self.folder.is_dir()
+        match std::fs::symlink_metadata(self.folder.join(STOPPED)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => !self.folder.is_dir(),
+            // What can't be looked at counts as stopped.
+            _ => true,
+        }
     }
 
     fn stop<'a>(&'a self, by: &'a SubjectId) -> Answering<'a, Result<Report, Refusal>> {

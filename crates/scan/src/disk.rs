@@ -56,30 +56,28 @@ impl Disk {
             return Err("not a regular file".to_owned());
         }
         let file = File::open(&path).map_err(|error| describe(&error))?;
+        let opened = file.metadata().map_err(|error| describe(&error))?;
         // Between the look and the opening the path may have become another one's.
-        if self.is_within(&file, &metadata) { Ok((file, metadata.len())) } else { Err("it was replaced while it was opened".to_owned()) }
+        if opened.is_file() && self.is_within(&file, &opened, &metadata) {
+            Ok((file, opened.len()))
+        } else {
+            Err("it was replaced while it was opened".to_owned())
+        }
     }
 
-    /// Whether what was opened is a regular file beneath the root, wherever the path leads by now.
+    /// Whether what was opened lies beneath the root, wherever the path leads by now.
     #[cfg(target_os = "linux")]
-    fn is_within(&self, file: &File, _: &Metadata) -> bool {
+    fn is_within(&self, file: &File, opened: &Metadata, found: &Metadata) -> bool {
         use std::os::fd::AsRawFd as _;
-        // The kernel knows where an open file is. Where it isn't asked, the place that was found before has to do.
+        // The kernel knows where an open file is. Where there is no /proc to ask, that it is the file that was looked at has to do.
         let place = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        place.is_ok_and(|place| place.starts_with(&self.root)) && file.metadata().is_ok_and(|opened| opened.is_file())
+        place.map_or_else(|_| is_same(opened, found), |place| place.starts_with(&self.root))
     }
 
     /// Whether what was opened is what was looked at.
     #[cfg(not(target_os = "linux"))]
-    fn is_within(&self, file: &File, found: &Metadata) -> bool {
-        #[cfg(unix)]
-        let is_same = |opened: &Metadata| {
-            use std::os::unix::fs::MetadataExt as _;
-            (opened.dev(), opened.ino()) == (found.dev(), found.ino())
-        };
-        #[cfg(not(unix))]
-        let is_same = |opened: &Metadata| opened.len() == found.len();
-        file.metadata().is_ok_and(|opened| opened.is_file() && is_same(&opened))
+    fn is_within(&self, _: &File, opened: &Metadata, found: &Metadata) -> bool {
+        is_same(opened, found)
     }
 
     /// The canonical place of a directory, found once.
@@ -96,6 +94,17 @@ impl Disk {
         let canonical = path.canonicalize().map_err(|error| describe(&error))?;
         if canonical.starts_with(&self.root) { Ok(canonical) } else { Err("a symbolic link leads out of the root".to_owned()) }
     }
+}
+
+#[cfg(unix)]
+fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    a.len() == b.len()
 }
 
 #[cfg(all(test, unix))]

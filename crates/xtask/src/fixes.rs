@@ -130,7 +130,8 @@ impl Run {
             }
             Err(_) => None,
         };
-        let part = match known.filter(|part| part.figures.faults.is_empty()) {
+        // What another program made, or what had faults, is judged anew.
+        let part = match known.filter(|part| part.program == self.program && part.figures.faults.is_empty()) {
             Some(part) => part,
             None => {
                 let part = Part { name: name.to_owned(), program: self.program.clone(), figures: judge(self)? };

@@ -123,19 +123,28 @@ pub(crate) fn run(program: Option<&str>) -> Result<()> {
             }
         }
     }
-    let mut whole = Row::default();
+    let (mut whole, mut missed) = (Row::default(), Vec::new());
     for (dialect, row) in &sums {
         println!("| **all, as published** | {dialect} | {} |", row.cells());
+        if !row.holds() {
+            missed.push(dialect.as_str());
+        }
         whole.add(row);
     }
     println!("| **all, as published** | | {} |", whole.cells());
-    ensure!(whole.share() >= WANTED, "fewer findings than promised are fixed without input");
-    ensure!(whole.share_of_grave() >= WANTED_OF_GRAVE, "fewer critical and high findings than promised have a fix");
-    ensure!(whole.left == 0 && whole.new == 0, "what was fixed is there again, or something is new");
+    if !whole.holds() {
+        missed.push("all of them together");
+    }
+    ensure!(missed.is_empty(), "fixes fall short of what is promised in: {}", missed.join(", "));
     Ok(())
 }
 
 impl Row {
+    /// Whether there are as many fixes as promised, and each helps and does no harm.
+    fn holds(&self) -> bool {
+        self.share() >= WANTED && self.share_of_grave() >= WANTED_OF_GRAVE && self.left == 0 && self.new == 0
+    }
+
     fn share(&self) -> f64 {
         ratio(self.without_input, self.findings)
     }

@@ -122,7 +122,7 @@ fn sample(program: &Program, example: Example, folder: &Path) -> Result<Option<S
 /// sample's objects are taken for another's of the same name.
 fn compare(peer: &str, samples: &[Sample], is_own: fn(&str) -> bool, scratch: &Path, ask: &dyn Fn(&Path) -> Result<Said>) -> Result<()> {
     let (before, mut after) = (ask(&scratch.join("before"))?, ask(&scratch.join("after"))?);
-    ensure!(!before.failed.is_empty(), "{peer} finds nothing");
+    ensure!(!before.failed.is_empty() && !after.failed.is_empty(), "{peer} finds nothing");
     let is_left = |number: usize, sample: &Sample| {
         let (old, new) = (before.failed.get(&number), after.failed.get(&number));
         let is_known = |verdict: &Verdict| old.is_some_and(|old| old.contains(verdict));

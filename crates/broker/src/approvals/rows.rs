@@ -200,8 +200,13 @@ pub(super) enum Sweep {
     Overdue(Timestamp),
 }
 
-/// Moves requests on that nobody decides any more, a thousand at a time; gives them.
-pub(super) fn sweep(transaction: &Transaction<'_>, sweep: Sweep, to: State, now: Timestamp) -> Result<Vec<Request>, ApprovalError> {
+/// Moves requests on that nobody decides any more, a thousand at a time; gives how many these were, and those that can be read.
+pub(super) fn sweep(
+    transaction: &Transaction<'_>,
+    sweep: Sweep,
+    to: State,
+    now: Timestamp,
+) -> Result<(usize, Vec<Request>), ApprovalError> {
     let before = match sweep {
         Sweep::Open => i64::MAX,
         Sweep::Overdue(now) => millis(now),
@@ -213,11 +218,23 @@ pub(super) fn sweep(transaction: &Transaction<'_>, sweep: Sweep, to: State, now:
     let mut statement = transaction.prepare(&sql).map_err(DatabaseError::from)?;
     let rows = statement.query_map([before], Stored::read).map_err(DatabaseError::from)?;
     let stored = rows.collect::<Result<Vec<_>, _>>().map_err(DatabaseError::from)?;
-    let requests = stored.into_iter().map(|stored| stored.request(transaction)).collect::<Result<Vec<_>, _>>()?;
-    for request in &requests {
-        advance(transaction, &request.change.digest(), request.state, to, now)?;
+    let (closed, mut requests) = (stored.len(), Vec::new());
+    for stored in stored {
+        let key = stored.key.clone();
+        match stored.request(transaction) {
+            Ok(request) => {
+                advance(transaction, &request.change.digest(), request.state, to, now)?;
+                requests.push(request);
+            }
+            // What can't be read can't be applied either; it must not keep a stop from being recorded.
+            Err(ApprovalError::OtherDigest | ApprovalError::Database(DatabaseError::Unexpected(_))) => {
+                let sql = "UPDATE approval_request SET state = ?2 WHERE digest = ?1";
+                transaction.execute(sql, params![key, to.name()]).map_err(DatabaseError::from)?;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(requests)
+    Ok((closed, requests))
 }
 
 /// When the tenant's requests were raised, of the last hour and later; and when its changes were applied, of the last day and later.

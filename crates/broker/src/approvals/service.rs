@@ -436,12 +436,12 @@ impl Approvals {
         let journal = Arc::clone(&self.journal);
         self.database
             .transact(move |transaction| {
-                let requests = rows::sweep(transaction, Sweep::Overdue(now), State::Expired, now)?;
+                let (closed, requests) = rows::sweep(transaction, Sweep::Overdue(now), State::Expired, now)?;
                 for request in &requests {
                     let (approval, tenant) = (request.change.fields().id, request.proposal.tenant.clone());
                     journal.append(transaction, now, &Entry::Expired { approval, tenant })?;
                 }
-                Ok(requests.len())
+                Ok(closed)
             })
             .await
     }
@@ -451,15 +451,15 @@ impl Approvals {
 fn void_in(transaction: &Transaction<'_>, journal: &dyn Journal, now: Timestamp) -> Result<usize, ApprovalError> {
     let mut voided = 0;
     loop {
-        let requests = rows::sweep(transaction, Sweep::Open, State::Void, now)?;
-        if requests.is_empty() {
+        let (closed, requests) = rows::sweep(transaction, Sweep::Open, State::Void, now)?;
+        if closed == 0 {
             return Ok(voided);
         }
         for request in &requests {
             let (approval, tenant) = (request.change.fields().id, request.proposal.tenant.clone());
             journal.append(transaction, now, &Entry::Voided { approval, tenant })?;
         }
-        voided += requests.len();
+        voided += closed;
     }
 }
 

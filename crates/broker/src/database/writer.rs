@@ -1,12 +1,13 @@
 //! The thread that owns the connection.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, ffi};
 use tokio::sync::{mpsc, oneshot};
 
 use super::DatabaseError;
-use super::file::Guard;
+use super::file::{self, Guard};
 
 /// How many requests are made durable together at most.
 const GROUP: usize = 64;
@@ -20,14 +21,15 @@ pub(super) struct Done {
 }
 
 type InTransaction = Box<dyn FnOnce(&Transaction<'_>) -> Done + Send>;
-type OutsideOfTransactions = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// What is asked of the thread.
 pub(super) enum Work {
     /// To be done in a transaction.
     Inside(InTransaction),
-    /// To be done between transactions.
-    Outside(OutsideOfTransactions),
+    /// To copy the database into a new file.
+    BackUp(PathBuf, oneshot::Sender<Result<(), DatabaseError>>),
+    /// To move the log into the database and empty it.
+    Checkpoint(oneshot::Sender<Result<(), DatabaseError>>),
     /// To be closed; what was asked before is done first.
     Close(oneshot::Sender<()>),
 }
@@ -40,7 +42,7 @@ pub(super) struct Job {
 }
 
 /// Works until the last handle is gone, or it is told to close.
-pub(super) fn run(mut connection: Connection, guard: Guard, mut queue: mpsc::Receiver<Job>) {
+pub(super) fn run(connection: Connection, guard: Guard, mut queue: mpsc::Receiver<Job>) {
     let mut closing = None;
     let mut unsound = false;
     let mut waiting = queue.blocking_recv();
@@ -50,9 +52,15 @@ pub(super) fn run(mut connection: Connection, guard: Guard, mut queue: mpsc::Rec
                 closing = Some(closed);
                 break;
             }
-            Work::Outside(work) => {
-                // A fault in the work must not take the database from everybody else; whoever asked sees the closed channel.
-                let _ = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
+            Work::BackUp(target, asker) => {
+                let result = if unsound { Err(DatabaseError::Unsound) } else { file::back_up(&connection, &target) };
+                // Nobody waits any more: the copy is there all the same.
+                let _ = asker.send(result);
+            }
+            Work::Checkpoint(asker) => {
+                let result = if unsound { Err(DatabaseError::Unsound) } else { checkpoint(&connection, &mut unsound) };
+                // As above.
+                let _ = asker.send(result);
             }
             Work::Inside(work) => {
                 let mut group = vec![work];
@@ -79,6 +87,17 @@ pub(super) fn run(mut connection: Connection, guard: Guard, mut queue: mpsc::Rec
     if let Some(closed) = closing {
         // Whoever asked may have gone.
         let _ = closed.send(());
+    }
+}
+
+fn checkpoint(connection: &Connection, unsound: &mut bool) -> Result<(), DatabaseError> {
+    match connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(DatabaseError::Refused { code: ffi::SQLITE_BUSY, message: "somebody reads the log".to_owned() }),
+        Err(error) => {
+            *unsound |= is_failed_sync(&error);
+            Err(error.into())
+        }
     }
 }
 

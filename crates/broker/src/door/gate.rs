@@ -69,9 +69,6 @@ fn refuse(door: &Door, request: &Request) -> Option<(StatusCode, &'static str)> 
         Method::POST => true,
         _ => return Some((StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST.\n")),
     };
-    if !door.rates.admit(address, changes, door.clock.monotonic()) {
-        return Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests. Wait a minute.\n"));
-    }
     if changes {
         let from_here = only(headers, &header::ORIGIN) == Some(door.origin.origin.as_str())
             && headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
@@ -81,6 +78,10 @@ fn refuse(door: &Door, request: &Request) -> Option<(StatusCode, &'static str)> 
         if only(headers, &header::CONTENT_TYPE) != Some("application/x-www-form-urlencoded") {
             return Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, "Only forms.\n"));
         }
+    }
+    // Last: what another site makes a browser send costs its owner none of their own requests.
+    if !door.rates.admit(address, changes, door.clock.monotonic()) {
+        return Some((StatusCode::TOO_MANY_REQUESTS, "Too many requests. Wait a minute.\n"));
     }
     None
 }

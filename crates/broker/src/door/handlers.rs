@@ -1,116 +1,23 @@
-//! What each address answers.
-
-use std::sync::LazyLock;
+//! What the addresses of logging in, deciding and the policy answer.
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, FromRequestParts, Path, State};
+use axum::http::StatusCode;
 use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use data_encoding::BASE64URL_NOPAD;
 use keyblind_intent::Digest;
 use serde::Deserialize;
 
 use super::Door;
-use super::pages::{
-    Card, ChangePage, ConnectionCard, ConnectionsPage, EndRow, Frame, HomePage, KeyCard, LoginPage, MessagePage, OnwardPage, PasskeysPage,
-    PolicyPage, ProposalCard, StopPage, WholePage, render,
-};
+use super::answers::{Instead, SealForm, bare_frame, digest, forged, form, frame, sentence};
+use super::pages::{Card, ChangePage, ConnectionCard, ConnectionsPage, HomePage, LoginPage, PolicyPage, ProposalCard, WholePage, render};
 use super::sessions::{Session, random};
-use super::switch::End;
-use super::text::shown;
 use super::view::{self, ChangeView, remaining};
-use crate::approvals::passkey::{Assertion, Registration};
-use crate::approvals::policy::{Answer, Channel, Policy, Role, Standing};
+use crate::approvals::passkey::Assertion;
+use crate::approvals::policy::{Answer, Channel, Standing};
 use crate::approvals::{ApprovalError, Request, State as RequestState, Word};
-use crate::database::DatabaseError;
-
-const STYLE: &str = include_str!("../../templates/door/door.css");
-const SCRIPT: &str = include_str!("../../templates/door/door.js");
-const MARK: &str = include_str!("../../templates/door/door.svg");
-
-/// Changes with the file, so that a browser never uses an old one.
-static STYLE_TAG: LazyLock<String> = LazyLock::new(|| tag(STYLE));
-static SCRIPT_TAG: LazyLock<String> = LazyLock::new(|| tag(SCRIPT));
-
-fn tag(text: &str) -> String {
-    Digest::of(text.as_bytes()).to_string().chars().take(12).collect()
-}
-
-/// An answer that isn't the page that was asked for.
-pub(super) enum Instead {
-    LogIn(String),
-    Onward(String),
-    Failed(StatusCode, &'static str, String),
-}
-
-impl IntoResponse for Instead {
-    fn into_response(self) -> Response {
-        match self {
-            Self::LogIn(to) => Redirect::to(&to).into_response(),
-            Self::Onward(to) => render(StatusCode::OK, &OnwardPage { frame: bare_frame(String::new()), to }),
-            Self::Failed(status, head, text) => render(status, &MessagePage { frame: bare_frame(String::new()), head, text }),
-        }
-    }
-}
-
-impl From<ApprovalError> for Instead {
-    fn from(error: ApprovalError) -> Self {
-        match error {
-            ApprovalError::Unknown => Self::Failed(
-                StatusCode::NOT_FOUND,
-                "There is no such request",
-                "It may have been for another tenant, or has been tidied away.".to_owned(),
-            ),
-            ApprovalError::Database(error) => error.into(),
-            other => Self::Failed(StatusCode::CONFLICT, "That wasn’t done", sentence(&other.to_string())),
-        }
-    }
-}
-
-impl From<DatabaseError> for Instead {
-    fn from(_: DatabaseError) -> Self {
-        // What the database says is for the operator's log, not for the page.
-        Self::Failed(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The broker can’t keep records now",
-            "So it does nothing. Nothing was approved.".to_owned(),
-        )
-    }
-}
-
-fn forged() -> Instead {
-    Instead::Failed(
-        StatusCode::FORBIDDEN,
-        "That wasn’t done",
-        "This form doesn’t belong to your session any more. Open the page again.".to_owned(),
-    )
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
-}
-
-fn bare_frame(host: String) -> Frame {
-    Frame { host, style: &STYLE_TAG, script: &SCRIPT_TAG, ..Frame::default() }
-}
-
-async fn frame(door: &Door, session: &Session) -> Frame {
-    let stopped = matches!(door.switch.state().await, Ok(Some(_)));
-    let policy_pending = door.approvals.policies_to_come().await.is_ok_and(|proposals| !proposals.is_empty());
-    Frame {
-        signed_in: true,
-        stopped,
-        policy_pending,
-        who: session.identity.to_string(),
-        tenant: session.tenant.clone(),
-        logout_seal: session.seal("logout", "", ""),
-        ..bare_frame(door.origin.authority.clone())
-    }
-}
 
 /// The cookie's name. Under TLS the prefix makes browsers see to it that only this host sets it, for all paths, over TLS.
 fn cookie_name(door: &Door) -> &'static str {
@@ -150,21 +57,6 @@ impl FromRequestParts<Door> for Session {
         }
         Err(Instead::LogIn("/login".to_owned()))
     }
-}
-
-/// A form, or the page that says what was wrong with it.
-fn form<T>(form: Result<Form<T>, FormRejection>) -> Result<T, Instead> {
-    form.map(|Form(value)| value).map_err(|_| {
-        Instead::Failed(
-            StatusCode::BAD_REQUEST,
-            "That wasn’t done",
-            "The form was incomplete or too large. Open the page again.".to_owned(),
-        )
-    })
-}
-
-fn digest(text: &str) -> Result<Digest, Instead> {
-    text.parse().map_err(|_| ApprovalError::Unknown.into())
 }
 
 pub(super) async fn home(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
@@ -235,11 +127,6 @@ pub(super) async fn use_link(State(door): State<Door>, sent: Result<Form<LinkFor
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
-}
-
-#[derive(Deserialize)]
-pub(super) struct SealForm {
-    seal: String,
 }
 
 pub(super) async fn logout(
@@ -406,72 +293,6 @@ pub(super) async fn connections(State(door): State<Door>, session: Session) -> R
     render(StatusCode::OK, &ConnectionsPage { frame: frame(&door, &session).await, connections })
 }
 
-async fn passkeys_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
-    let challenge = BASE64URL_NOPAD.encode(&random()?);
-    let page = PasskeysPage {
-        frame: frame(door, session).await,
-        error,
-        keys: door
-            .sessions
-            .passkeys(&session.identity)
-            .await?
-            .iter()
-            .map(|key| KeyCard { name: shown(&key.name), added: key.added.to_string() })
-            .collect(),
-        seal: session.seal("passkey", "", &challenge),
-        challenge,
-        party: door.party.id.clone(),
-        // What the key is filed under on the device says nothing about its owner.
-        user: BASE64URL_NOPAD.encode(Digest::of(session.identity.to_string().as_bytes()).as_bytes()),
-        who: session.identity.subject().to_owned(),
-    };
-    Ok(render(status, &page))
-}
-
-pub(super) async fn passkeys(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
-    passkeys_page(&door, &session, StatusCode::OK, None).await
-}
-
-#[derive(Deserialize)]
-pub(super) struct PasskeyForm {
-    seal: String,
-    challenge: String,
-    registration: String,
-    name: String,
-}
-
-pub(super) async fn add_passkey(
-    State(door): State<Door>,
-    session: Session,
-    sent: Result<Form<PasskeyForm>, FormRejection>,
-) -> Result<Response, Instead> {
-    let sent = form(sent)?;
-    if !session.is_sealed(&sent.seal, "passkey", "", &sent.challenge) {
-        return Err(forged());
-    }
-    let refused = async |words: &str| passkeys_page(&door, &session, StatusCode::FORBIDDEN, Some(words.to_owned())).await;
-    let now = door.clock.now();
-    if session.present_at > now || now.saturating_duration_since(session.present_at) > crate::approvals::policy::PRESENCE {
-        return refused("Log in again first: a passkey can be added in the five minutes after a login.").await;
-    }
-    let (Ok(registration), Some(challenge)) = (
-        serde_json::from_str::<Registration>(&sent.registration),
-        BASE64URL_NOPAD.decode(sent.challenge.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()),
-    ) else {
-        return refused("The passkey’s answer can’t be read.").await;
-    };
-    let passkey = match registration.verify(&door.party, &challenge) {
-        Ok(passkey) => passkey,
-        Err(error) => return refused(&sentence(&error.to_string())).await,
-    };
-    let name: String = sent.name.trim().chars().take(60).collect();
-    let name = if name.is_empty() { "Passkey" } else { &name };
-    if !door.sessions.add_passkey(&session.identity, passkey, name, session.nonce("passkey", &sent.challenge)).await? {
-        return refused("This passkey is registered already, or this form was sent before.").await;
-    }
-    Ok(Redirect::to("/passkeys").into_response())
-}
-
 async fn policy_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
     let in_force = door.approvals.policy_text().await?;
     let proposals = door.approvals.policies_to_come().await?;
@@ -515,6 +336,10 @@ pub(super) async fn agree_to_policy(
     if !session.is_sealed(&form(sent)?.seal, "policy", &about.to_string(), "") {
         return Err(forged());
     }
+    if !session.is_fresh(door.clock.now()) {
+        let words = "Log in again first: this needs a fresh login.".to_owned();
+        return policy_page(&door, &session, StatusCode::FORBIDDEN, Some(words)).await;
+    }
     match door.approvals.agree_to_policy(about, session.identity.clone()).await {
         Ok(_) => Ok(Redirect::to("/policy").into_response()),
         Err(error @ ApprovalError::Policy(_)) => {
@@ -522,106 +347,4 @@ pub(super) async fn agree_to_policy(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-async fn stop_view(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
-    let report = door.switch.state().await.map_err(switch_failed)?;
-    let stopped = report.is_some();
-    let mut figures = Vec::new();
-    let mut ends = Vec::new();
-    if let Some(report) = report {
-        figures.push(("Since", report.since.to_string()));
-        figures.push(("Stop", format!("number {}", report.epoch)));
-        for (what, end) in report.ends {
-            let (class, state) = match end {
-                End::Revoked => ("sound", "revoked, confirmed by the provider".to_owned()),
-                End::Waiting => ("broken", "not revoked yet: it is tried again and again".to_owned()),
-                End::DiesAt(time) => ("broken", format!("can’t be revoked, dies at {time}")),
-            };
-            ends.push(EndRow { what: shown(&what), class, state });
-        }
-    }
-    let seal = session.seal(if stopped { "arm" } else { "stop" }, "", "");
-    Ok(render(status, &StopPage { frame: frame(door, session).await, error, stopped, figures, ends, seal }))
-}
-
-fn switch_failed(error: super::SwitchError) -> Instead {
-    Instead::Failed(StatusCode::SERVICE_UNAVAILABLE, "The kill switch can’t be reached here", sentence(&error.to_string()))
-}
-
-pub(super) async fn stop_page(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
-    stop_view(&door, &session, StatusCode::OK, None).await
-}
-
-/// Anybody who is logged in may stop: a stop too many costs less than one too few.
-pub(super) async fn stop(
-    State(door): State<Door>,
-    session: Session,
-    sent: Result<Form<SealForm>, FormRejection>,
-) -> Result<Response, Instead> {
-    if !session.is_sealed(&form(sent)?.seal, "stop", "", "") {
-        return Err(forged());
-    }
-    door.switch.stop(session.identity.clone()).await.map_err(switch_failed)?;
-    // It stopped, whether or not this can be recorded now; what is approved can't be used while it is stopped.
-    let _ = door.approvals.void_all().await;
-    Ok(Redirect::to("/stop").into_response())
-}
-
-#[derive(Deserialize)]
-pub(super) struct ArmForm {
-    seal: String,
-    #[serde(default)]
-    typed: String,
-}
-
-pub(super) async fn arm(
-    State(door): State<Door>,
-    session: Session,
-    sent: Result<Form<ArmForm>, FormRejection>,
-) -> Result<Response, Instead> {
-    let sent = form(sent)?;
-    if !session.is_sealed(&sent.seal, "arm", "", "") {
-        return Err(forged());
-    }
-    if !sent.typed.trim().eq_ignore_ascii_case("arm") {
-        return stop_view(&door, &session, StatusCode::CONFLICT, Some("Type arm to take up work again.".to_owned())).await;
-    }
-    let (_, policy) = door.approvals.policy().await?;
-    let now = door.clock.now();
-    let is_fresh = session.present_at <= now && now.saturating_duration_since(session.present_at) <= crate::approvals::policy::PRESENCE;
-    if !may_arm(&policy, &session) {
-        return stop_view(
-            &door,
-            &session,
-            StatusCode::FORBIDDEN,
-            Some("Only an owner of the approval policy can take up work again.".to_owned()),
-        )
-        .await;
-    }
-    if !is_fresh {
-        return stop_view(&door, &session, StatusCode::FORBIDDEN, Some("Log in again first: this needs a fresh login.".to_owned())).await;
-    }
-    door.switch.arm(session.identity.clone()).await.map_err(switch_failed)?;
-    Ok(Redirect::to("/").into_response())
-}
-
-fn may_arm(policy: &Policy, session: &Session) -> bool {
-    policy.person_of(&session.identity).is_some_and(|person| person.has(Role::Owner) || policy.solo() == Some(person.id()))
-}
-
-pub(super) async fn style() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
-}
-
-pub(super) async fn script() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
-}
-
-pub(super) async fn mark() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "image/svg+xml")], MARK)
-}
-
-pub(super) async fn nothing_here(_: Uri) -> Instead {
-    Instead::Failed(StatusCode::NOT_FOUND, "There is nothing here", "Only what the broker needs of people has a page.".to_owned())
 }

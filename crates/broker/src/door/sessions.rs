@@ -12,15 +12,15 @@ use keyblind_intent::Digest;
 use rusqlite::{OptionalExtension, params};
 
 use crate::approvals::passkey::{Algorithm, Passkey};
-use crate::approvals::policy::Identity;
+use crate::approvals::policy::{Identity, PRESENCE};
 use crate::clock::{Clock, Timestamp};
 use crate::database::{Database, DatabaseError};
 
-/// A session that nobody uses ends.
+/// How long a session lives that nobody uses.
 const IDLE: Duration = Duration::from_secs(30 * 60);
-/// And each ends with the day.
+/// How long any session lives: a working day.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// A link is for now.
+/// Whoever asks for a link sits at the terminal that shows it.
 const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// Draws 32 random bytes.
@@ -43,6 +43,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Whether its owner logged in so lately that it proves who sits there.
+    pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
+        self.present_at <= now && now.saturating_duration_since(self.present_at) <= PRESENCE
+    }
+
     /// Ties a form to this session, to what it is about, and to the page that it is on.
     pub(super) fn seal(&self, purpose: &str, about: &str, nonce: &str) -> String {
         BASE64URL_NOPAD.encode(hmac::sign(&self.key(), &message(purpose, about, nonce)).as_ref())
@@ -233,7 +238,19 @@ impl Sessions {
             .await
     }
 
-    /// Ends all sessions and links: what a stop does, so that a stolen one can't arm again.
+    /// Ends all other sessions and all links: a stolen one can't arm again. Who stops still sees what was revoked.
+    pub(super) async fn end_others(&self, session: &Session) -> Result<(), DatabaseError> {
+        let digest = Digest::of(&session.secret);
+        self.database
+            .transact(move |transaction| {
+                transaction.execute("DELETE FROM door_session WHERE digest <> ?1", [digest.as_bytes()])?;
+                transaction.execute("DELETE FROM door_link", [])?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Ends all sessions and links: for a stop without a session (a command, a signal, a file).
     ///
     /// # Errors
     /// Those of the database.

@@ -1,17 +1,18 @@
 //! A change as a person reads it. Everything is made from the change's own typed fields and from bytes whose digests it names:
-//! nothing here is a description that the asker wrote, but the title and the explanation, which are shown as theirs.
+//! nothing here is a description that the asker wrote, but the title, which is shown as theirs.
 
 use std::time::Duration;
 
 use keyblind_intent::{
-    Action, ActionId, AttachedFile, Change, ChangeFields, Digest, Intent, Inverse, NoInverse, PolicyTemplate, ProposePullRequest, Target,
+    Action, ActionId, AttachedFile, Change, ChangeFields, Digest, FileMode, Intent, Inverse, NoInverse, PolicyTemplate, ProposePullRequest,
+    Target,
 };
 use similar::{ChangeTag, TextDiff};
 
 use super::text::{LINE_CHARACTERS, Shown, plain, shown, shown_up_to};
 use crate::approvals::policy::{ChangeKind, Requester, Severity};
 use crate::approvals::risk::loosens;
-use crate::approvals::{Request, words};
+use crate::approvals::{Request, State, words};
 use crate::clock::Timestamp;
 
 /// Lines of differences that one phone screen still shows.
@@ -343,6 +344,7 @@ fn settings_after(action: &Action) -> Vec<SettingView> {
 
 fn file_views(request: &ProposePullRequest, material: &Request, whole: bool) -> Vec<FileView> {
     let (most, width) = if whole { (usize::MAX, usize::MAX) } else { (LINES_UNFOLDED, LINE_CHARACTERS) };
+    let is_kept = !matches!(material.state, State::Refused | State::Void | State::Expired);
     let mut left = most;
     let mut offset = 0_usize;
     request
@@ -352,7 +354,7 @@ fn file_views(request: &ProposePullRequest, material: &Request, whole: bool) -> 
             let length = usize::try_from(file.after.bytes.get()).unwrap_or(usize::MAX);
             let after = offset.checked_add(length).and_then(|end| material.contents().get(offset..end));
             offset = offset.saturating_add(length);
-            let view = file_view(file, material.before_of(file), after, left, width);
+            let view = file_view(file, material.before_of(file), after, left, width, is_kept);
             left -= view.lines.len().min(left);
             view
         })
@@ -360,10 +362,14 @@ fn file_views(request: &ProposePullRequest, material: &Request, whole: bool) -> 
 }
 
 /// The bytes count only if they are what the change names by digest: otherwise the page says so and shows nothing.
-fn file_view(file: &AttachedFile, before: Option<&[u8]>, after: Option<&[u8]>, most: usize, width: usize) -> FileView {
+fn file_view(file: &AttachedFile, before: Option<&[u8]>, after: Option<&[u8]>, most: usize, width: usize, is_kept: bool) -> FileView {
     let mut view = FileView { path: shown(file.path.as_str()), note: "changed", added: 0, removed: 0, lines: Vec::new(), left_out: 0 };
     let Some(after) = after.filter(|bytes| Digest::of(bytes) == file.after.digest) else {
-        view.note = "its new contents aren’t what the change names: don’t approve";
+        view.note = if is_kept {
+            "its new contents aren’t what the change names: don’t approve"
+        } else {
+            "its contents aren’t kept any more"
+        };
         return view;
     };
     let before = before.filter(|bytes| file.before == Some(Digest::of(bytes)));
@@ -371,11 +377,15 @@ fn file_view(file: &AttachedFile, before: Option<&[u8]>, after: Option<&[u8]>, m
         view.note = "isn’t text";
         return view;
     };
-    match (file.before, before) {
-        (None, _) => view.note = "new",
-        (Some(_), None) => view.note = "changed; what was there before isn’t at hand, so the whole new file is shown",
-        (Some(_), Some(_)) => {}
-    }
+    let runs = file.mode == FileMode::Executable;
+    view.note = match (file.before, before) {
+        (None, _) if runs => "new, can be run as a program",
+        (None, _) => "new",
+        (Some(_), None) if runs => "can be run as a program; what was there before isn’t at hand, so the whole new file is shown",
+        (Some(_), None) => "changed; what was there before isn’t at hand, so the whole new file is shown",
+        (Some(_), Some(_)) if runs => "changed, can be run as a program",
+        (Some(_), Some(_)) => "changed",
+    };
     let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(old, new);
     for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
         if index > 0 {

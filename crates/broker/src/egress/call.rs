@@ -1,9 +1,8 @@
 //! What is sent.
 
+use data_encoding::BASE64;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
@@ -232,8 +231,7 @@ impl<'s> Call<'s> {
                 plain.extend_from_slice(bytes);
                 let mut text = Zeroizing::new(vec![0; 6 + plain.len().div_ceil(3) * 4]);
                 text[..6].copy_from_slice(b"Basic ");
-                let written = STANDARD.encode_slice(plain.as_slice(), &mut text[6..]).unwrap_or_default();
-                text.truncate(6 + written);
+                BASE64.encode_mut(&plain, &mut text[6..]);
                 text
             }),
         };

@@ -181,7 +181,8 @@ impl Target {
         let origin = Origin::parse(&text[..end])?;
         let rest = text[end..].split('#').next().unwrap_or_default();
         let path = if rest.starts_with('?') { format!("/{rest}") } else { rest.to_owned() };
-        Ok(Self { origin, has_query: path.contains('?'), sound: is_path(&path), path })
+        // It may go to a browser as it is, so that it is refused here and not only when it is called.
+        if is_path(&path) { Ok(Self { origin, has_query: path.contains('?'), sound: true, path }) } else { Err(OriginError) }
     }
 
     /// Adds a fixed path of ours, like `/api/v3`.

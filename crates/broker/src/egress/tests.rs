@@ -385,9 +385,10 @@ async fn paths_are_what_their_parts_say() {
         top.clone().path("/a b"),
         top.clone().path("a"),
         top.clone().query("a", "b").segment("c"),
-        Target::parse(&format!("{}/a\\b", listener.origin())).unwrap(),
-        Target::parse(&format!("{}/../b", listener.origin())).unwrap(),
     ];
+    for path in ["/a\\b", "/../b", "/a\r\nb"] {
+        assert!(Target::parse(&format!("{}{path}", listener.origin())).is_err(), "{path:?}");
+    }
     for target in unsound {
         assert_eq!(error(&egress, Call::get(target.clone())).await, EgressError::Target, "{target:?}");
     }

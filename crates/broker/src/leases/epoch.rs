@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyblind_intent::Count;
@@ -90,8 +90,10 @@ pub struct KillSwitch {
     ledger: Ledger,
     clock: Arc<dyn Clock>,
     stop_file: Option<PathBuf>,
-    /// Set before anything is recorded; only arming clears it.
-    is_stopped_here: Arc<AtomicBool>,
+    /// How often this process was stopped: counted before anything is recorded.
+    stops: Arc<AtomicU64>,
+    /// How many of these stops there were when it was last armed: arming ends no later one.
+    stops_ended: Arc<AtomicU64>,
     on_kill: Arc<[OnKill]>,
 }
 
@@ -115,8 +117,8 @@ impl KillSwitch {
                 read(transaction)
             })
             .await?;
-        let is_stopped_here = Arc::new(AtomicBool::new(!epoch.is_multiple_of(2)));
-        Ok(Self { database, ledger, clock, stop_file, is_stopped_here, on_kill: on_kill.into() })
+        let stops = Arc::new(AtomicU64::new(epoch % 2));
+        Ok(Self { database, ledger, clock, stop_file, stops, stops_ended: Arc::default(), on_kill: on_kill.into() })
     }
 
     /// The epoch as the database has it.
@@ -137,7 +139,6 @@ impl KillSwitch {
         self.check_here()?;
         let epoch = self.epoch().await?;
         if !epoch.is_multiple_of(2) {
-            self.is_stopped_here.store(true, Ordering::SeqCst);
             return Err(EpochError::Stopped { epoch });
         }
         self.check_here()?;
@@ -167,6 +168,21 @@ impl KillSwitch {
         }
     }
 
+    /// Records something if the permit holds in the same transaction: nothing that was permitted is recorded after a kill.
+    ///
+    /// # Errors
+    /// As [`Self::check_in`], and if it can't be recorded.
+    pub(super) async fn record_permitted(&self, permit: &Permit, record: Record) -> Result<(), EpochError> {
+        let (switch, ledger, permit) = (self.clone(), self.ledger.clone(), *permit);
+        self.database
+            .transact(move |transaction| {
+                switch.check_in(transaction, &permit)?;
+                ledger.append_in(transaction, record)?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Whether everything is stopped, for what is recorded either way.
     pub(super) fn is_stopped_in(&self, transaction: &Transaction<'_>) -> Result<bool, EpochError> {
         Ok(self.check_here().is_err() || !read(transaction)?.is_multiple_of(2))
@@ -174,11 +190,12 @@ impl KillSwitch {
 
     fn check_here(&self) -> Result<(), EpochError> {
         if let Some(file) = self.stop_file.as_deref().filter(|file| is_there(file)) {
-            self.is_stopped_here.store(true, Ordering::SeqCst);
+            self.stops.fetch_add(1, Ordering::SeqCst);
             return Err(EpochError::StopFile(file.to_owned()));
         }
         // Even epochs don't count any more, whatever the database says: the kill may not be recorded yet.
-        if self.is_stopped_here.load(Ordering::SeqCst) { Err(EpochError::StoppedHere) } else { Ok(()) }
+        let is_stopped_here = self.stops.load(Ordering::SeqCst) != self.stops_ended.load(Ordering::SeqCst);
+        if is_stopped_here { Err(EpochError::StoppedHere) } else { Ok(()) }
     }
 
     /// Stops everything. When this returns, no lease begins any more: not even if it returns an error.
@@ -186,7 +203,7 @@ impl KillSwitch {
     /// # Errors
     /// If it could not be recorded. This process is stopped all the same.
     pub async fn kill(&self, by: Cause) -> Result<u64, EpochError> {
-        self.is_stopped_here.store(true, Ordering::SeqCst);
+        self.stops.fetch_add(1, Ordering::SeqCst);
         let (ledger, on_kill, now) = (self.ledger.clone(), Arc::clone(&self.on_kill), self.clock.now().unix_millis());
         let recorded = self.database.transact_alone(
             move |transaction| {
@@ -196,8 +213,9 @@ impl KillSwitch {
                 }
                 let next = epoch + 1;
                 write(transaction, next, now)?;
-                ledger.append_in(transaction, Record::of_broker(Event::Killed { epoch: Count::saturating(next), by }))?;
+                // What waits is withdrawn first: for whoever reads the ledger a kill has closed it, and what is closed isn't withdrawn.
                 on_kill.iter().try_for_each(|hook| hook(transaction, &ledger))?;
+                ledger.append_in(transaction, Record::of_broker(Event::Killed { epoch: Count::saturating(next), by }))?;
                 // Every living lease ends: those of a provider that revokes are queued by this.
                 let sql = "UPDATE leases SET state = 'ending', next_attempt = 0 WHERE state = 'live'";
                 transaction.execute(sql, []).map_err(DatabaseError::from)?;
@@ -211,8 +229,9 @@ impl KillSwitch {
     /// Takes up work again. The epoch that this ends must be named: who arms has seen what was stopped.
     ///
     /// # Errors
-    /// If another epoch is there, the stop file is, or it can't be recorded.
+    /// If another epoch is there, the stop file is, it can't be recorded, or this process was stopped again meanwhile.
     pub async fn arm(&self, epoch: u64, by: Cause) -> Result<u64, EpochError> {
+        let stops = self.stops.load(Ordering::SeqCst);
         if let Some(file) = self.stop_file.as_deref().filter(|file| is_there(file)) {
             return Err(EpochError::StopFile(file.to_owned()));
         }
@@ -233,8 +252,9 @@ impl KillSwitch {
                 |_| {},
             )
             .await?;
-        self.is_stopped_here.store(false, Ordering::SeqCst);
-        Ok(next)
+        self.stops_ended.fetch_max(stops, Ordering::SeqCst);
+        // A stop that came meanwhile holds.
+        self.check_here().map(|()| next)
     }
 
     /// Looks for the stop file until the returned future is dropped, and kills once when it appears.

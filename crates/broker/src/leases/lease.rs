@@ -160,6 +160,8 @@ struct Held {
     token: Secret,
     purpose: Purpose,
     lender: Lender,
+    /// The kill switch's epoch that it was borrowed in: a stop ends it for good, also after work is taken up again.
+    epoch: u64,
     is_ended: bool,
 }
 
@@ -258,8 +260,9 @@ impl Lender {
             Ok(Err(NotMinted::Unknown(reason))) => return Err(LendError::Unknown(reason)),
             Err(_) => return Err(LendError::Unknown(word("timed-out"))),
         };
-        self.leases.born(lease, &minted.token, minted.dies_at).await?;
-        let held = Held { lease, token: minted.token, purpose, lender: self.clone(), is_ended: false };
+        // Held from here on: if nobody waits for this any more, `tidy` knows of the lease.
+        let held = Held { lease, token: minted.token, purpose, lender: self.clone(), epoch: permit.epoch(), is_ended: false };
+        self.leases.born(lease, &held.token, minted.dies_at).await?;
         if !authority.is_within(&minted.granted, asked) {
             held.end().await?;
             return Err(LendError::TooMuchAuthority);
@@ -309,8 +312,11 @@ impl Held {
         let Lender { switch, ledger, patience, .. } = &self.lender;
         let record = |event| Record::of(&self.purpose.who, self.purpose.mission, event);
         let permit = switch.permit().await?;
+        if permit.epoch() != self.epoch {
+            return Err(EpochError::Moved { named: self.epoch, found: permit.epoch() }.into());
+        }
         let call = new_id()?;
-        ledger.append(record(Event::CallStarted { call, lease: self.lease, operation, effect })).await?;
+        switch.record_permitted(&permit, record(Event::CallStarted { call, lease: self.lease, operation, effect })).await?;
         let result = match switch.check(&permit) {
             Err(error) => {
                 ledger.append(record(Event::CallEnded { call, result: CallResult::Failed { reason: word("stopped") } })).await?;
@@ -351,10 +357,12 @@ impl WriteLease {
     ) -> Result<T, LendError> {
         let Self { held, approved } = self;
         let digest = approved.change().digest();
-        let result = if rendered.digest() == digest {
-            held.call(operation, Effect::Write { change: digest }, send).await
-        } else {
+        let result = if rendered.digest() != digest {
             Err(LendError::OtherChange)
+        } else if held.lender.clock.now() >= approved.expires() {
+            Err(LendError::Expired)
+        } else {
+            held.call(operation, Effect::Write { change: digest }, send).await
         };
         let ended = held.end().await;
         let value = result?;

@@ -14,14 +14,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keyblind_intent::{Count, Line as Text, Provider, RequestId, UnixMillis};
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::epoch::{EpochError, KillSwitch, Permit};
+use super::rows::{COLUMNS, Stored, in_millis, insert, raw, set_state, stored, token_name};
 use crate::clock::{Clock, Timestamp};
 use crate::database::{Database, DatabaseError};
 use crate::ledger::{Code, Event, LeaseKind, Ledger, LedgerError, Record, TokenEnd, Who};
 use crate::secret::Secret;
-use crate::vault::{RecordKind, RecordName, Vault, VaultError};
+use crate::vault::{Vault, VaultError};
 
 /// How long a provider may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -68,7 +69,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Revoke => "revoke",
             Self::Policy => "policy",
@@ -76,7 +77,7 @@ impl Ending {
         }
     }
 
-    fn from_name(name: &str) -> Result<Self, DatabaseError> {
+    pub(super) fn from_name(name: &str) -> Result<Self, DatabaseError> {
         [Self::Revoke, Self::Policy, Self::Expiry]
             .into_iter()
             .find(|ending| ending.as_str() == name)
@@ -175,19 +176,6 @@ pub enum OutstandingState {
     Unrevoked,
 }
 
-#[derive(Clone)]
-struct Stored {
-    id: RequestId,
-    who: Who,
-    mission: Option<RequestId>,
-    provider: Provider,
-    ending: Ending,
-    state: String,
-    dies_at: Timestamp,
-    lifetime: Duration,
-    attempts: u64,
-}
-
 /// What is known of a lease by the clock that nobody can set.
 #[derive(Clone, Copy)]
 struct Seen {
@@ -281,6 +269,10 @@ impl Leases {
         if stored.ending == Ending::Revoke {
             self.vault.put(&token_name(&stored)?, token).await?;
         }
+        // A provider may give a longer life than was announced, and a token is dead for certain only after all of it.
+        let waited = self.clock.monotonic().saturating_sub(self.seen(id).since);
+        let granted = waited.saturating_add(dies_at.saturating_duration_since(self.clock.now()));
+        let lifetime = in_millis(stored.lifetime.max(granted));
         let (ledger, switch) = (self.ledger.clone(), self.switch.clone());
         let is_stopped = self
             .database
@@ -288,9 +280,9 @@ impl Leases {
                 // It is here, so its birth is recorded in any case; whether it may be used is another matter.
                 let is_stopped = switch.is_stopped_in(transaction)?;
                 let state = if is_stopped { "ending" } else { "live" };
-                let sql = "UPDATE leases SET state = ?2, dies_at = ?3 WHERE id = ?1 AND state = 'announced'";
-                let changed =
-                    transaction.execute(sql, params![id.as_bytes(), state, dies_at.unix_millis()]).map_err(DatabaseError::from)?;
+                let sql = "UPDATE leases SET state = ?2, dies_at = ?3, lifetime = ?4 WHERE id = ?1 AND state = 'announced'";
+                let parameters = params![id.as_bytes(), state, dies_at.unix_millis(), lifetime];
+                let changed = transaction.execute(sql, parameters).map_err(DatabaseError::from)?;
                 if changed != 1 {
                     return Err(LeaseError::State("waiting for its token"));
                 }
@@ -310,7 +302,10 @@ impl Leases {
         let to_revoke = ToRevoke { lease: id, who: stored.who.clone(), provider: stored.provider };
         if let Ok(Ok(_)) = tokio::time::timeout(ANSWER_WITHIN, revoker.revoke(&to_revoke, token)).await {
             // If this can't be recorded either, the queue asks once more and hears that it was dead.
-            let _ = self.close(&stored, "revoked", TokenEnd::Revoked).await;
+            if self.close(&stored, "revoked", TokenEnd::Revoked).await.is_ok() {
+                // If it stays sealed, recovery forgets it.
+                let _ = self.forget_token(&stored).await;
+            }
         }
     }
 
@@ -345,7 +340,7 @@ impl Leases {
                 let id = stored.id;
                 self.database
                     .transact(move |transaction| {
-                        let sql = "UPDATE leases SET state = 'ending', next_attempt = 0 WHERE id = ?1";
+                        let sql = "UPDATE leases SET state = 'ending', next_attempt = 0 WHERE id = ?1 AND state = 'live'";
                         transaction.execute(sql, [id.as_bytes()]).map(drop).map_err(|error| DatabaseError::from(error).into())
                     })
                     .await
@@ -358,24 +353,27 @@ impl Leases {
     /// Takes up what a process that was killed left: nothing that it borrowed is used again.
     ///
     /// # Errors
-    /// If the database refuses.
+    /// If the database refuses, or one of them can't be recovered now: the others are.
     pub async fn recover(&self) -> Result<(), LeaseError> {
+        // One that can't be recovered now keeps none of the others from their end.
+        let mut result = Ok(());
         for stored in self.in_states("state IN ('announced', 'live', 'ending')").await? {
             self.seen(stored.id);
-            match stored.state.as_str() {
-                "live" => self.begin_to_end(&stored).await?,
+            let recovered = match stored.state.as_str() {
+                "live" => self.begin_to_end(&stored).await,
                 // Killed by the switch: what isn't revoked only has to be said.
-                "ending" if stored.ending != Ending::Revoke => self.begin_to_end(&stored).await?,
-                "ending" => {}
+                "ending" if stored.ending != Ending::Revoke => self.begin_to_end(&stored).await,
+                "ending" => Ok(()),
                 // Its token was asked for, and the answer is lost, unless it is sealed already.
-                _ => self.recover_announced(&stored).await?,
-            }
+                _ => self.recover_announced(&stored).await,
+            };
+            result = result.and(recovered);
         }
-        // A token that was revoked, and the process killed before it was forgotten.
-        for stored in self.in_states("ending = 'revoke' AND state IN ('revoked', 'unborn', 'unrevoked')").await? {
-            self.forget_token(&stored).await?;
+        // A token that is dead, and the process killed before it was forgotten.
+        for stored in self.in_states("ending = 'revoke' AND state IN ('revoked', 'unborn', 'unrevoked', 'dead')").await? {
+            result = result.and(self.forget_token(&stored).await);
         }
-        Ok(())
+        result
     }
 
     async fn recover_announced(&self, stored: &Stored) -> Result<(), LeaseError> {
@@ -473,9 +471,12 @@ impl Leases {
         let (ledger, stored) = (self.ledger.clone(), stored.clone());
         self.database
             .transact(move |transaction| {
-                let sql = "UPDATE leases SET attempts = ?2, next_attempt = ?3, last_failure = ?4 WHERE id = ?1";
+                let sql = "UPDATE leases SET attempts = ?2, next_attempt = ?3, last_failure = ?4 WHERE id = ?1 AND state = 'ending'";
                 let parameters = params![stored.id.as_bytes(), attempts, next.unix_millis(), failure.reason.as_str()];
-                transaction.execute(sql, parameters).map_err(DatabaseError::from)?;
+                if transaction.execute(sql, parameters).map_err(DatabaseError::from)? == 0 {
+                    // Its end was recorded while this attempt was under way.
+                    return Ok(());
+                }
                 let event = Event::RevocationFailed {
                     lease: stored.id,
                     attempts: Count::saturating(attempts),
@@ -494,7 +495,11 @@ impl Leases {
         let id = stored.id;
         self.database
             .transact(move |transaction| {
-                set_state(transaction, stored.id, state)?;
+                let sql = "UPDATE leases SET state = ?2 WHERE id = ?1 AND state IN ('announced', 'live', 'ending')";
+                if transaction.execute(sql, params![stored.id.as_bytes(), state]).map_err(DatabaseError::from)? == 0 {
+                    // Two may revoke the same token; its end is recorded once.
+                    return Ok(());
+                }
                 let event = Event::TokenEnded { lease: stored.id, end };
                 ledger.append_in(transaction, Record::of(&stored.who, stored.mission, event))?;
                 Ok::<_, LeaseError>(())
@@ -558,58 +563,4 @@ impl Leases {
 fn code(word: &str) -> Code {
     // Only words of this file come here.
     Code::new(word).unwrap_or_else(|| unreachable!("`{word}` is a word"))
-}
-
-/// The name under which the sealed store keeps a lease's token.
-fn token_name(stored: &Stored) -> Result<RecordName, VaultError> {
-    RecordName::new(stored.who.tenant.as_str(), stored.who.subject.as_str(), RecordKind::Lease, stored.id.to_string())
-}
-
-const COLUMNS: &str = "SELECT id, tenant, subject, mission, provider, ending, state, dies_at, lifetime, attempts FROM leases";
-
-type Raw = ([u8; 16], String, String, Option<String>, String, String, String, u64, u64, u64);
-
-fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?))
-}
-
-fn stored(raw: Raw) -> Result<Stored, DatabaseError> {
-    let (id, tenant, subject, mission, provider, ending, state, dies_at, lifetime, attempts) = raw;
-    let unexpected = DatabaseError::Unexpected("a lease of another form");
-    let who = Who { tenant: tenant.parse().map_err(|_| unexpected.clone())?, subject: subject.parse().map_err(|_| unexpected.clone())? };
-    Ok(Stored {
-        id: RequestId::from_bytes(id),
-        who,
-        mission: mission.map(|mission| mission.parse()).transpose().map_err(|_| unexpected.clone())?,
-        provider: serde_json::from_value(serde_json::Value::String(provider)).map_err(|_| unexpected)?,
-        ending: Ending::from_name(&ending)?,
-        state,
-        dies_at: Timestamp::from_unix_millis(dies_at),
-        lifetime: Duration::from_millis(lifetime),
-        attempts,
-    })
-}
-
-fn insert(transaction: &Transaction<'_>, announcement: &Announcement, lifetime: Duration) -> Result<(), DatabaseError> {
-    let provider = serde_json::to_value(announcement.provider).ok().and_then(|value| value.as_str().map(str::to_owned));
-    transaction.execute(
-        "INSERT INTO leases (id, tenant, subject, mission, provider, ending, state, dies_at, lifetime)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'announced', ?7, ?8)",
-        params![
-            announcement.lease.as_bytes(),
-            announcement.who.tenant.as_str(),
-            announcement.who.subject.as_str(),
-            announcement.mission.map(|mission| mission.to_string()),
-            provider,
-            announcement.ending.as_str(),
-            announcement.dies_at.unix_millis(),
-            u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX >> 1),
-        ],
-    )?;
-    Ok(())
-}
-
-fn set_state(transaction: &Transaction<'_>, lease: RequestId, state: &str) -> Result<(), DatabaseError> {
-    let changed = transaction.execute("UPDATE leases SET state = ?2 WHERE id = ?1", params![lease.as_bytes(), state])?;
-    if changed == 1 { Ok(()) } else { Err(DatabaseError::Unexpected("a lease that is gone")) }
 }

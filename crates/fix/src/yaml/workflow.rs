@@ -40,7 +40,8 @@ fn releases(action: &str) -> impl Iterator<Item = (Release, &'static str)> {
 
 /// The release that a reference to an action names.
 fn named(action: &str, reference: &str) -> Option<Release> {
-    let is_named = |(release, names): &(Release, &str)| release.version == reference || names.split(' ').any(|name| name == reference);
+    let is_named =
+        |(release, names): &(Release, &str)| release.version == reference || names.split_whitespace().any(|name| name == reference);
     releases(action).find(is_named).map(|(release, _)| release)
 }
 
@@ -265,7 +266,8 @@ mod tests {
         assert_eq!(of("actions/checkout", "v3.6.0"), Some("v3.6.0"));
         assert_eq!(of("actions/checkout", "v4.2.2"), Some("v4.2.2"));
         assert_eq!(of("swatinem/rust-cache", "v2.0.0"), Some("v2.0.0"));
-        // A branch, a version that no tag has, and versions that once printed their users' secrets.
+        // Nothing, a branch, a version that no tag has, and versions that once printed their users' secrets.
+        assert_eq!(of("actions/checkout", ""), None);
         assert_eq!(of("actions/checkout", "main"), None);
         assert_eq!(of("actions/checkout", "v4.2.99"), None);
         assert_eq!(of("tj-actions/changed-files", "v40"), None);

@@ -24,8 +24,8 @@ fn a_value_is_replaced_in_its_quotes_and_its_comment_stays() {
     becomes(
         "database-publicly-accessible",
         "a.yaml",
-        "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgres\n      PubliclyAccessible: 'true' # for now\n",
-        "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgres\n      PubliclyAccessible: 'false' # for now\n",
+        "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgres\n      PubliclyAccessible: 'true' # as agreed\n",
+        "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgres\n      PubliclyAccessible: 'false' # as agreed\n",
     );
 }
 

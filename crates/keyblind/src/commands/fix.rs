@@ -44,8 +44,10 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
         return Err(UsageError::new("standard input can't hold both a file and the answers").into());
     }
     if leaf::inside().is_none() && arguments.sandbox != Sandbox::Off {
+        let (targets, reads_input) = resolve(&arguments.what)?;
         return outside::run(outside::Confined {
-            root: &resolve(&arguments.what)?.0.root,
+            root: &targets.root,
+            reads_input,
             is_in_tree: false,
             further: further(&arguments.what),
             files: Vec::new(),

@@ -125,12 +125,13 @@ fn confined(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
         }
         None => None,
     };
-    let root = match &unpacked {
-        Some(folder) => folder.path().to_owned(),
-        None => resolve(&arguments.what)?.0.root,
+    let (root, reads_input) = match &unpacked {
+        Some(folder) => (folder.path().to_owned(), false),
+        None => resolve(&arguments.what).map(|(targets, reads_input)| (targets.root, reads_input))?,
     };
     outside::run(outside::Confined {
         root: &root,
+        reads_input,
         is_in_tree: unpacked.is_some(),
         further: further(&arguments.what),
         files: arguments.outputs.iter().map(|file| file.path.clone()).collect(),

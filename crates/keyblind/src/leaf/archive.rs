@@ -52,7 +52,7 @@ pub(super) enum ArchiveError {
 /// # Errors
 /// What is wrong with it, or with writing. What was unpacked until then stays.
 pub(super) fn unpack(archive: &mut impl Read, into: BorrowedFd<'_>) -> Result<Unpacked, ArchiveError> {
-    let mut place = Place { top: into, directory: None };
+    let mut place = Place { top: into, directory: None, made: 0 };
     let mut done = Unpacked::default();
     // What extended headers say of the next entry.
     let (mut name, mut size) = (None, None);
@@ -240,6 +240,8 @@ struct Place<'p> {
     top: BorrowedFd<'p>,
     /// The directory of the last file: the next one lies there as a rule.
     directory: Option<(Vec<Vec<u8>>, OwnedFd)>,
+    /// Directories made so far: one name may ask for many.
+    made: u64,
 }
 
 impl Place<'_> {
@@ -251,7 +253,11 @@ impl Place<'_> {
             for part in parts {
                 let above = current.as_ref().map_or(self.top, AsFd::as_fd);
                 match mkdirat(above, part.as_slice(), Mode::RWXU) {
-                    Ok(()) | Err(Errno::EXIST) => {}
+                    Ok(()) if self.made >= MOST_ENTRIES => {
+                        return Err(ArchiveError::TooMuch { what: "directories", limit: MOST_ENTRIES });
+                    }
+                    Ok(()) => self.made += 1,
+                    Err(Errno::EXIST) => {}
                     Err(error) => return Err(name.write(error)),
                 }
                 let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;

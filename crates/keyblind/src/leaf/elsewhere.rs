@@ -93,6 +93,7 @@ pub(crate) mod outside {
         pub(crate) is_in_tree: bool,
         pub(crate) further: Vec<PathBuf>,
         pub(crate) files: Vec<PathBuf>,
+        pub(crate) reads_input: bool,
         pub(crate) sandbox: Sandbox,
         pub(crate) global: Global,
         pub(crate) bar: &'c Bar,

@@ -103,10 +103,7 @@ fn letter(text: &[u8]) -> Letter {
         Err(_) => return Letter::Hidden(1),
     };
     match valid.chars().next() {
-        // The second set of control characters, and what turns the direction of text.
-        Some(first) if first.is_control() || matches!(first, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-            Letter::Hidden(first.len_utf8())
-        }
+        Some(first) if keyblind_syntax::is_misleading(first) => Letter::Hidden(first.len_utf8()),
         Some(first) => Letter::Shown(first.len_utf8()),
         None => Letter::Hidden(1),
     }

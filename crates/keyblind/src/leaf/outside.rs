@@ -32,6 +32,8 @@ pub(crate) struct Confined<'c> {
     pub(crate) further: Vec<PathBuf>,
     /// The files that it may fill.
     pub(crate) files: Vec<PathBuf>,
+    /// Whether the command line names standard input: no leaf gets it otherwise.
+    pub(crate) reads_input: bool,
     pub(crate) sandbox: Sandbox,
     pub(crate) global: Global,
     pub(crate) bar: &'c Bar,
@@ -62,8 +64,16 @@ pub(crate) fn run(confined: Confined<'_>) -> anyhow::Result<Exit> {
     let tree = File::open(confined.root).with_context(|| format!("can't open `{}`", confined.root.display()))?;
     let further: Vec<BorrowedFd<'_>> = further.iter().map(AsFd::as_fd).collect();
     let leaf = Leaf::start(task, confined.sandbox, tree.as_fd(), &further)?;
-    let mut side =
-        Side { global: confined.global, bar: Some(confined.bar), files: Vec::new(), taken: 0, is_read: true, shown: None, unpacked: None };
+    let mut side = Side {
+        global: confined.global,
+        reads_input: confined.reads_input,
+        bar: Some(confined.bar),
+        files: Vec::new(),
+        taken: 0,
+        is_read: true,
+        shown: None,
+        unpacked: None,
+    };
     side.files = confined.files.iter().map(|path| (path.clone(), None)).collect();
     side.shown = io::stdout().is_terminal().then(Inert::default);
     let result = side.follow(leaf);
@@ -81,7 +91,7 @@ pub(crate) fn unpack(archive: &Path, into: &Path, sandbox: Sandbox, global: Glob
     let leaf = Leaf::start(Task::Unpack, sandbox, tree.as_fd(), &[file.as_fd()])?;
     // What the kernel lacks is said by the leaf that scans.
     let global = Global { quiet: true, verbose: false, ..global };
-    let mut side = Side { global, bar: None, files: Vec::new(), taken: 0, is_read: true, shown: None, unpacked: None };
+    let mut side = Side { global, reads_input: false, bar: None, files: Vec::new(), taken: 0, is_read: true, shown: None, unpacked: None };
     side.follow(leaf).with_context(|| format!("can't unpack `{}`", archive.display()))?;
     side.unpacked.ok_or_else(|| anyhow!("the sandboxed process said nothing about `{}`", archive.display()))
 }
@@ -125,6 +135,7 @@ impl Leaf {
 /// What is done for a leaf.
 struct Side<'s> {
     global: Global,
+    reads_input: bool,
     bar: Option<&'s Bar>,
     files: Vec<(PathBuf, Option<Replacement>)>,
     /// Bytes taken for reports.
@@ -151,7 +162,8 @@ impl Side<'_> {
                 _ if !is_hardened => bail!("the sandboxed process began before it was hardened"),
                 Event::Word(Word::Said(text)) => terminal::say(inert::clean(&text)),
                 Event::Word(Word::Progress(step)) => self.show(step),
-                Event::Word(Word::Ask(Ask::StandardInput(most))) => answer(&mut leaf.given, most)?,
+                Event::Word(Word::Ask(Ask::StandardInput(most))) if self.reads_input => answer(&mut leaf.given, most)?,
+                Event::Word(Word::Ask(_)) => bail!("the sandboxed process asks for an input that the command line doesn't name"),
                 Event::Word(Word::Unpacked(unpacked)) => self.unpacked = Some(unpacked),
                 Event::Word(Word::Whole(number)) => {
                     let (path, file) = self.file(number)?;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use keyblind_testkit::Outcome;
@@ -143,19 +143,18 @@ fn nobody_starts_a_leaf_by_hand() {
     assert!(outcome.errors.contains("is started by other commands"), "{}", outcome.errors);
 }
 
-#[test]
-fn the_process_that_reads_is_bare() {
-    let repository = repository();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_keyblind"))
+/// A scan of its standard input in a leaf, which waits for that input: time enough to look.
+fn waiting(repository: &Repository, output: Stdio) -> Child {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_keyblind"));
+    program
         .args(["scan", "-", "--stdin-filename", "new.tf", "--sandbox"])
         .current_dir(repository.path())
-        .env("CANARY", "in-the-environment")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program can be started");
-    // It waits for its input: time enough to look.
+        .env("CANARY", "in-the-environment");
+    program.stdin(Stdio::piped()).stdout(output).stderr(Stdio::null()).spawn().expect("the program can be started")
+}
+
+/// The leaf that a program started, once it is bound, and what the kernel says of it.
+fn leaf_of(program: &Child) -> (u32, String) {
     let children = format!("/proc/{0}/task/{0}/children", program.id());
     let leaf = (0..200).find_map(|_| {
         std::thread::sleep(Duration::from_millis(10));
@@ -163,7 +162,14 @@ fn the_process_that_reads_is_bare() {
         let status = std::fs::read_to_string(format!("/proc/{leaf}/status")).ok()?;
         status.contains("Seccomp:\t2").then_some((leaf, status))
     });
-    let (leaf, status) = leaf.expect("there is a process with a filter");
+    leaf.expect("there is a process with a filter")
+}
+
+#[test]
+fn the_process_that_reads_is_bare() {
+    let repository = repository();
+    let mut program = waiting(&repository, Stdio::piped());
+    let (leaf, status) = leaf_of(&program);
     assert!(status.contains("NoNewPrivs:\t1") && status.contains("CapEff:\t0000000000000000"), "{status}");
     let command = std::fs::read(format!("/proc/{leaf}/cmdline")).expect("anybody may read it");
     assert_eq!(command, b"keyblind\0leaf\0");
@@ -185,21 +191,8 @@ fn the_process_that_reads_is_bare() {
 #[test]
 fn it_ends_with_who_started_it() {
     let repository = repository();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_keyblind"))
-        .args(["scan", "-", "--stdin-filename", "new.tf", "--sandbox"])
-        .current_dir(repository.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program can be started");
-    let children = format!("/proc/{0}/task/{0}/children", program.id());
-    let leaf = (0..200).find_map(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        let leaf: u32 = std::fs::read_to_string(&children).ok()?.split_whitespace().next()?.parse().ok()?;
-        std::fs::read_to_string(format!("/proc/{leaf}/status")).ok()?.contains("Seccomp:\t2").then_some(leaf)
-    });
-    let leaf = leaf.expect("there is a process with a filter");
+    let mut program = waiting(&repository, Stdio::null());
+    let (leaf, _) = leaf_of(&program);
     program.kill().expect("it can be killed");
     program.wait().expect("it ends");
     let is_there = || std::fs::read_to_string(format!("/proc/{leaf}/stat")).is_ok_and(|stat| !stat.contains(") Z "));

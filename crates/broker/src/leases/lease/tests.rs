@@ -141,6 +141,13 @@ impl Lending {
         }
     }
 
+    /// What the offline verifier says of the ledger's export.
+    async fn report(&self) -> keyblind_ledger::Report {
+        let mut export = Vec::new();
+        self.ledger.export(crate::ledger::ExportForm::Verifiable, &mut export).await.unwrap();
+        keyblind_ledger::verify(export.as_slice(), &self.ledger.key(), &keyblind_ledger::Expected::default()).unwrap()
+    }
+
     async fn lend(&self, id: u8) -> Result<WriteLease, LendError> {
         self.lender
             .write(self.approved(id).await, &Source(self.provider.clone()), &BTreeSet::from(["contents: write"]), self.purpose())
@@ -281,6 +288,31 @@ async fn after_a_stop_nothing_is_lent_and_nothing_is_sent() {
     let lease = lending.lend(3).await.unwrap();
     lending.apply(lease, &lending.change(3), Ok(())).await.unwrap();
     assert_eq!(lending.sum().await, (2, 2, 1, 0));
+    let report = lending.report().await;
+    assert!(report.is_sound(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn a_stop_ends_a_lease_for_good() {
+    let lending = Lending::new(Mood::Gives).await;
+    lending.provider.revokes.store(false, Ordering::SeqCst);
+    let lease = lending.lend(1).await.unwrap();
+    let epoch = lending.switch.kill(Cause::Button).await.unwrap();
+    lending.switch.arm(epoch, Cause::Command).await.unwrap();
+    let result = lending.apply(lease, &lending.change(1), Ok(())).await;
+    assert!(matches!(result, Err(LendError::Lease(LeaseError::Epoch(EpochError::Moved { .. })))), "{result:?}");
+    assert_eq!(lending.sum().await.2, 0, "nothing is sent though the token lives still");
+    let report = lending.report().await;
+    assert!(report.is_sound(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn an_approval_that_expires_while_its_lease_is_held_sends_nothing() {
+    let lending = Lending::new(Mood::Gives).await;
+    let lease = lending.lend(1).await.unwrap();
+    lending.bench.clock.advance(Duration::from_secs(3600));
+    assert_eq!(lending.apply(lease, &lending.change(1), Ok(())).await, Err(LendError::Expired));
+    assert_eq!(lending.sum().await.2, 0);
 }
 
 #[tokio::test]
@@ -327,12 +359,7 @@ async fn the_ledger_proves_each_write_from_its_export_alone() {
     lending.apply(lease, &lending.change(1), Ok(())).await.unwrap_err();
     drop(lending.lend(3).await.unwrap());
     assert_eq!(lending.sum().await, (3, 3, 1, 0));
-    let report = async || {
-        let mut export = Vec::new();
-        lending.ledger.export(crate::ledger::ExportForm::Verifiable, &mut export).await.unwrap();
-        keyblind_ledger::verify(export.as_slice(), &lending.ledger.key(), &keyblind_ledger::Expected::default()).unwrap()
-    };
-    let sound = report().await;
+    let sound = lending.report().await;
     assert!(sound.is_sound(), "{:?}", sound.findings);
     assert_eq!((sound.writes, sound.approvals, sound.open.len()), (1, 3, 0));
     let event = Event::CallStarted {
@@ -342,5 +369,5 @@ async fn the_ledger_proves_each_write_from_its_export_alone() {
         effect: Effect::Write { change: lending.change(1).digest() },
     };
     lending.ledger.append(Record::of(&lending.purpose().who, None, event)).await.unwrap();
-    assert!(!report().await.is_sound(), "a write under no lease");
+    assert!(!lending.report().await.is_sound(), "a write under no lease");
 }

@@ -211,10 +211,11 @@ impl Auth0 {
             all.extend(page.accounts);
             from = page.next;
             if from.is_none() {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        // More than anybody connects: a list that doesn't end.
+        Err(OidcError::Metadata.into())
     }
 
     /// Disconnects an account: Auth0 forgets its tokens.

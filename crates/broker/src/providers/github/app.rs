@@ -166,12 +166,20 @@ impl Github {
     /// All installations of the App.
     ///
     /// # Errors
-    /// See [`GithubError`].
+    /// See [`GithubError`]; [`GithubError::BeyondLimit`] if there are more than 2,000.
     pub async fn installations(&self, app: &App) -> Result<Vec<u64>, GithubError> {
         let word = self.word(app)?;
-        let target = self.api.clone().path("/app/installations").query("per_page", "100");
-        let found: Vec<Installation> = self.get(Authorization::Bearer(&word), target, 8 << 20).await?;
-        Ok(found.into_iter().map(|installation| installation.id).collect())
+        let mut all = Vec::new();
+        for page in 1..=20 {
+            let target = self.api.clone().path("/app/installations").query("per_page", "100").query("page", &page.to_string());
+            let found: Vec<Installation> = self.get(Authorization::Bearer(&word), target, 8 << 20).await?;
+            let is_last = found.len() < 100;
+            all.extend(found.into_iter().map(|installation| installation.id));
+            if is_last {
+                return Ok(all);
+            }
+        }
+        Err(GithubError::BeyondLimit)
     }
 
     /// Borrows a token for one repository (or, for a list of repositories, for all that the installation sees). One that allows

@@ -71,8 +71,10 @@ impl Github {
             };
             let status = answer.status().as_u16();
             // The next turn waits as long as GitHub asks, or fails with that time.
-            if self.pace.heed(&answer, self.clock.now()) && attempt < TRIES {
-                continue;
+            match self.pace.heed(&answer, self.clock.now()) {
+                Some(_) if attempt < TRIES => continue,
+                Some(wait) => return Err(GithubError::RateLimited { wait }),
+                None => {}
             }
             if reads && status >= 500 && attempt < TRIES {
                 continue;
@@ -95,7 +97,6 @@ fn judged(answer: Answer) -> Result<Answer, GithubError> {
         403 => Err(GithubError::Forbidden),
         404 | 410 => Err(GithubError::NotFound),
         409 => Err(GithubError::Conflict),
-        429 => Err(GithubError::RateLimited { wait: std::time::Duration::from_secs(60) }),
         413 => Err(GithubError::BeyondLimit),
         500.. => Err(GithubError::Broken { status }),
         _ => Err(GithubError::Rejected { status }),

@@ -75,8 +75,8 @@ impl Pace {
         Ok(Turn { _place: place, write })
     }
 
-    /// Notes what an answer says about the pace, and whether the request was turned away because of it.
-    pub(super) fn heed(&self, answer: &Answer, now: Timestamp) -> bool {
+    /// Notes what an answer says about the pace, and for how long to be silent if the request was turned away because of it.
+    pub(super) fn heed(&self, answer: &Answer, now: Timestamp) -> Option<Duration> {
         let status = answer.status().as_u16();
         let number = |name: &HeaderName| answer.header(name)?.trim().parse::<u64>().ok();
         let (after, is_used_up) = (number(&RETRY_AFTER), number(&REMAINING) == Some(0));
@@ -85,17 +85,18 @@ impl Pace {
         let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_limited {
             silence.times = 0;
-            return false;
+            return None;
         }
         let until_reset = || number(&RESET).filter(|_| is_used_up).map(|reset| reset.saturating_sub(now.unix_millis() / 1_000));
         let wait = match after.or_else(until_reset) {
             Some(seconds) => Duration::from_secs(seconds),
             None => FIRST_SILENCE * 2_u32.saturating_pow(silence.times.min(6)),
         };
+        let wait = wait.min(LONGEST_SILENCE);
         silence.times = silence.times.saturating_add(1);
-        let until = Instant::now() + wait.min(LONGEST_SILENCE);
+        let until = Instant::now() + wait;
         silence.until = Some(silence.until.map_or(until, |other| other.max(until)));
-        true
+        Some(wait)
     }
 }
 

@@ -4,10 +4,9 @@
 //! looked at, so that GitHub refuses the move if somebody pushed meanwhile. A branch with a commit that isn't ours isn't touched, and
 //! a pull request that people closed isn't opened again.
 
+use data_encoding::BASE64;
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
 use keyblind_intent::{AttachedFile, Bulk, CommitId, Count, Digest, FileMode, ProposalResult, ProposePullRequest, Repository};
 use serde::{Deserialize, Serialize};
@@ -58,6 +57,7 @@ struct Pull {
     merged_at: Option<String>,
     head: PullEnd,
     base: PullEnd,
+    state: String,
 }
 
 #[derive(Deserialize)]
@@ -171,6 +171,8 @@ pub(super) fn inert(text: &str) -> String {
             '@' => next.is_some_and(char::is_alphanumeric),
             '#' => next.is_some_and(|next| next.is_ascii_digit()),
             '[' => words.iter().any(|word| lower[at + 1..].starts_with(word)),
+            // Text that is read as HTML afterwards shows these as what they stand for.
+            '&' => ["&commat;", "&num;", "&#x"].iter().any(|entity| lower[at..].starts_with(entity)),
             _ => lower[at..].starts_with("gh-") && lower[at + 3..].starts_with(|next: char| next.is_ascii_digit()),
         };
         if breaks {
@@ -237,16 +239,13 @@ impl Github {
         let head = format!("{}:{}", request.repository.owner, request.branch);
         let target = self.repository(&request.repository).segment("pulls");
         let target = target.query("state", "all").query("head", &head).query("base", request.base.as_str()).query("per_page", "100");
-        let found: Vec<(Pull, State)> = self
-            .get::<Vec<serde_json::Value>>(Authorization::Bearer(access.token), target, 32 << 20)
-            .await?
-            .into_iter()
-            .filter_map(|value| Some((serde_json::from_value(value.clone()).ok()?, serde_json::from_value(value).ok()?)))
-            // A filter that isn't understood is a filter that isn't there.
-            .filter(|(pull, _): &(Pull, State)| pull.head.name == request.branch.as_str() && pull.base.name == request.base.as_str())
-            .collect();
-        let closed = found.iter().any(|(pull, state)| state.state == "closed" && pull.merged_at.is_none());
-        let open = found.into_iter().find(|(_, state)| state.state == "open").map(|(pull, _)| pull);
+        // One that can't be read is an error: it may be people's "no".
+        let found: Vec<Pull> = self.get(Authorization::Bearer(access.token), target, 32 << 20).await?;
+        // A filter that isn't understood is a filter that isn't there.
+        let is_ours = |pull: &Pull| pull.head.name == request.branch.as_str() && pull.base.name == request.base.as_str();
+        let found: Vec<Pull> = found.into_iter().filter(is_ours).collect();
+        let closed = found.iter().any(|pull| pull.state == "closed" && pull.merged_at.is_none());
+        let open = found.into_iter().find(|pull| pull.state == "open");
         Ok(Pulls { open, closed })
     }
 
@@ -347,7 +346,7 @@ impl Github {
     ) -> Result<String, GithubError> {
         let mut nodes = Vec::new();
         for (file, contents) in changes {
-            let blob = NewBlob { content: STANDARD.encode(contents), encoding: "base64" };
+            let blob = NewBlob { content: BASE64.encode(contents), encoding: "base64" };
             let target = self.repository(repository).path("/git/blobs");
             let made: Sha = self.write(Method::POST, Authorization::Bearer(access.token), target, &blob).await?;
             if super::tree::blob_hash(contents, &made.sha) != made.sha {
@@ -432,11 +431,6 @@ struct Pulls {
     closed: bool,
 }
 
-#[derive(Deserialize)]
-struct State {
-    state: String,
-}
-
 impl PartialEq for TreeNode {
     fn eq(&self, other: &Self) -> bool {
         (&self.mode, &self.kind, &self.sha) == (&other.mode, &other.kind, &other.sha)
@@ -460,6 +454,7 @@ mod tests {
             ("acme/infra#7, GH-3", "acme/infra#\u{200b}7, G\u{200b}H-3"),
             ("Close the bucket [Skip CI]", "Close the bucket [\u{200b}Skip CI]"),
             ("a@b, é@é, # heading, [link](x)", "a@\u{200b}b, é@\u{200b}é, # heading, [link](x)"),
+            ("&commat;ada, &#64;ada", "&\u{200b}commat;ada, &#\u{200b}64;ada"),
             ("", ""),
         ];
         for (text, shown) in cases {

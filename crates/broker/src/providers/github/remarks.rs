@@ -1,9 +1,8 @@
 //! What is said at a commit or a pull request: check runs, the one comment of ours, reports for code scanning.
 
+use data_encoding::BASE64;
 use std::io::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::Method;
@@ -235,7 +234,7 @@ impl Github {
         }
         let bearer = Authorization::Bearer(access.token);
         let reference = self.reference(access, request).await?;
-        let body = NewSarif { commit_sha: request.commit.as_str(), reference, sarif: STANDARD.encode(packed), tool_name: "Keyblind" };
+        let body = NewSarif { commit_sha: request.commit.as_str(), reference, sarif: BASE64.encode(&packed), tool_name: "Keyblind" };
         let place = self.repository(&request.repository).path("/code-scanning/sarifs");
         let uploaded: Uploaded = self.write(Method::POST, bearer, place.clone(), &body).await?;
         if uploaded.id.len() > 100 || !uploaded.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {

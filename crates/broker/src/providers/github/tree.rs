@@ -5,12 +5,11 @@
 //! (`export-ignore`) or change them (`export-subst`), and whoever writes to the repository could hide something from a scan that
 //! way. What is missing or different is fetched by its hash.
 
+use data_encoding::{BASE64, HEXLOWER};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use hyper::Method;
@@ -114,7 +113,7 @@ pub(super) fn blob_hash(contents: &[u8], like: &str) -> String {
     let mut context = Context::new(algorithm);
     context.update(format!("blob {}\0", contents.len()).as_bytes());
     context.update(contents);
-    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(context.finish().as_ref())
 }
 
 impl Github {
@@ -200,7 +199,7 @@ impl Github {
         let room = usize::try_from(most / 3 * 4 + most / 32).unwrap_or(usize::MAX).saturating_add(64 * 1024);
         let blob: Blob = self.get(Authorization::Bearer(access.token), target, room).await?;
         let text: String = blob.content.split_ascii_whitespace().collect();
-        let contents = if blob.encoding == "base64" { STANDARD.decode(text).ok() } else { None };
+        let contents = if blob.encoding == "base64" { BASE64.decode(text.as_bytes()).ok() } else { None };
         contents.filter(|contents| blob_hash(contents, sha) == sha).ok_or_else(|| EgressError::Unintelligible.into())
     }
 

@@ -1,6 +1,5 @@
 //! Proofs that we hold the key that a token is bound to (RFC 9449).
 
-use base64::Engine as _;
 use serde::Serialize;
 
 use super::{OidcError, OpenIdProvider};
@@ -53,12 +52,4 @@ impl OpenIdProvider {
             *self.nonce.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(nonce.to_owned());
         }
     }
-}
-
-/// The challenge of a verifier (RFC 7636, S256).
-pub(super) fn challenge(verifier: &Secret) -> String {
-    verifier.expose(|bytes| {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
-    })
 }

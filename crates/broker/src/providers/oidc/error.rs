@@ -91,7 +91,7 @@ codes! {
     UnsupportedTokenType = "unsupported_token_type",
     /// It is in trouble.
     ServerError = "server_error",
-    /// It is in trouble, for now.
+    /// It is overloaded or being maintained: asking again later helps.
     TemporarilyUnavailable = "temporarily_unavailable",
 }
 

@@ -79,13 +79,14 @@ impl OpenIdProvider {
     /// A new access token for a refresh token. With rotation the answer holds a new refresh token, and the old one is dead.
     ///
     /// # Errors
-    /// `invalid_grant` if the person must sign in again.
+    /// `invalid_grant` if the person must sign in again; or the provider gives more than was asked for.
     pub async fn refresh(&self, refresh: &Secret, scope: Option<&str>, audience: Option<&str>) -> Result<Tokens, OidcError> {
         let form = || {
             let form = FormBody::new().with("grant_type", "refresh_token").with_secret("refresh_token", refresh);
             form.with_some("scope", scope).with_some("audience", audience)
         };
-        self.tokens(form, None).await
+        let tokens = self.tokens(form, None).await?;
+        if is_broader(&tokens, scope) { Err(OidcError::OtherThanAsked) } else { Ok(tokens) }
     }
 
     /// Exchanges a token (RFC 8693).

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{IdTokenFault, OidcError, OpenIdProvider};
-use crate::egress::Call;
+use crate::egress::{Call, EgressError};
 use crate::jws::{Unverified, VerifyingKey, key_set};
 
 /// How long keys are believed.
@@ -15,7 +15,10 @@ const PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct KeyCache {
     keys: Vec<VerifyingKey>,
+    /// When these keys came.
     fetched: Option<Duration>,
+    /// When they were last asked for, with or without success.
+    asked: Option<Duration>,
 }
 
 impl OpenIdProvider {
@@ -23,19 +26,21 @@ impl OpenIdProvider {
     pub(super) async fn verified<T: serde::de::DeserializeOwned>(&self, token: &str) -> Result<T, OidcError> {
         let token = Unverified::parse(token).map_err(IdTokenFault::from)?;
         let mut cache = self.keys.lock().await;
-        let age = cache.fetched.map(|fetched| self.clock.monotonic().saturating_sub(fetched));
-        let wanted = match age {
-            None => true,
-            Some(age) => age > KEPT || (age > PAUSE && !token.is_named_in(&cache.keys)),
-        };
-        if wanted {
-            // Also a failure counts as having asked.
-            cache.fetched = Some(self.clock.monotonic());
+        let now = self.clock.monotonic();
+        let within = |at: Option<Duration>, span: Duration| at.is_some_and(|at| now.saturating_sub(at) <= span);
+        let is_believed = within(cache.fetched, KEPT);
+        let is_known = is_believed && token.is_named_in(&cache.keys);
+        if !is_known && !within(cache.asked, PAUSE) {
+            // A failure counts as having asked; but it makes no old key younger.
+            cache.asked = Some(now);
             let answer = self.egress.send(Call::get(self.metadata().await?.jwks()?)).await?;
             if !answer.status().is_success() {
                 return Err(OidcError::Broken { status: answer.status().as_u16() });
             }
             cache.keys = key_set(answer.body()).map_err(|_| OidcError::Metadata)?;
+            cache.fetched = Some(now);
+        } else if !is_believed {
+            return Err(EgressError::Unreachable.into());
         }
         Ok(token.verify(&cache.keys).map_err(IdTokenFault::from)?)
     }

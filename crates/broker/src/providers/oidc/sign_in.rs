@@ -3,11 +3,10 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde::Deserialize;
 
-use super::dpop::challenge;
 use super::grants::{is_broader, refused};
 use super::{IdTokenFault, OauthCode, OidcError, OpenIdProvider, Tokens};
 use crate::egress::{FormBody, Target};
-use crate::jws::random_text;
+use crate::jws::{digest_text, random_text};
 use crate::secret::Secret;
 
 /// What a person is asked to sign in for.
@@ -79,7 +78,7 @@ impl OpenIdProvider {
         let verifier = Secret::from_string(random_text(48)?);
         let (state, nonce) = (random_text(24)?, random_text(24)?);
         let max_age = request.max_age.map(|seconds| seconds.to_string());
-        let challenge = challenge(&verifier);
+        let challenge = verifier.expose(digest_text);
         let mut fields: Vec<(&str, &str)> = vec![
             ("response_type", "code"),
             ("redirect_uri", request.redirect),

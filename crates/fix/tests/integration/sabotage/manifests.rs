@@ -30,7 +30,7 @@ spec:
           image: registry.example.com/shop:1.4.2
           command: ["/shop"]
           securityContext:
-            privileged: true # for now
+            privileged: true # as agreed
             runAsNonRoot: true
             capabilities:
               drop: [ALL]
@@ -57,7 +57,7 @@ spec:
   policyTypes: [Ingress]
 "#;
 
-const FIXED: &str = "privileged: false # for now";
+const FIXED: &str = "privileged: false # as agreed";
 
 /// What changes the fixed text, and the check that is to catch it.
 const CLASSES: &[Class] = &[
@@ -88,7 +88,7 @@ const CLASSES: &[Class] = &[
         )],
         Check::DeclarationsKept,
     ),
-    ("suppresses by comment", &[("# for now", "# for now keyblind:ignore[*]")], Check::CommentsKept),
+    ("suppresses by comment", &[("# as agreed", "# as agreed keyblind:ignore[*]")], Check::CommentsKept),
     ("takes a comment out", &[("# The shop.\n", "")], Check::CommentsKept),
     (
         "renames the object",
@@ -126,7 +126,7 @@ const CLASSES: &[Class] = &[
     ("gives a value another type", &[("replicas: 2", "replicas: \"2\"")], Check::DeclarationsKept),
     ("leaves the syntax broken", &[("kind: Role", "kind: [Role")], Check::Parses),
     ("leaves white space", &[("replicas: 2\n", "replicas: 2 \n")], Check::Formatted),
-    ("does nothing", &[(FIXED, "privileged: true # for now")], Check::FaultGone),
+    ("does nothing", &[(FIXED, "privileged: true # as agreed")], Check::FaultGone),
 ];
 
 #[test]

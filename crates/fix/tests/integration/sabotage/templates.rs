@@ -27,7 +27,7 @@ Resources:
       Engine: postgres
       AllocatedStorage: !Ref Size
       StorageEncrypted: true
-      PubliclyAccessible: true # for now
+      PubliclyAccessible: true # as agreed
   Web:
     Type: AWS::EC2::SecurityGroup
     Properties:
@@ -44,7 +44,7 @@ Outputs:
     Value: !GetAtt Orders.Endpoint.Address
 "#;
 
-const FIXED: &str = "PubliclyAccessible: false # for now";
+const FIXED: &str = "PubliclyAccessible: false # as agreed";
 
 /// What changes the fixed text, and the check that is to catch it.
 const CLASSES: &[Class] = &[
@@ -56,12 +56,12 @@ const CLASSES: &[Class] = &[
     (
         "moves the fault into a parameter",
         &[
-            (FIXED, "PubliclyAccessible: !Ref Public # for now"),
+            (FIXED, "PubliclyAccessible: !Ref Public # as agreed"),
             ("Parameters:\n", "Parameters:\n  Public:\n    Type: String\n    Default: true\n"),
         ],
         Check::DeclarationsKept,
     ),
-    ("adds a suppression as a comment", &[("# for now", "# for now keyblind:ignore[*]")], Check::CommentsKept),
+    ("adds a suppression as a comment", &[("# as agreed", "# as agreed keyblind:ignore[*]")], Check::CommentsKept),
     ("adds a number as a comment", &[("Engine: postgres\n", "Engine: postgres # 1.2\n")], Check::CommentsKept),
     ("takes a comment out", &[("  # The shop's orders.\n", "")], Check::CommentsKept),
     (
@@ -91,7 +91,7 @@ const CLASSES: &[Class] = &[
     ("adds a document", &[("Outputs:\n", "---\nOutputs:\n")], Check::DeclarationsKept),
     ("leaves the syntax broken", &[("Outputs:\n", "Outputs: [\n")], Check::Parses),
     ("leaves white space", &[("Engine: postgres\n", "Engine: postgres  \n")], Check::Formatted),
-    ("does nothing", &[(FIXED, "PubliclyAccessible: true # for now")], Check::FaultGone),
+    ("does nothing", &[(FIXED, "PubliclyAccessible: true # as agreed")], Check::FaultGone),
 ];
 
 #[test]

@@ -1,0 +1,81 @@
+//! The page of a person's passkeys.
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use data_encoding::BASE64URL_NOPAD;
+use keyblind_intent::Digest;
+use serde::Deserialize;
+
+use super::Door;
+use super::answers::{Instead, forged, form, frame, sentence};
+use super::pages::{KeyCard, PasskeysPage, render};
+use super::sessions::{Session, random};
+use super::text::shown;
+use crate::approvals::passkey::Registration;
+
+async fn passkeys_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
+    let challenge = BASE64URL_NOPAD.encode(&random()?);
+    let page = PasskeysPage {
+        frame: frame(door, session).await,
+        error,
+        keys: door
+            .sessions
+            .passkeys(&session.identity)
+            .await?
+            .iter()
+            .map(|key| KeyCard { name: shown(&key.name), added: key.added.to_string() })
+            .collect(),
+        seal: session.seal("passkey", "", &challenge),
+        challenge,
+        party: door.party.id.clone(),
+        // What the key is filed under on the device says nothing about its owner.
+        user: BASE64URL_NOPAD.encode(Digest::of(session.identity.to_string().as_bytes()).as_bytes()),
+        who: session.identity.subject().to_owned(),
+    };
+    Ok(render(status, &page))
+}
+
+pub(super) async fn passkeys(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+    passkeys_page(&door, &session, StatusCode::OK, None).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct PasskeyForm {
+    seal: String,
+    challenge: String,
+    registration: String,
+    name: String,
+}
+
+pub(super) async fn add_passkey(
+    State(door): State<Door>,
+    session: Session,
+    sent: Result<Form<PasskeyForm>, FormRejection>,
+) -> Result<Response, Instead> {
+    let sent = form(sent)?;
+    if !session.is_sealed(&sent.seal, "passkey", "", &sent.challenge) {
+        return Err(forged());
+    }
+    let refused = async |words: &str| passkeys_page(&door, &session, StatusCode::FORBIDDEN, Some(words.to_owned())).await;
+    if !session.is_fresh(door.clock.now()) {
+        return refused("Log in again first: a passkey can be added in the five minutes after a login.").await;
+    }
+    let (Ok(registration), Some(challenge)) = (
+        serde_json::from_str::<Registration>(&sent.registration),
+        BASE64URL_NOPAD.decode(sent.challenge.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()),
+    ) else {
+        return refused("The passkey’s answer can’t be read.").await;
+    };
+    let passkey = match registration.verify(&door.party, &challenge) {
+        Ok(passkey) => passkey,
+        Err(error) => return refused(&sentence(&error.to_string())).await,
+    };
+    let name: String = sent.name.trim().chars().take(60).collect();
+    let name = if name.is_empty() { "Passkey" } else { &name };
+    if !door.sessions.add_passkey(&session.identity, passkey, name, session.nonce("passkey", &sent.challenge)).await? {
+        return refused("This passkey is registered already, or this form was sent before.").await;
+    }
+    Ok(Redirect::to("/passkeys").into_response())
+}
