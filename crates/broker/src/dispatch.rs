@@ -43,6 +43,7 @@ impl Role {
         match request {
             Request::Control(Control::Kill) => true,
             Request::Control(Control::Arm) => self == Self::Operator,
+            Request::Control(Control::LogIn) => matches!(self, Self::Person | Self::Operator),
             Request::Control(Control::Doctor) => matches!(self, Self::Operator | Self::Person),
             Request::Control(Control::ListConnections | Control::FollowChange { .. }) => true,
             Request::Control(Control::Connect { .. }) => matches!(self, Self::Person | Self::Web),
@@ -119,6 +120,12 @@ pub trait KillSwitch: Send + Sync + 'static {
     fn arm<'a>(&'a self, by: &'a SubjectId) -> Answering<'a, Result<Report, Refusal>>;
 }
 
+/// What lets people in to the broker's own pages.
+pub trait Entrance: Send + Sync + 'static {
+    /// Says where whoever asks logs in, once.
+    fn log_in<'a>(&'a self, session: &'a Session) -> Answering<'a, Result<Report, Refusal>>;
+}
+
 /// What can check its own part of the set-up.
 pub trait Examined: Send + Sync + 'static {
     /// Looks at each step.
@@ -132,6 +139,7 @@ pub struct Dispatcher {
     connections: Option<Arc<dyn Connections>>,
     changes: Option<Arc<dyn Changes>>,
     kill_switch: Option<Arc<dyn KillSwitch>>,
+    entrance: Option<Arc<dyn Entrance>>,
     examined: Vec<Arc<dyn Examined>>,
 }
 
@@ -172,6 +180,13 @@ impl Dispatcher {
         self
     }
 
+    /// Lets people in to the broker's own pages by this.
+    #[must_use]
+    pub fn with_entrance(mut self, entrance: Arc<dyn Entrance>) -> Self {
+        self.entrance = Some(entrance);
+        self
+    }
+
     /// Adds something that can check its own set-up.
     #[must_use]
     pub fn with_examined(mut self, examined: Arc<dyn Examined>) -> Self {
@@ -206,6 +221,10 @@ impl Dispatcher {
             Control::Connect { provider } => match &self.connections {
                 Some(connections) => connections.connect(session, provider).await,
                 None => Err(lacks(Missing::Provider(provider))),
+            },
+            Control::LogIn => match &self.entrance {
+                Some(entrance) => entrance.log_in(session).await.map_err(refused),
+                None => Err(lacks(Missing::Door)),
             },
             Control::FollowChange { digest } => match &self.changes {
                 Some(changes) => changes.follow(session, digest).await.map_err(refused),
@@ -255,6 +274,7 @@ mod tests {
             (r#"{"control":"kill"}"#, "person runner web operator"),
             (r#"{"control":"arm"}"#, "operator"),
             (r#"{"control":"doctor"}"#, "person operator"),
+            (r#"{"control":"log-in"}"#, "person operator"),
             (r#"{"control":"list-connections"}"#, "person runner web operator"),
             (r#"{"control":{"connect":{"provider":"github"}}}"#, "person web"),
         ]

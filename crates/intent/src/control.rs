@@ -7,6 +7,7 @@ use crate::identifiers::{Count, UnixMillis};
 use crate::limits;
 use crate::lists::bounded;
 use crate::names::{AccountId, ConnectionName, Owner};
+use crate::outcomes::Outcome;
 use crate::text::{Foreign, Line};
 
 /// What can be asked about the broker itself.
@@ -20,6 +21,8 @@ pub enum Control {
         /// With whom.
         provider: Provider,
     },
+    /// Log in on the broker's own pages: whoever asks has shown by the socket who it is.
+    LogIn,
     /// How far a change is that waits for approval.
     FollowChange {
         /// Which.
@@ -85,6 +88,16 @@ pub enum Report {
         approved: Count,
         /// How many are wanted.
         wanted: Count,
+        /// What came of it, once something did.
+        outcome: Option<Box<Outcome>>,
+    },
+    /// Where the asker logs in, once, within minutes. It opens the broker's own pages only and is no provider's credential; it goes to
+    /// the terminal of the person who asked and nowhere else.
+    LogInAt {
+        /// The page's address.
+        page: Line,
+        /// Until when.
+        expires: UnixMillis,
     },
     /// What was checked.
     Checks {
@@ -124,6 +137,8 @@ pub enum ChangeState {
     Stale,
     /// It is done and verified.
     Applied,
+    /// It was approved and isn't done, or nobody knows whether it is: the outcome says why.
+    Failed,
     /// It was done and undone.
     Undone,
     /// It was stopped.

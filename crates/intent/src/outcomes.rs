@@ -9,7 +9,7 @@ use crate::intents::{Bulk, Repository};
 use crate::limits;
 use crate::lists::bounded;
 use crate::names::{AccountId, BranchName, CommitId};
-use crate::text::Foreign;
+use crate::text::{Foreign, Line};
 
 /// How an intent ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,8 @@ pub enum Outcome {
         wanted: Count,
         /// Until when.
         expires: UnixMillis,
+        /// Where they say it: a page of the broker's own, from its configuration.
+        page: Option<Line>,
     },
     /// A provider isn't ready for it.
     NotReady {
@@ -340,6 +342,8 @@ pub enum Failure {
     TooLarge,
     /// It failed in itself.
     Broken,
+    /// Its answer is lost: what was asked may have been done. The target has to be read before anything else.
+    Lost,
 }
 
 fn repositories<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<RepositorySummary>, D::Error> {

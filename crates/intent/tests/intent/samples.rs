@@ -199,6 +199,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             code: Digest::of(b"change").short_code(),
             wanted: count(1),
             expires: UnixMillis::new(1),
+            page: Some("https://approve.example.com/change/sha256".parse().unwrap()),
         },
         Outcome::NotReady { provider: Provider::Github, state: ConnectionState::NotConnected },
         Outcome::NotConfigured { missing: Missing::Provider(Provider::Aws) },
