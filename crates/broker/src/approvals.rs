@@ -19,7 +19,7 @@ pub use self::error::ApprovalError;
 pub use self::journal::{Entry, Journal};
 pub use self::policies::ProposedPolicy;
 pub use self::policy::words;
-pub use self::service::{Approvals, Approved, Material, Progress, Raised, Request, State, Word, on_kill};
+pub use self::service::{Approvals, Approved, Material, Progress, Raised, Request, State, Wanted, Word, on_kill};
 
 #[cfg(test)]
 #[path = "../tests/support/changes.rs"]

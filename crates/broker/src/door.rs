@@ -26,10 +26,11 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use tokio::net::TcpListener;
 
 use self::gate::Rates;
-pub use self::sessions::{Link, Sessions};
-pub use self::switch::{BoxFuture, Connection, Connections, End, StopReport, Switch, SwitchError};
+pub use self::sessions::{LINK_LIFE, Link, Sessions};
+pub use self::switch::{BoxFuture, Connection, Connections, End, NoConnections, StopReport, Switch, SwitchError};
 use crate::approvals::Approvals;
 use crate::approvals::passkey::RelyingParty;
 use crate::clock::Clock;
@@ -181,14 +182,15 @@ pub fn router(parts: Parts) -> Router {
 ///
 /// # Errors
 /// If it can't listen there.
-pub async fn serve(parts: Parts, address: SocketAddr, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), DoorError> {
+pub async fn serve(parts: Parts, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), DoorError> {
+    let unusable = |address, error: std::io::Error| DoorError::Listen { address, reason: error.to_string() };
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let address = listener.local_addr().map_err(|error| unusable(nowhere, error))?;
     if !parts.origin.is_secure && !address.ip().is_loopback() {
         return Err(DoorError::Plain(format!("http://{address}")));
     }
-    let failed = |error: std::io::Error| DoorError::Listen { address, reason: error.to_string() };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
     let service = router(parts).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(failed)
+    axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(|error| unusable(address, error))
 }
 
 #[cfg(test)]

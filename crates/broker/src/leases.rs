@@ -4,3 +4,6 @@ pub mod epoch;
 pub mod lease;
 pub mod revocation;
 mod rows;
+mod stopping;
+
+pub use stopping::Stopping;

@@ -17,5 +17,6 @@ pub mod ledger;
 pub mod providers;
 pub mod socket;
 pub mod vault;
+pub mod work;
 
 pub use keyblind_secret as secret;

@@ -73,6 +73,11 @@ pub enum Report {
         /// Until when.
         expires: UnixMillis,
     },
+    /// Where the forge's owner installs the App: a page of the forge's own, made from the broker's configuration.
+    InstallAt {
+        /// The page's address.
+        page: Line,
+    },
     /// The account can be used without more ado.
     AlreadyConnected {
         /// It.

@@ -302,6 +302,12 @@ pub enum Refusal {
     StaleState,
     /// There is no approval of it.
     NotApproved,
+    /// No rule of the approval policy covers such a change.
+    NoRule,
+    /// The approval policy lists nobody with the asker's identity, or not for this tenant.
+    RequesterUnknown,
+    /// The approval policy guards the target: nothing is done to it.
+    Guarded,
     /// What was there was written by people.
     WrittenByPeople,
     /// People said no to it before.

@@ -8,8 +8,7 @@ use keyblind_broker::socket::{Client, ClientError};
 use keyblind_intent::{Answer, CheckState, Control, Outcome, Refusal, Report, Request};
 
 use crate::configuration::Configuration;
-use crate::stop::StopFile;
-use crate::{print, say};
+use crate::{print, say, stop};
 
 /// Asks, and prints the answer.
 pub(crate) fn run(socket: &Path, control: Control) -> anyhow::Result<ExitCode> {
@@ -60,6 +59,7 @@ fn show(report: &Report) -> anyhow::Result<ExitCode> {
                 "stopped (stop {epoch}): {revoked} revoked, {waiting} waiting to be revoked; `keyblind-broker arm` takes up work again"
             )?;
         }
+        Report::LogInAt { page, .. } => writeln!(text, "open {page}\nIt logs you in once, within five minutes. Give it to nobody.")?,
         Report::Armed { epoch } => writeln!(text, "armed: stop {epoch} has ended")?,
         other => writeln!(text, "{other:?}")?,
     }
@@ -86,22 +86,35 @@ pub(crate) fn kill(configuration: &Configuration) -> anyhow::Result<ExitCode> {
         Err(_) => "it doesn't answer".to_owned(),
     };
     say(format_args!("the broker can't be asked ({reason}): stopping it by its file"));
-    let epoch = StopFile::new(&configuration.state).stop("command")?;
-    print(&format!("stopped (stop {epoch}) by file; what was borrowed before must be revoked when the broker runs again\n"))?;
+    stop::stop(&configuration.state)?;
+    print("stopped by file; what was borrowed before is revoked by the broker as soon as it can\n")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Arms a broker. Whoever may write its state folder may do that without its socket: the file is theirs to take away.
+/// How long a running broker may take to see that it is armed.
+const ARMING: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Arms a broker. Whoever may write its state folder may do that without its socket: the files are theirs.
 pub(crate) fn arm(configuration: &Configuration) -> anyhow::Result<ExitCode> {
     let asked = Client::connect(&configuration.socket.path, b"").and_then(|mut client| client.ask(&Request::Control(Control::Arm), None));
-    match asked {
-        Ok((Answer::Report(report), _)) => show(&report),
+    let runs = match asked {
+        Ok((Answer::Report(report), _)) => return show(&report),
         Ok((Answer::Outcome(outcome), _)) => anyhow::bail!("{}", shown(&outcome)),
-        Err(ClientError::NotRunning { .. } | ClientError::Refused(Refusal::NotAllowed | Refusal::UnknownPeer | Refusal::BadToken)) => {
-            let epoch = StopFile::new(&configuration.state).arm()?;
-            print(&format!("armed: stop {epoch} has ended\n"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => Err(error.into()),
+        Err(ClientError::NotRunning { .. }) => false,
+        // Also where the stop file is there: the broker itself never takes it away.
+        Err(ClientError::Refused(Refusal::NotAllowed | Refusal::UnknownPeer | Refusal::BadToken | Refusal::Halted)) => true,
+        Err(error) => return Err(error.into()),
+    };
+    stop::arm(&configuration.state)?;
+    if !runs {
+        print("armed: the broker takes up work again when it runs\n")?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let ends = std::time::Instant::now() + ARMING;
+    while stop::is_arming(&configuration.state) {
+        anyhow::ensure!(std::time::Instant::now() < ends, "the broker doesn't look at its state folder: is it the one that runs?");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    print("armed\n")?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,15 @@
 //! The configuration: a TOML file, each of whose keys is known.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use keyblind_broker::dispatch::{Role, Session};
+use keyblind_broker::door::Origin;
 use keyblind_broker::socket::{Limits, Peer};
-use keyblind_intent::{SubjectId, TenantId};
+use keyblind_broker::work::Owners;
+use keyblind_intent::{Owner, SubjectId, TenantId};
 use serde::Deserialize;
 
 /// Why there is no configuration.
@@ -41,6 +45,14 @@ pub(crate) enum ConfigurationError {
 pub(crate) struct Configuration {
     /// The folder of its database and its records.
     pub(crate) state: PathBuf,
+    /// The file with the key that the sealed store's records are wrapped with. Not in the state folder: one of the two alone opens nothing.
+    pub(crate) vault_key: PathBuf,
+    /// The broker's own pages.
+    pub(crate) door: Option<Door>,
+    /// The file with the approval policy.
+    pub(crate) policy: Option<PathBuf>,
+    /// GitHub.
+    pub(crate) github: Option<GithubSettings>,
     /// Whether the user that it runs as is its own.
     pub(crate) account: Account,
     /// Where and for whom it listens.
@@ -66,11 +78,43 @@ pub(crate) struct Socket {
     pub(crate) limits: Limits,
 }
 
-#[derive(Deserialize)]
+/// The broker's own pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Door {
+    /// Where a browser finds them.
+    pub(crate) origin: Origin,
+    /// Where they listen.
+    pub(crate) listen: SocketAddr,
+}
+
+/// A GitHub App.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GithubSettings {
+    /// The App's id.
+    pub(crate) app: u64,
+    /// Its slug, as in `github.com/apps/SLUG`.
+    pub(crate) slug: String,
+    /// The address of the interface.
+    pub(crate) api: String,
+    /// The origin that archives come from, where it is another.
+    pub(crate) archives: Option<String>,
+    /// Whether these hosts have private addresses.
+    pub(crate) is_private: bool,
+    /// Whose repositories each tenant reaches.
+    pub(crate) owners: BTreeMap<TenantId, Owners>,
+}
+
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     state: Option<PathBuf>,
     account: Option<Account>,
+    #[serde(default)]
+    vault: VaultFile,
+    door: Option<DoorFile>,
+    #[serde(default)]
+    approvals: ApprovalsFile,
+    github: Option<GithubFile>,
     #[serde(default)]
     socket: SocketFile,
     #[serde(default)]
@@ -84,6 +128,52 @@ struct SocketFile {
     connections: Option<std::num::NonZeroU16>,
     requests_at_once: Option<std::num::NonZeroU16>,
     request_seconds: Option<std::num::NonZeroU16>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct VaultFile {
+    key_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct DoorFile {
+    #[serde(deserialize_with = "origin")]
+    origin: Origin,
+    listen: SocketAddr,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ApprovalsFile {
+    policy: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct GithubFile {
+    app: u64,
+    #[serde(deserialize_with = "slug")]
+    slug: String,
+    api: Option<String>,
+    archives: Option<String>,
+    #[serde(default)]
+    private: bool,
+    owners: Option<BTreeMap<TenantId, OwnersFile>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of owners, or \"*\" for each that installs the App")]
+enum OwnersFile {
+    All(Star),
+    These(BTreeSet<Owner>),
+}
+
+#[derive(Deserialize)]
+enum Star {
+    #[serde(rename = "*")]
+    Star,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +194,7 @@ impl Configuration {
     /// Names the line and column of what is wrong.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, ConfigurationError> {
         let file = match path {
-            None => File { state: None, account: None, socket: SocketFile::default(), peer: Vec::new() },
+            None => File::default(),
             Some(path) => {
                 let unreadable = |source| ConfigurationError::Unreadable { path: path.to_owned(), source };
                 let text = std::fs::read_to_string(path).map_err(unreadable)?;
@@ -133,8 +223,62 @@ impl Configuration {
             request: file.socket.request_seconds.map_or(usual.request, |seconds| std::time::Duration::from_secs(u64::from(seconds.get()))),
             ..usual
         };
-        let peers = if file.peer.is_empty() { own_peer().into_iter().collect() } else { file.peer.into_iter().map(peer).collect() };
-        Ok(Self { state, account: file.account.unwrap_or(Account::Shared), socket: Socket { path, limits }, peers })
+        let vault_key = match file.vault.key_file {
+            Some(path) => path,
+            None => own_folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("vault.key")).ok_or(ConfigurationError::Missing(
+                "there is no place for the sealed store's key: set `key-file` under [vault] in the configuration, or HOME",
+            ))?,
+        };
+        let peers: Vec<Peer> =
+            if file.peer.is_empty() { own_peer().into_iter().collect() } else { file.peer.into_iter().map(peer).collect() };
+        let github = file.github.map(|github| github_settings(github, &peers)).transpose()?;
+        Ok(Self {
+            state,
+            vault_key,
+            door: file.door.map(|door| Door { origin: door.origin, listen: door.listen }),
+            policy: file.approvals.policy,
+            github,
+            account: file.account.unwrap_or(Account::Shared),
+            socket: Socket { path, limits },
+            peers,
+        })
+    }
+}
+
+fn github_settings(file: GithubFile, peers: &[Peer]) -> Result<GithubSettings, ConfigurationError> {
+    let tenants: BTreeSet<&TenantId> = peers.iter().map(|peer| &peer.session.tenant).collect();
+    let owners = match file.owners {
+        Some(owners) => {
+            let read = |owners| match owners {
+                OwnersFile::All(Star::Star) => Owners::All,
+                OwnersFile::These(owners) => Owners::These(owners),
+            };
+            owners.into_iter().map(|(tenant, owners)| (tenant, read(owners))).collect()
+        }
+        // With one tenant there is nobody to be kept apart.
+        None if tenants.len() <= 1 => tenants.into_iter().map(|tenant| (tenant.clone(), Owners::All)).collect(),
+        None => {
+            return Err(ConfigurationError::Missing(
+                "there are several tenants: say under [github.owners] whose repositories each of them reaches, like `octo = [\"octo-org\"]`",
+            ));
+        }
+    };
+    let api = file.api.unwrap_or_else(|| "https://api.github.com".to_owned());
+    Ok(GithubSettings { app: file.app, slug: file.slug, api, archives: file.archives, is_private: file.private, owners })
+}
+
+fn origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Origin, D::Error> {
+    Origin::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// It stands in addresses and names an account: nothing but what GitHub itself makes of an App's name.
+fn slug<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let slug = String::deserialize(deserializer)?;
+    let is_slug = (1..=100).contains(&slug.len()) && slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_slug {
+        Ok(slug)
+    } else {
+        Err(serde::de::Error::custom("this is no App's slug: it is the last part of https://github.com/apps/SLUG"))
     }
 }
 
@@ -171,7 +315,26 @@ impl fmt::Display for Configuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "state    {}", self.state.display())?;
         writeln!(formatter, "account  {}", if self.account == Account::Own { "own" } else { "shared" })?;
+        writeln!(formatter, "vault    key in {}", self.vault_key.display())?;
         writeln!(formatter, "socket   {}", self.socket.path.display())?;
+        match &self.door {
+            Some(door) => writeln!(formatter, "pages    {} at {}", door.origin.as_str(), door.listen)?,
+            None => writeln!(formatter, "pages    none")?,
+        }
+        match &self.policy {
+            Some(policy) => writeln!(formatter, "policy   {}", policy.display())?,
+            None => writeln!(formatter, "policy   none: nothing is changed")?,
+        }
+        if let Some(github) = &self.github {
+            writeln!(formatter, "github   App {} ({}) at {}", github.slug, github.app, github.api)?;
+            for (tenant, owners) in &github.owners {
+                let owners = match owners {
+                    Owners::All => "every owner that installs it".to_owned(),
+                    Owners::These(owners) => owners.iter().map(Owner::as_str).collect::<Vec<_>>().join(", "),
+                };
+                writeln!(formatter, "         for {tenant}: {owners}")?;
+            }
+        }
         for Peer { user, needs_token, session } in &self.peers {
             let token = if *needs_token { ", with a one-time token" } else { "" };
             let Session { tenant, subject, role } = session;
@@ -195,6 +358,24 @@ mod tests {
     const WHOLE: &str = r#"
 state = "/var/lib/keyblind-broker"
 account = "own"
+
+[vault]
+key-file = "/etc/keyblind-broker/vault.key"
+
+[door]
+origin = "https://approve.example.com"
+listen = "127.0.0.1:4200"
+
+[approvals]
+policy = "/etc/keyblind-broker/policy.toml"
+
+[github]
+app = 4242
+slug = "keyblind"
+
+[github.owners]
+octo = ["octo-org", "octo-labs"]
+all = "*"
 
 [socket]
 path = "/run/keyblind-broker/broker.sock"
@@ -221,7 +402,10 @@ one-time-token = true
         let configuration = loaded(WHOLE).unwrap();
         assert_eq!(
             configuration.to_string(),
-            "state    /var/lib/keyblind-broker\naccount  own\nsocket   /run/keyblind-broker/broker.sock\n\
+            "state    /var/lib/keyblind-broker\naccount  own\nvault    key in /etc/keyblind-broker/vault.key\n\
+             socket   /run/keyblind-broker/broker.sock\npages    https://approve.example.com at 127.0.0.1:4200\n\
+             policy   /etc/keyblind-broker/policy.toml\ngithub   App keyblind (4242) at https://api.github.com\n\
+             \x20        for all: every owner that installs it\n\x20        for octo: octo-labs, octo-org\n\
              peer     user 1001: Person local:alice of octo\npeer     user 1002, with a one-time token: Runner runner of octo\n"
         );
         assert_eq!(configuration.socket.limits.connections, 20);
@@ -233,12 +417,15 @@ one-time-token = true
         for (from, to, expected) in [
             ("state =", "stat =", "broker.toml:2:1: unknown field `stat`"),
             ("\"own\"", "\"mine\"", "broker.toml:3:11: unknown variant `mine`"),
-            ("connections = 20", "connections = 0", "broker.toml:7:15: invalid value: integer `0`"),
-            ("user = 1001", "uid = 1001", "broker.toml:12:1: unknown field `uid`"),
-            ("\"octo\"", "\"Octo!\"", "broker.toml:13:10: this is no tenant: "),
-            ("role = \"person\"", "role = \"admin\"", "broker.toml:15:8: unknown variant `admin`"),
+            ("connections = 20", "connections = 0", "broker.toml:25:15: invalid value: integer `0`"),
+            ("user = 1001", "uid = 1001", "broker.toml:30:1: unknown field `uid`"),
+            ("\"octo\"", "\"Octo!\"", "broker.toml:31:10: this is no tenant: "),
+            ("role = \"person\"", "role = \"admin\"", "broker.toml:33:8: unknown variant `admin`"),
             ("[[peer]]\nuser = 1001\n", "[[peer]]\n", "missing field `user`"),
             ("state", "state state", "broker.toml:2:7: "),
+            ("https://approve", "http://approve", "broker.toml:9:10: `http://approve.example.com` is served without TLS"),
+            ("\"keyblind\"", "\"key/blind\"", "broker.toml:17:8: this is no App's slug"),
+            ("\"*\"", "\"?\"", "broker.toml:21:7: a list of owners, or \"*\""),
         ] {
             let error = loaded(&WHOLE.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(expected), "{to}: {error}");

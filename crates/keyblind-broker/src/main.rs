@@ -3,6 +3,8 @@
 mod ask;
 mod configuration;
 mod examined;
+mod keep;
+mod opened;
 mod relay;
 mod run;
 mod stop;
@@ -44,6 +46,10 @@ enum Command {
     Run(run::Arguments),
     /// Pass frames between standard input and output and the socket, for a program that can't open one. Holds no authority.
     Relay(relay::Arguments),
+    /// Put a secret, read from standard input, into the sealed store, while no broker runs.
+    Keep(keep::Arguments),
+    /// Get a link that logs you in at the broker's own pages, once.
+    Login,
     /// Check each step of the set-up.
     Doctor,
     /// Stop: no authority is borrowed any more until `arm`.
@@ -83,6 +89,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(arguments) => run::run(configuration, &arguments),
         Command::Relay(arguments) => relay::run(&configuration.socket.path, &arguments),
+        Command::Keep(arguments) => keep::keep(&configuration, &arguments),
+        Command::Login => ask::run(&configuration.socket.path, Control::LogIn),
         Command::Doctor => ask::run(&configuration.socket.path, Control::Doctor),
         Command::Kill => ask::kill(&configuration),
         Command::Arm => ask::arm(&configuration),

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use keyblind_broker::dispatch::{Dispatcher, KillSwitch as _};
+use keyblind_broker::ledger::Cause;
 use keyblind_broker::socket::{Server, Tokens};
 use keyblind_harden::broker as harden;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::configuration::{Account, Configuration};
 use crate::examined::OwnSetUp;
+use crate::opened::Opened;
 use crate::say;
-use crate::stop::StopFile;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -47,19 +47,8 @@ pub(crate) fn run(configuration: Configuration, arguments: &Arguments) -> anyhow
         Ok((descriptor, peer))
     });
     let given: Vec<(OwnedFd, usize)> = given.collect::<anyhow::Result<_>>()?;
-    let _lock = prepare_state(&configuration.state)?;
-    let keep: Vec<_> = given.iter().map(|(descriptor, _)| descriptor.as_fd()).chain([_lock.as_fd()]).collect();
-    // Before the first thread and the first secret.
-    let hardened = harden::enter(harden::Broker {
-        account: match configuration.account {
-            Account::Own => harden::Account::Own,
-            Account::Shared => harden::Account::Shared,
-        },
-        variables: VARIABLES,
-        keep: Some(&keep),
-        places: None,
-        keyring: false,
-    })?;
+    let keep: Vec<_> = given.iter().map(|(descriptor, _)| descriptor.as_fd()).collect();
+    let (_lock, hardened) = enter(&configuration, &keep)?;
     for entry in hardened.missing() {
         say(format_args!("warning: {entry}"));
     }
@@ -76,6 +65,23 @@ pub(crate) fn run(configuration: Configuration, arguments: &Arguments) -> anyhow
     runtime.block_on(serve(configuration, tokens, hardened))
 }
 
+/// Takes the state folder for this process alone, and from the process what it doesn't need: before its first thread and its first secret.
+pub(crate) fn enter(configuration: &Configuration, keep: &[BorrowedFd<'_>]) -> anyhow::Result<(File, keyblind_harden::Report)> {
+    let lock = prepare_state(&configuration.state)?;
+    let keep: Vec<_> = keep.iter().copied().chain([lock.as_fd()]).collect();
+    let hardened = harden::enter(harden::Broker {
+        account: match configuration.account {
+            Account::Own => harden::Account::Own,
+            Account::Shared => harden::Account::Shared,
+        },
+        variables: VARIABLES,
+        keep: Some(&keep),
+        places: None,
+        keyring: false,
+    })?;
+    Ok((lock, hardened))
+}
+
 /// Makes the state folder if it isn't there, checks that it is ours alone, and keeps a second broker out of it.
 fn prepare_state(state: &Path) -> anyhow::Result<File> {
     if !state.exists() {
@@ -90,20 +96,37 @@ fn prepare_state(state: &Path) -> anyhow::Result<File> {
 }
 
 async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyblind_harden::Report) -> anyhow::Result<ExitCode> {
-    let switch = Arc::new(StopFile::new(&configuration.state));
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut kill = signal(SignalKind::user_defined1())?;
+    let opened = Opened::open(&configuration).await?;
+    opened.begin(&configuration).await?;
     let set_up = OwnSetUp {
         hardened,
         state: configuration.state.clone(),
         socket: configuration.socket.path.clone(),
         peers: configuration.peers.clone(),
     };
-    let dispatcher = Dispatcher::new().with_kill_switch(Arc::clone(&switch) as _).with_examined(Arc::new(set_up));
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut kill = signal(SignalKind::user_defined1())?;
+    let mut dispatcher = opened.dispatcher().with_examined(Arc::new(set_up));
+    let mut working = opened.work();
+    let (close, closing) = tokio::sync::watch::channel(());
+    if let Some(door) = &configuration.door {
+        let (parts, entrance) = opened.door(door);
+        dispatcher = dispatcher.with_entrance(entrance);
+        let mut closing = closing.clone();
+        // Either it is told to close, or whoever would tell it is gone.
+        let closed = async move { drop(closing.changed().await) };
+        let listener =
+            tokio::net::TcpListener::bind(door.listen).await.with_context(|| format!("the pages can't listen at {}", door.listen))?;
+        working.spawn(async move {
+            if let Err(error) = keyblind_broker::door::serve(parts, listener, closed).await {
+                say(format_args!("error: {error}"));
+            }
+        });
+        say(format_args!("pages at {}: `keyblind-broker login` gives a link", door.origin.as_str()));
+    }
     let limits = configuration.socket.limits;
     let server = Server::bind(&configuration.socket.path, configuration.peers, tokens, Arc::new(dispatcher), limits)?;
-    say("egress: none, as no provider is configured");
-    if switch.is_stopped() {
+    if opened.switch.is_stopped() {
         say("stopped: nothing is done until `keyblind-broker arm`");
     }
     say(format_args!("listening at {}", configuration.socket.path.display()));
@@ -112,7 +135,7 @@ async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyb
             tokio::select! {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
-                _ = kill.recv() => match StopFile::stop(&switch, "signal") {
+                _ = kill.recv() => match opened.switch.kill(Cause::Signal).await {
                     Ok(epoch) => say(format_args!("stopped by a signal (stop {epoch})")),
                     // Nobody may go on believing that it isn't stopped.
                     Err(error) => {
@@ -124,6 +147,9 @@ async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyb
         }
     };
     let cut_off = server.serve(stopping).await;
+    drop(close);
+    working.shutdown().await;
+    opened.end().await;
     // The next broker would take it for a dead one's anyway.
     let _ = std::fs::remove_file(&configuration.socket.path);
     if cut_off > 0 {

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use keyblind_intent::SubjectId;
 use serde::{Deserialize, Serialize};
 
 pub use self::config::{PolicyError, in_words as words};
@@ -126,6 +127,15 @@ impl Identity {
     /// The user of this machine with that number.
     pub fn local(uid: u32) -> Self {
         Self::new("local", uid.to_string())
+    }
+
+    /// Whoever has that name on the socket: `ISSUER:SUBJECT`, where `local` issues the numbers of this machine's users. A name without an
+    /// issuer is one that the broker's configuration gives.
+    pub fn of_subject(name: &SubjectId) -> Self {
+        match name.as_str().split_once(':') {
+            Some((issuer, subject)) => Self::new(issuer, subject),
+            None => Self::new("broker", name.as_str()),
+        }
     }
 
     /// Who says so.

@@ -3,17 +3,16 @@
 //! How careful people must be is never taken from whoever asks: a lie about it would choose the weaker rule of the policy. An
 //! asker may say that it is worse than it looks, never that it is better.
 
-use keyblind_intent::{Action, Change, Intent, Target};
+use keyblind_intent::{Action, Change, Intent, Target, TenantId};
 
 use super::policy::{ChangeKind, Proposal, Requester, Severity};
 
-/// Reads a proposal out of a change. `claimed` is how severe the asker says that the fault is.
-pub fn proposal(change: &Change, requester: Requester, claimed: Option<Severity>) -> Proposal {
-    let fields = change.fields();
-    let (kind, own) = assess(&fields.intent);
+/// Reads a proposal out of what is asked. `claimed` is how severe the asker says that the fault is.
+pub fn proposal(tenant: &TenantId, intent: &Intent, target: &Target, requester: Requester, claimed: Option<Severity>) -> Proposal {
+    let (kind, own) = assess(intent);
     Proposal {
-        tenant: fields.tenant.to_string(),
-        connection: connection(&fields.target),
+        tenant: tenant.to_string(),
+        connection: connection(target),
         kind,
         severity: claimed.map_or(own, |claimed| claimed.max(own)),
         requester,
@@ -102,10 +101,15 @@ mod tests {
         }
     }
 
+    fn read(change: &Change, claimed: Option<Severity>) -> Proposal {
+        let fields = change.fields();
+        proposal(&fields.tenant, &fields.intent, &fields.target, Requester::Schedule, claimed)
+    }
+
     #[test]
     fn how_careful_people_must_be_is_read_from_the_change_itself() {
         let of = |fields, claimed| {
-            let proposal = proposal(&Change::new(fields).unwrap(), Requester::Schedule, claimed);
+            let proposal = read(&Change::new(fields).unwrap(), claimed);
             (proposal.kind, proposal.severity)
         };
         assert_eq!(of(changes::calm(&wanted()).0, None), (ChangeKind::PullRequest, Severity::Medium));
@@ -120,10 +124,10 @@ mod tests {
     #[test]
     fn connections_and_targets_are_named_as_the_policy_names_them() {
         let change = Change::new(changes::calm(&wanted()).0).unwrap();
-        assert_eq!(proposal(&change, Requester::Schedule, None).connection, "github:acme/shop");
+        assert_eq!(read(&change, None).connection, "github:acme/shop");
         assert_eq!(targets(&change), ["github:acme/shop"]);
         let change = Change::new(changes::stop_trail(&wanted())).unwrap();
-        assert_eq!(proposal(&change, Requester::Schedule, None).connection, "aws:111122223333");
+        assert_eq!(read(&change, None).connection, "aws:111122223333");
         assert_eq!(targets(&change), ["arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit"]);
     }
 }

@@ -114,6 +114,19 @@ pub(super) fn waiting(transaction: &Transaction<'_>, tenant: &str, now: Timestam
     stored.into_iter().map(|stored| stored.request(transaction)).collect()
 }
 
+/// Requests that are approved and of which nothing has come yet, oldest first. One that can't be read is left out: it can't be applied.
+pub(super) fn to_apply(transaction: &Transaction<'_>, now: Timestamp) -> Result<Vec<Request>, ApprovalError> {
+    let sql = format!(
+        "SELECT {} FROM approval_request WHERE state = 'approved' AND expires > ?1 AND digest NOT IN (SELECT change FROM change_outcome)
+         ORDER BY raised LIMIT 1000",
+        Stored::COLUMNS
+    );
+    let mut statement = transaction.prepare(&sql).map_err(DatabaseError::from)?;
+    let rows = statement.query_map([millis(now)], Stored::read).map_err(DatabaseError::from)?;
+    let stored = rows.collect::<Result<Vec<_>, _>>().map_err(DatabaseError::from)?;
+    Ok(stored.into_iter().filter_map(|stored| stored.request(transaction).ok()).collect())
+}
+
 pub(super) fn material(transaction: &Transaction<'_>, digest: &Digest) -> Result<Material, DatabaseError> {
     let mut statement = transaction.prepare("SELECT bytes FROM approval_material WHERE digest = ?1")?;
     let rows = statement.query_map([digest.as_bytes()], |row| row.get::<_, Vec<u8>>(0))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyblind_intent::{AttachedFile, Change, Digest, Intent};
+use keyblind_intent::{AttachedFile, Change, Count, Digest, Intent, Target, TenantId};
 use rusqlite::Transaction;
 
 use super::error::ApprovalError;
@@ -132,6 +132,15 @@ impl Request {
     }
 }
 
+/// What a change has to say about its approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Whose yes.
+    pub approvals: keyblind_intent::Approvals,
+    /// Until when it can be given and used.
+    pub expires: Timestamp,
+}
+
 /// What follows from asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raised {
@@ -218,11 +227,39 @@ impl Approvals {
         self.clock.now()
     }
 
-    /// What the change has to say about its approval, so that it can be made: how many, by which policy, and whether the
-    /// requester may be one of them.
+    /// What a change has to say about its approval so that it can be asked for, by the policy in force.
     ///
     /// # Errors
-    /// If no policy is in force.
+    /// If there is none, or it doesn't cover such a change.
+    pub async fn wanted(
+        &self,
+        tenant: &TenantId,
+        intent: &Intent,
+        target: &Target,
+        requester: Requester,
+        claimed: Option<Severity>,
+    ) -> Result<Wanted, ApprovalError> {
+        let now = self.clock.now();
+        let proposal = risk::proposal(tenant, intent, target, requester, claimed);
+        self.database
+            .transact(move |transaction| {
+                let (policy_digest, policy) = in_force(transaction, now)?;
+                let requirement = policy.requirement(&proposal)?;
+                let shown_from = policy.quiet().map_or(Some(now), |quiet| quiet.earliest(proposal.severity, now));
+                let people = u64::try_from(requirement.approvals).ok().and_then(|people| Count::new(people).ok());
+                let wanted = people.ok_or(DatabaseError::Unexpected("a policy that wants more people than there are"))?;
+                Ok(Wanted {
+                    approvals: keyblind_intent::Approvals { wanted, policy: policy_digest, may_be_requester: requirement.solo },
+                    expires: shown_from.ok_or(Refusal::Expired)?.saturating_add(requirement.expires_after),
+                })
+            })
+            .await
+    }
+
+    /// The policy in force, under its digest.
+    ///
+    /// # Errors
+    /// If there is none.
     pub async fn policy(&self) -> Result<(Digest, Policy), ApprovalError> {
         let now = self.clock.now();
         self.database.transact(move |transaction| in_force(transaction, now)).await
@@ -245,9 +282,9 @@ impl Approvals {
         self.database
             .transact(move |transaction| {
                 let (policy_digest, policy) = in_force(transaction, now)?;
-                let proposal = risk::proposal(&change, requester, claimed);
-                let requirement = policy.requirement(&proposal)?;
                 let fields = change.fields();
+                let proposal = risk::proposal(&fields.tenant, &fields.intent, &fields.target, requester, claimed);
+                let requirement = policy.requirement(&proposal)?;
                 if fields.approvals.policy != policy_digest {
                     return Err(ApprovalError::OtherPolicy);
                 }
@@ -312,6 +349,15 @@ impl Approvals {
     pub async fn waiting(&self, tenant: &str) -> Result<Vec<Request>, ApprovalError> {
         let (tenant, now) = (tenant.to_owned(), self.clock.now());
         self.database.transact(move |transaction| rows::waiting(transaction, &tenant, now)).await
+    }
+
+    /// Requests of all tenants that are approved and of which nothing has come yet, oldest first, without the bytes that they name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn to_apply(&self) -> Result<Vec<Request>, ApprovalError> {
+        let now = self.clock.now();
+        self.database.transact(move |transaction| rows::to_apply(transaction, now)).await
     }
 
     /// The waiting request with that short code.

@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002-ledger.sql"),
     include_str!("migrations/0003-leases.sql"),
     include_str!("migrations/0004-approvals.sql"),
+    include_str!("migrations/0005-outcomes.sql"),
 ];
 
 /// The newest form that this broker knows.

@@ -20,8 +20,8 @@ use crate::database::{Database, DatabaseError};
 const IDLE: Duration = Duration::from_secs(30 * 60);
 /// How long any session lives: a working day.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// Whoever asks for a link sits at the terminal that shows it.
-const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
+/// How long a one-time link lives: whoever asks for it sits at the terminal that shows it.
+pub const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// Draws 32 random bytes.
 ///
@@ -118,6 +118,11 @@ impl Sessions {
     /// Works on the broker's database.
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
         Self { database, clock }
+    }
+
+    /// The time that links and sessions are measured by.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Makes a link that logs somebody in once, within five minutes. Whoever asks for it must have shown to be that person already:

@@ -15,14 +15,17 @@ use std::time::Duration;
 use keyblind_intent::Count;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::database::{Database, DatabaseError};
 use crate::ledger::{Cause, Event, Ledger, LedgerError, Record};
 
 /// How old the reading may be that a lease begins with.
 pub const FRESH: Duration = Duration::from_secs(1);
 
-/// How often the stop file is looked for.
+/// The file beside the stop file that takes up work again, once.
+const ARM_FILE: &str = "ARM";
+
+/// How often the two files are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Why nothing may be borrowed, or the switch can't be moved.
@@ -127,6 +130,25 @@ impl KillSwitch {
     /// If it can't be read: then everything counts as stopped.
     pub async fn epoch(&self) -> Result<u64, EpochError> {
         self.database.transact(read).await
+    }
+
+    /// Since when the epoch is what it is, and what it is.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub async fn since(&self) -> Result<(u64, Timestamp), EpochError> {
+        self.database
+            .transact(|transaction| {
+                let row = transaction.query_row("SELECT epoch, changed FROM lease_epoch", [], |row| Ok((row.get(0)?, row.get(1)?)));
+                let (epoch, changed) = row.map_err(DatabaseError::from)?;
+                Ok((epoch, Timestamp::from_unix_millis(changed)))
+            })
+            .await
+    }
+
+    /// Whether everything is stopped, as far as this process knows: it never knows later than a kill is acknowledged.
+    pub fn is_stopped(&self) -> bool {
+        self.check_here().is_err()
     }
 
     /// Reads the switch for somebody who wants to borrow authority now.
@@ -257,16 +279,26 @@ impl KillSwitch {
         self.check_here().map(|()| next)
     }
 
-    /// Looks for the stop file until the returned future is dropped, and kills once when it appears.
-    pub async fn watch_stop_file(&self) {
+    /// Looks for the stop file until the returned future is dropped, and kills once when it appears. A file `ARM` beside where it would be
+    /// takes up work again, once: whoever may write that folder could exchange the database as well.
+    pub async fn watch_files(&self) {
         let Some(file) = self.stop_file.clone() else { return std::future::pending().await };
+        let arm = file.with_file_name(ARM_FILE);
         let mut is_done = false;
         loop {
-            if !is_there(&file) {
+            if is_there(&file) {
+                if !is_done {
+                    // If it can't be recorded now, it is tried again; this process is stopped by the file alone.
+                    is_done = self.kill(Cause::File).await.is_ok();
+                }
+            } else {
                 is_done = false;
-            } else if !is_done {
-                // If it can't be recorded now, it is tried again; this process is stopped by the file alone.
-                is_done = self.kill(Cause::File).await.is_ok();
+                if is_there(&arm) {
+                    // One that is there while nothing is stopped must not end a later stop.
+                    if let (Ok(epoch), Ok(())) = (self.epoch().await, std::fs::remove_file(&arm)) {
+                        let _ = self.arm(epoch, Cause::File).await;
+                    }
+                }
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

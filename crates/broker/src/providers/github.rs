@@ -12,6 +12,7 @@ mod pace;
 mod propose;
 mod remarks;
 mod repositories;
+mod standing;
 mod tree;
 
 use std::sync::Arc;
@@ -19,10 +20,11 @@ use std::time::Duration;
 
 use keyblind_intent::{ConnectionName, Failure, Outcome, Refusal};
 
-pub use app::{App, InstallationToken, Permissions, TokenEnd};
-pub use propose::Proposed;
+pub use app::{App, Installations, Permissions, Reach, Scope};
+pub use propose::{NotProposed, Proposed};
 pub use remarks::{Said, SarifUpload};
 pub use repositories::Listed;
+pub use standing::Standing;
 pub use tree::{Fetched, TreeLimits};
 
 use crate::clock::Clock;
@@ -96,9 +98,6 @@ pub enum GithubError {
         /// The status of its answer.
         status: u16,
     },
-    /// It offered more authority than was asked for; it was given back.
-    #[error("GitHub handed out more authority than was asked for")]
-    TooMuchAuthority,
     /// Our branch holds commits that aren't ours.
     #[error("people have committed to the branch: it isn't touched")]
     WrittenByPeople,
@@ -139,14 +138,23 @@ impl Github {
         self
     }
 
-    /// The hosts that must be in the list of hosts for it: its interface, and where its archives lie.
-    #[must_use]
-    pub fn needs(&self) -> Vec<Origin> {
-        let mut origins = vec![self.api.origin().clone()];
-        if self.api.origin().host() == "api.github.com" {
+    /// The hosts that must be in the list of hosts for an interface at that address: itself, and where its archives lie.
+    ///
+    /// # Errors
+    /// If that is no address.
+    pub fn needs(api: &str) -> Result<Vec<Origin>, GithubError> {
+        let api = Target::parse(api.trim_end_matches('/')).map_err(|_| EgressError::Target)?;
+        let mut origins = vec![api.origin().clone()];
+        if api.origin().host() == "api.github.com" {
             origins.extend(Origin::parse("https://codeload.github.com"));
         }
-        origins
+        Ok(origins)
+    }
+
+    /// The name that the configuration gives it.
+    #[must_use]
+    pub fn forge(&self) -> &ConnectionName {
+        &self.forge
     }
 
     fn repository(&self, repository: &keyblind_intent::Repository) -> Target {
@@ -155,6 +163,16 @@ impl Github {
 }
 
 impl GithubError {
+    /// Whether a request that changes something may have had its effect although it failed.
+    #[must_use]
+    pub fn may_have_happened(self) -> bool {
+        match self {
+            Self::Egress(error) => error.may_have_happened(),
+            Self::Broken { .. } => true,
+            _ => false,
+        }
+    }
+
     /// A word for records.
     #[must_use]
     pub fn code(self) -> Code {
@@ -167,7 +185,6 @@ impl GithubError {
             Self::Rejected { .. } => "rejected",
             Self::RateLimited { .. } => "rate-limited",
             Self::Broken { .. } => "broken",
-            Self::TooMuchAuthority => "too-much-authority",
             Self::WrittenByPeople => "written-by-people",
             Self::SaidNo => "said-no",
             Self::StaleState => "stale-state",
@@ -204,7 +221,6 @@ impl GithubError {
             Self::Rejected { status } => failed(Failure::Rejected, Some(status), None),
             Self::RateLimited { wait } => failed(Failure::RateLimited, None, Some(wait)),
             Self::Broken { status } => failed(Failure::Broken, Some(status), None),
-            Self::TooMuchAuthority => Outcome::Refused(Refusal::TooMuchAuthority),
             Self::WrittenByPeople => Outcome::Refused(Refusal::WrittenByPeople),
             Self::SaidNo => Outcome::Refused(Refusal::SaidNoBefore),
             Self::StaleState => Outcome::Refused(Refusal::StaleState),

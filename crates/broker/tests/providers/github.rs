@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keyblind_broker::clock::SystemClock;
+use keyblind_broker::clock::{Clock as _, SystemClock};
 use keyblind_broker::egress::{AllowedHost, Egress, Origin};
 use keyblind_broker::jws::SigningKey;
+use keyblind_broker::leases::lease::{Authority as _, Minted, NotMinted};
+use keyblind_broker::leases::revocation::{RevocationFailure, Revoked, Revoker as _, ToRevoke};
+use keyblind_broker::ledger::Who;
 use keyblind_broker::providers::github::{
-    Access, App, Fetched, Github, GithubError, Identity, InstallationToken, Permissions, Proposed, TokenEnd, TreeLimits,
+    Access, App, Fetched, Github, GithubError, Identity, Installations, Permissions, Proposed, Reach, Scope, TreeLimits,
 };
+use keyblind_broker::secret::Secret;
 use keyblind_intent::{
     Annotation, AnnotationLevel, AttachedFile, BranchName, Bulk, CheckConclusion, Comment, CommitId, ConnectionName, Count, Digest,
-    FileMode, Intent, LeftOutReason, Line, MarkerName, Owner, PolicyTemplate, ProposalResult, ProposePullRequest, Prose, PublishCheckRun,
-    Repository, RepositoryName, RepositoryPath, Revision, SarifState, UploadSarif,
+    FileMode, Intent, LeftOutReason, Line, MarkerName, Owner, PolicyTemplate, ProposalResult, ProposePullRequest, Prose, Provider,
+    PublishCheckRun, Repository, RepositoryName, RepositoryPath, RequestId, Revision, SarifState, UploadSarif,
 };
 use keyblind_testkit::Peer;
 use serde_json::{Value, json};
@@ -23,8 +27,8 @@ use crate::secret;
 
 struct World {
     peer: Peer,
-    github: Github,
-    app: App,
+    github: Arc<Github>,
+    authority: Installations,
 }
 
 fn world() -> World {
@@ -48,8 +52,16 @@ fn world_at(path: &str) -> World {
     let api = format!("{}{path}", peer.url());
     let github = Github::new(egress, Arc::new(SystemClock::new()), forge, &api).unwrap().with_pause(Duration::from_millis(1));
     let app = App::new(4242, "keyblind", SigningKey::from_pem(&secret(peer.told("private_key")), None).unwrap());
-    World { peer, github, app }
+    let github = Arc::new(github);
+    World { peer, authority: Installations::new(Arc::clone(&github), Arc::new(app)), github }
 }
+
+fn scope(reach: Reach, template: PolicyTemplate) -> Scope {
+    Scope::new(reach, &Permissions::of(template).unwrap())
+}
+
+/// An hour: GitHub's own measure.
+const LIFETIME: Duration = Duration::from_secs(3_600);
 
 fn repository(name: &str) -> Repository {
     Repository {
@@ -60,10 +72,21 @@ fn repository(name: &str) -> Repository {
 }
 
 impl World {
-    async fn token(&self, template: PolicyTemplate) -> InstallationToken {
-        let infra = repository("infra");
-        let installation = self.github.installation(&self.app, &infra).await.unwrap();
-        self.github.borrow_token(&self.app, installation, Some(&infra), &Permissions::of(template).unwrap()).await.unwrap()
+    async fn mint(&self, asked: &Scope) -> Minted<Scope> {
+        match self.authority.mint(asked, LIFETIME).await {
+            Ok(minted) => minted,
+            Err(reason) => panic!("there is no token: {reason:?}"),
+        }
+    }
+
+    async fn token(&self, template: PolicyTemplate) -> Secret {
+        self.mint(&scope(Reach::Repository(repository("infra")), template)).await.token
+    }
+
+    async fn end(&self, token: &Secret) -> Result<Revoked, RevocationFailure> {
+        let who = Who { tenant: "octo".parse().unwrap(), subject: "alice".parse().unwrap() };
+        let lease = ToRevoke { lease: RequestId::from_bytes([1; 16]), who, provider: Provider::Github };
+        self.github.revoke(&lease, token).await
     }
 
     /// What a person does at GitHub.
@@ -116,25 +139,37 @@ fn refused<T>(result: Result<T, GithubError>) -> GithubError {
 #[tokio::test]
 async fn a_token_is_for_one_repository_and_one_permission_and_ends_after_its_use() {
     let world = world();
-    let token = world.token(PolicyTemplate::GithubContentsRead).await;
+    let asked = scope(Reach::Repository(repository("infra")), PolicyTemplate::GithubContentsRead);
+    let Minted { token, granted, dies_at } = world.mint(&asked).await;
+    assert!(world.authority.is_within(&granted, &asked));
     let minted = world.peer.ask("GET", "/tokens", &Value::Null)[1]["installation"].clone();
     assert_eq!(minted, json!({"names": ["acme/infra"], "permissions": {"contents": "read"}}));
-    assert!(token.expires().is_some());
+    let lives = dies_at.saturating_duration_since(SystemClock::new().now());
+    assert!(lives > LIFETIME / 2 && lives <= LIFETIME, "{lives:?}");
     let (infra, other) = (repository("infra"), repository("other"));
-    let commit = world.github.resolve(&token.access(), &infra, &Revision::DefaultBranch).await.unwrap();
+    let commit = world.github.resolve(&world.authority.access(&token), &infra, &Revision::DefaultBranch).await.unwrap();
     assert_eq!(commit, world.head("main"));
-    assert_eq!(refused(world.github.resolve(&token.access(), &other, &Revision::DefaultBranch).await), GithubError::NotFound);
+    assert_eq!(
+        refused(world.github.resolve(&world.authority.access(&token), &other, &Revision::DefaultBranch).await),
+        GithubError::NotFound
+    );
     let change = proposal(&commit, "main.tf", None, b"x");
-    assert_eq!(refused(world.github.propose(&token.access(), &change, b"x").await), GithubError::Forbidden);
-    assert_eq!(world.github.end_token(&token).await, Ok(TokenEnd::Revoked));
-    assert_eq!(refused(world.github.resolve(&token.access(), &infra, &Revision::DefaultBranch).await), GithubError::Unauthorized);
-    assert_eq!(world.github.end_token(&token).await, Ok(TokenEnd::Revoked));
+    assert_eq!(
+        refused(world.github.propose(&world.authority.access(&token), &change, b"x").await.map_err(|not| not.error)),
+        GithubError::Forbidden
+    );
+    assert_eq!(world.end(&token).await, Ok(Revoked::Confirmed));
+    assert_eq!(
+        refused(world.github.resolve(&world.authority.access(&token), &infra, &Revision::DefaultBranch).await),
+        GithubError::Unauthorized
+    );
+    assert_eq!(world.end(&token).await, Ok(Revoked::WasDead));
     assert!(world.is_dead(1));
     world.sound();
 }
 
 #[tokio::test]
-async fn a_token_that_allows_more_is_given_back_at_once() {
+async fn a_token_that_allows_more_is_known_as_one() {
     let broader = [
         json!({"permissions": {"contents": "write"}}),
         json!({"permissions": {"contents": "read", "administration": "read"}}),
@@ -145,18 +180,21 @@ async fn a_token_that_allows_more_is_given_back_at_once() {
         json!({"repositories": [{"full_name": "acme/other"}]}),
     ];
     let world = world();
-    let infra = repository("infra");
-    let installation = world.github.installation(&world.app, &infra).await.unwrap();
-    let permissions = Permissions::of(PolicyTemplate::GithubContentsRead).unwrap();
-    for (count, answer) in (1..).zip(broader) {
+    let asked = scope(Reach::Repository(repository("infra")), PolicyTemplate::GithubContentsRead);
+    for answer in broader {
         world.peer.ask("POST", "/broader", &answer);
-        let result = world.github.borrow_token(&world.app, installation, Some(&infra), &permissions).await;
-        assert_eq!(refused(result), GithubError::TooMuchAuthority, "{answer}");
-        assert!(world.is_dead(count), "{answer}");
+        let minted = world.mint(&asked).await;
+        assert!(!world.authority.is_within(&minted.granted, &asked), "{answer}");
     }
     // To read the metadata comes with every token.
     world.peer.ask("POST", "/broader", &json!({"permissions": {"contents": "read", "metadata": "read"}}));
-    world.github.borrow_token(&world.app, installation, Some(&infra), &permissions).await.unwrap();
+    assert!(world.authority.is_within(&world.mint(&asked).await.granted, &asked));
+    // What the App isn't installed for gives none.
+    let nowhere = scope(Reach::Repository(repository("nowhere")), PolicyTemplate::GithubContentsRead);
+    assert!(matches!(world.authority.mint(&nowhere, LIFETIME).await, Err(NotMinted::Refused(reason)) if reason.as_str() == "not-found"));
+    // An answer that is lost may have made one.
+    world.peer.fail(&json!({"path": "/access_tokens", "after": true, "drop": true}));
+    assert!(matches!(world.authority.mint(&asked, LIFETIME).await, Err(NotMinted::Unknown(_))));
 }
 
 #[tokio::test]
@@ -167,24 +205,25 @@ async fn a_token_whose_end_was_not_confirmed_may_still_live() {
         let mut fault = fault;
         fault["path"] = json!("/installation/token");
         world.peer.fail(&fault);
-        assert!(world.github.end_token(&token).await.is_err(), "{fault}");
+        assert!(world.end(&token).await.is_err(), "{fault}");
         assert!(!world.is_dead(1));
     }
     // It happened, and nobody was told: the next try finds it dead.
     world.peer.fail(&json!({"path": "/installation/token", "after": true, "drop": true}));
-    assert!(world.github.end_token(&token).await.is_err());
+    assert!(world.end(&token).await.is_err());
     assert!(world.is_dead(1));
-    assert_eq!(world.github.end_token(&token).await, Ok(TokenEnd::Revoked));
+    assert!(world.end(&token).await.is_ok());
 }
 
 #[tokio::test]
 async fn repositories_are_listed_with_an_app_and_with_a_person_s_token() {
     let world = world();
-    let installation = world.github.installations(&world.app).await.unwrap()[0];
-    let permissions = Permissions::of(PolicyTemplate::GithubMetadataRead).unwrap();
-    let token = world.github.borrow_token(&world.app, installation, None, &permissions).await.unwrap();
+    let installation = world.authority.all().await.unwrap()[0];
+    let asked = scope(Reach::Installation(installation), PolicyTemplate::GithubMetadataRead);
+    let Minted { token, granted, .. } = world.mint(&asked).await;
+    assert!(world.authority.is_within(&granted, &asked));
     let own = secret(world.peer.told("owner_token"));
-    for access in [token.access(), Access { token: &own, identity: Identity::Person }] {
+    for access in [world.authority.access(&token), Access { token: &own, identity: Identity::Person }] {
         let listed = world.github.repositories(&access).await.unwrap();
         let mut names: Vec<_> = listed.repositories.iter().map(|summary| summary.repository.to_string()).collect();
         names.sort();
@@ -228,7 +267,8 @@ fn unpacked(archive: &[u8]) -> BTreeMap<String, (String, bool)> {
 
 async fn fetched(world: &World, commit: &CommitId, limits: TreeLimits) -> (Fetched, BTreeMap<String, (String, bool)>) {
     let token = world.token(PolicyTemplate::GithubContentsRead).await;
-    let (fetched, archive) = world.github.fetch_tree(&token.access(), &repository("infra"), commit, limits, Vec::new()).await.unwrap();
+    let (fetched, archive) =
+        world.github.fetch_tree(&world.authority.access(&token), &repository("infra"), commit, limits, Vec::new()).await.unwrap();
     let files = unpacked(&archive);
     assert_eq!(fetched.files, files.len() as u64);
     (fetched, files)
@@ -287,7 +327,7 @@ async fn a_tree_is_fetched_whole_whatever_the_archive_leaves_out() {
     }
     let limits = TreeLimits { entries: 5, ..TreeLimits::default() };
     let token = world.token(PolicyTemplate::GithubContentsRead).await;
-    let result = world.github.fetch_tree(&token.access(), &repository("infra"), &commit, limits, Vec::new()).await;
+    let result = world.github.fetch_tree(&world.authority.access(&token), &repository("infra"), &commit, limits, Vec::new()).await;
     assert_eq!(refused(result), GithubError::BeyondLimit);
     world.sound();
 }
@@ -314,8 +354,8 @@ fn proposal(base: &CommitId, path: &str, before: Option<&str>, after: &[u8]) -> 
 async fn propose(world: &World, request: &ProposePullRequest, contents: &[u8]) -> Result<Proposed, GithubError> {
     let template = Intent::ProposePullRequest(request.clone()).permission().unwrap();
     let token = world.token(template).await;
-    let result = world.github.propose(&token.access(), request, contents).await;
-    assert_eq!(world.github.end_token(&token).await, Ok(TokenEnd::Revoked));
+    let result = world.github.propose(&world.authority.access(&token), request, contents).await.map_err(|not| not.error);
+    assert!(world.end(&token).await.is_ok());
     result
 }
 
@@ -418,8 +458,8 @@ async fn our_comment_is_written_once_and_is_ours() {
         text: Prose::new(text).unwrap(),
     };
     let token = world.token(PolicyTemplate::GithubCommentsWrite).await;
-    let first = world.github.comment(&token.access(), &comment("3 findings @here")).await.unwrap();
-    let second = world.github.comment(&token.access(), &comment("2 findings")).await.unwrap();
+    let first = world.github.comment(&world.authority.access(&token), &comment("3 findings @here")).await.unwrap();
+    let second = world.github.comment(&world.authority.access(&token), &comment("2 findings")).await.unwrap();
     assert_eq!((first.updated, second.updated, first.id), (false, true, second.id));
     let found = world.person("GET", &comments, Value::Null);
     let texts: Vec<_> = found.as_array().unwrap().iter().map(|comment| comment["body"].as_str().unwrap()).collect();
@@ -457,7 +497,7 @@ async fn a_check_run_takes_its_remarks_fifty_at_a_time() {
             summary: Prose::new("Some.").unwrap(),
             annotations: (1..=count).map(annotation).collect(),
         };
-        let id = world.github.publish_check_run(&token.access(), &run).await.unwrap();
+        let id = world.github.publish_check_run(&world.authority.access(&token), &run).await.unwrap();
         assert_eq!(world.peer.requests().len(), requests, "{count} remarks");
         let found = world.person("GET", &format!("/repos/acme/infra/check-runs/{id}"), Value::Null);
         assert_eq!((&found["status"], &found["conclusion"]), (&json!("completed"), &json!("failure")));
@@ -495,14 +535,15 @@ async fn a_report_is_handed_to_code_scanning() {
     let token = world.token(PolicyTemplate::GithubSecurityEventsWrite).await;
     let revisions = [Revision::Branch(BranchName::new("main").unwrap()), Revision::PullRequest(Count::from(7_u32))];
     for revision in revisions {
-        let uploaded = world.github.upload_sarif(&token.access(), &request(&report, revision), report.as_bytes()).await.unwrap();
+        let uploaded =
+            world.github.upload_sarif(&world.authority.access(&token), &request(&report, revision), report.as_bytes()).await.unwrap();
         assert_eq!(uploaded.state, SarifState::Complete);
     }
     let uploads = world.peer.ask("GET", "/uploads", &Value::Null);
     assert_eq!((&uploads[0]["ref"], &uploads[1]["ref"]), (&json!("refs/heads/main"), &json!("refs/pull/7/head")));
     assert_eq!(uploads[0]["results"], 1);
     let other = request("{}", Revision::DefaultBranch);
-    assert_eq!(refused(world.github.upload_sarif(&token.access(), &other, report.as_bytes()).await), GithubError::Contents);
+    assert_eq!(refused(world.github.upload_sarif(&world.authority.access(&token), &other, report.as_bytes()).await), GithubError::Contents);
     world.sound();
 }
 
@@ -516,38 +557,43 @@ async fn github_is_asked_at_the_pace_that_it_asks_for() {
     // A moment's silence is kept, and the request sent again.
     world.peer.fail(&json!({"path": place, "status": 429, "headers": {"retry-after": "1"}}));
     let start = Instant::now();
-    world.github.resolve(&token.access(), &infra, &branch).await.unwrap();
+    world.github.resolve(&world.authority.access(&token), &infra, &branch).await.unwrap();
     assert!(start.elapsed() >= Duration::from_secs(1) && asked() == 2);
     // What only isn't allowed is not a matter of pace.
     world.peer.fail(&json!({"path": place, "status": 403, "body": {"message": "Resource not accessible by integration"}}));
-    assert_eq!(refused(world.github.resolve(&token.access(), &infra, &branch).await), GithubError::Forbidden);
+    assert_eq!(refused(world.github.resolve(&world.authority.access(&token), &infra, &branch).await), GithubError::Forbidden);
     assert_eq!(asked(), 3);
     // A read that fails is tried again, a write whose outcome isn't known isn't.
     world.peer.fail(&json!({"path": place, "status": 502, "times": 2}));
-    world.github.resolve(&token.access(), &infra, &branch).await.unwrap();
+    world.github.resolve(&world.authority.access(&token), &infra, &branch).await.unwrap();
     assert_eq!(asked(), 6);
     world.peer.fail(&json!({"path": "/installation/token", "status": 502, "times": 1}));
-    assert_eq!(world.github.end_token(&token).await, Err(GithubError::Broken { status: 502 }));
+    assert_eq!(world.end(&token).await.unwrap_err().reason.as_str(), "broken");
+    // Three times a moment is a limit, whatever the status.
+    world.peer.fail(&json!({"path": place, "status": 403, "headers": {"retry-after": "0"}, "times": 3}));
+    let error = refused(world.github.resolve(&world.authority.access(&token), &infra, &branch).await);
+    assert!(matches!(error, GithubError::RateLimited { .. }), "{error:?}");
+    assert_eq!(asked(), 9);
     // A long silence is told to whoever asked, and kept by all.
     let reset = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 900;
     world
         .peer
         .fail(&json!({"path": place, "status": 403, "headers": {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset.to_string()}}));
     for _ in 0..3 {
-        match refused(world.github.resolve(&token.access(), &infra, &branch).await) {
+        match refused(world.github.resolve(&world.authority.access(&token), &infra, &branch).await) {
             GithubError::RateLimited { wait } => assert!((890..=900).contains(&wait.as_secs()), "{wait:?}"),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(asked(), 7);
+    assert_eq!(asked(), 10);
 }
 
 #[tokio::test]
 async fn an_enterprise_host_has_the_same_interface_beneath_a_path() {
     let world = world_at("/api/v3");
     let token = world.token(PolicyTemplate::GithubContentsRead).await;
-    world.github.resolve(&token.access(), &repository("infra"), &Revision::DefaultBranch).await.unwrap();
-    assert_eq!(world.github.end_token(&token).await, Ok(TokenEnd::Revoked));
+    world.github.resolve(&world.authority.access(&token), &repository("infra"), &Revision::DefaultBranch).await.unwrap();
+    assert!(world.end(&token).await.is_ok());
     world.sound();
 }
 
@@ -556,7 +602,7 @@ async fn a_credential_that_is_not_taken_says_so() {
     let world = world();
     let stranger = rsa_of_somebody_else();
     let app = App::new(4242, "keyblind", SigningKey::from_pem(&secret(stranger.peer.told("private_key")), None).unwrap());
-    let error = refused(world.github.installations(&app).await);
+    let error = refused(Installations::new(Arc::clone(&world.github), Arc::new(app)).all().await);
     assert_eq!(error, GithubError::Unauthorized);
     let unknown = secret("ghs_unknown");
     let access = Access { token: &unknown, identity: Identity::App("keyblind") };

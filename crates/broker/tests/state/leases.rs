@@ -323,7 +323,7 @@ async fn a_stop_survives_the_process_and_a_file_is_enough() {
     broker.live(&*clock).await;
     let watch = {
         let switch = broker.switch.clone();
-        tokio::spawn(async move { switch.watch_stop_file().await })
+        tokio::spawn(async move { switch.watch_files().await })
     };
     std::fs::write(path.with_file_name("stop"), "").unwrap();
     assert!(matches!(broker.switch.permit().await, Err(EpochError::StopFile(_))), "at once, not when somebody looks");

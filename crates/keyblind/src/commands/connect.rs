@@ -20,6 +20,9 @@ pub(super) fn run(provider: Connectable) -> anyhow::Result<Exit> {
                 "open     {page}\ncompare  {code}\nThe page shows the same code. The account is connected there, and nothing of it comes here.\n"
             )
         }
+        Answer::Report(Report::InstallAt { page }) => {
+            format!("open     {page}\nAn owner installs the App there for the repositories that it may reach. Nothing of it comes here.\n")
+        }
         Answer::Report(Report::AlreadyConnected { connection }) => format!("`{}` is connected\n", connection.name),
         Answer::Report(other) => anyhow::bail!("the broker answered something else than was asked ({other:?})"),
         Answer::Outcome(outcome) => return Err(unwelcome(&outcome)),

@@ -1,21 +1,26 @@
 //! A GitHub App, and its tokens: each for one repository and the permissions of one intent, ended after its use.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::Method;
-use keyblind_intent::{PolicyTemplate, Repository};
+use keyblind_intent::{PolicyTemplate, Provider, Repository};
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Github, GithubError, Identity};
 use crate::clock::Timestamp;
 use crate::egress::Authorization;
 use crate::jws::SigningKey;
-use crate::leases::revocation::{RevocationFailure, Revoked, Revoker, RevokerFuture, ToRevoke};
+use crate::leases::lease::{Authority, Minted, NotMinted};
+use crate::leases::revocation::{Ending, RevocationFailure, Revoked, Revoker, RevokerFuture, ToRevoke};
 use crate::providers::Credential;
 use crate::secret::Secret;
 
 /// How long our own word as the App lives, in seconds: GitHub takes ten minutes at most.
 const WORD_SECONDS: u64 = 540;
+/// The longest life of an installation's token, should GitHub not say when one expires.
+const LONGEST_LIFE: Duration = Duration::from_secs(60 * 60);
 /// How far GitHub's clock may be behind ours.
 const SKEW_SECONDS: u64 = 60;
 
@@ -56,55 +61,131 @@ impl Permissions {
         Some(Self(list.iter().copied().collect()))
     }
 
-    /// Whether these are no more than what was asked for. Reading a repository's metadata comes with every token.
-    fn cover(&self, granted: &BTreeMap<String, String>) -> bool {
+    /// What is needed to look at a repository before people are asked for a change of it.
+    #[must_use]
+    pub fn to_look() -> Self {
+        Self([("contents", "read"), ("pull_requests", "read")].into_iter().collect())
+    }
+}
+
+/// What a token reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Asked for: one repository.
+    Repository(Repository),
+    /// Asked for: all that an installation sees.
+    Installation(u64),
+    /// Granted, in GitHub's words: these repositories by their full names, or all that the installation sees.
+    Granted(Option<Vec<String>>),
+}
+
+/// What a token reaches, and what it allows there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    reach: Reach,
+    permissions: BTreeMap<String, String>,
+}
+
+impl Scope {
+    /// These permissions, there.
+    #[must_use]
+    pub fn new(reach: Reach, permissions: &Permissions) -> Self {
+        let permissions = permissions.0.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned())).collect();
+        Self { reach, permissions }
+    }
+
+    /// Whether this is no more than what was asked for. Reading a repository's metadata comes with every token.
+    fn is_within(&self, asked: &Self) -> bool {
         let rank = |level: &str| match level {
             "read" => 1,
             "write" => 2,
             // `admin`, and whatever comes after it.
             _ => 3,
         };
-        granted.iter().all(|(name, level)| {
-            let asked = self.0.get(name.as_str()).copied().or((name == "metadata").then_some("read"));
-            asked.is_some_and(|asked| rank(level) <= rank(asked))
+        let is_reached = match (&self.reach, &asked.reach) {
+            (Reach::Granted(Some(names)), Reach::Repository(repository)) => {
+                let name = format!("{}/{}", repository.owner, repository.name);
+                names.len() == 1 && names[0].eq_ignore_ascii_case(&name)
+            }
+            (Reach::Granted(_), Reach::Installation(_)) => true,
+            _ => false,
+        };
+        is_reached
+            && self.permissions.iter().all(|(name, level)| {
+                let asked = asked.permissions.get(name).map(String::as_str).or((name == "metadata").then_some("read"));
+                asked.is_some_and(|asked| rank(level) <= rank(asked))
+            })
+    }
+}
+
+/// A GitHub App at a host, as a source of authority: its tokens are made for one lease and revoked after it.
+#[derive(Clone)]
+pub struct Installations {
+    github: Arc<Github>,
+    app: Arc<App>,
+}
+
+impl Installations {
+    /// Of this App.
+    #[must_use]
+    pub fn new(github: Arc<Github>, app: Arc<App>) -> Self {
+        Self { github, app }
+    }
+
+    /// Calls with a token of it act as this.
+    #[must_use]
+    pub fn access<'t>(&'t self, token: &'t Secret) -> Access<'t> {
+        Access { token, identity: Identity::App(&self.app.slug) }
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn github(&self) -> &Github {
+        &self.github
+    }
+
+    /// Where an owner installs the App.
+    #[must_use]
+    pub fn installation_page(&self) -> String {
+        let api = self.github.api.origin();
+        match api.host() {
+            "api.github.com" => format!("https://github.com/apps/{}/installations/new", self.app.slug),
+            _ => format!("{api}/github-apps/{}/installations/new", self.app.slug),
+        }
+    }
+
+    /// All installations of the App.
+    ///
+    /// # Errors
+    /// See [`GithubError`]; [`GithubError::BeyondLimit`] if there are more than 2,000.
+    pub async fn all(&self) -> Result<Vec<u64>, GithubError> {
+        self.github.installations(&self.app).await
+    }
+}
+
+impl Authority for Installations {
+    type Scope = Scope;
+
+    fn provider(&self) -> Provider {
+        Provider::Github
+    }
+
+    fn ending(&self) -> Ending {
+        Ending::Revoke
+    }
+
+    /// GitHub's tokens live an hour: a shorter life can't be asked for, which is why they are revoked.
+    async fn mint(&self, asked: &Scope, _: Duration) -> Result<Minted<Scope>, NotMinted> {
+        self.github.mint(&self.app, asked).await.map_err(|error| match error {
+            GithubError::Egress(egress) if egress.may_have_happened() => NotMinted::Unknown(error.code()),
+            GithubError::Broken { .. } => NotMinted::Unknown(error.code()),
+            _ => NotMinted::Refused(error.code()),
         })
     }
-}
 
-/// A token of an installation.
-pub struct InstallationToken {
-    token: Secret,
-    slug: String,
-    expires: Option<Timestamp>,
-}
-
-impl InstallationToken {
-    /// What calls are made with.
-    #[must_use]
-    pub fn access(&self) -> Access<'_> {
-        Access { token: &self.token, identity: Identity::App(&self.slug) }
+    fn is_within(&self, granted: &Scope, asked: &Scope) -> bool {
+        granted.is_within(asked)
     }
-
-    /// The token itself, for a queue that ends it later.
-    #[must_use]
-    pub fn into_secret(self) -> Secret {
-        self.token
-    }
-
-    /// When it ends if nothing ends it before.
-    #[must_use]
-    pub fn expires(&self) -> Option<Timestamp> {
-        self.expires
-    }
-}
-
-/// What is true of a token that isn't needed any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenEnd {
-    /// GitHub confirmed that it is dead.
-    Revoked,
-    /// It lives until then.
-    Expires(Option<Timestamp>),
 }
 
 #[derive(Serialize)]
@@ -118,7 +199,7 @@ struct Word {
 struct Ask<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     repositories: Option<[&'a str; 1]>,
-    permissions: &'a Permissions,
+    permissions: &'a BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -155,7 +236,7 @@ impl Github {
     ///
     /// # Errors
     /// [`GithubError::NotFound`] if the App isn't installed there.
-    pub async fn installation(&self, app: &App, repository: &Repository) -> Result<u64, GithubError> {
+    async fn installation(&self, app: &App, repository: &Repository) -> Result<u64, GithubError> {
         let word = self.word(app)?;
         let target = self.repository(repository).segment("installation");
         let found: Installation = self.get(Authorization::Bearer(&word), target, 1 << 20).await?;
@@ -163,11 +244,7 @@ impl Github {
         if found.app_id == app.id { Ok(found.id) } else { Err(GithubError::NotFound) }
     }
 
-    /// All installations of the App.
-    ///
-    /// # Errors
-    /// See [`GithubError`]; [`GithubError::BeyondLimit`] if there are more than 2,000.
-    pub async fn installations(&self, app: &App) -> Result<Vec<u64>, GithubError> {
+    async fn installations(&self, app: &App) -> Result<Vec<u64>, GithubError> {
         let word = self.word(app)?;
         let mut all = Vec::new();
         for page in 1..=20 {
@@ -182,44 +259,26 @@ impl Github {
         Err(GithubError::BeyondLimit)
     }
 
-    /// Borrows a token for one repository (or, for a list of repositories, for all that the installation sees). One that allows
-    /// more than was asked for is given back at once.
-    ///
-    /// # Errors
-    /// See [`GithubError`].
-    pub async fn borrow_token(
-        &self,
-        app: &App,
-        installation: u64,
-        repository: Option<&Repository>,
-        permissions: &Permissions,
-    ) -> Result<InstallationToken, GithubError> {
+    /// A token that should allow what was asked for; whether it does has to be compared.
+    async fn mint(&self, app: &App, asked: &Scope) -> Result<Minted<Scope>, GithubError> {
+        let (installation, repositories) = match &asked.reach {
+            Reach::Repository(repository) => (self.installation(app, repository).await?, Some([repository.name.as_str()])),
+            Reach::Installation(id) => (*id, None),
+            Reach::Granted(_) => return Err(GithubError::Contents),
+        };
         let word = self.word(app)?;
         let target = self.api.clone().path("/app/installations").segment(&installation.to_string()).segment("access_tokens");
-        let ask = Ask { repositories: repository.map(|repository| [repository.name.as_str()]), permissions };
+        let ask = Ask { repositories, permissions: &asked.permissions };
         let given: Given = self.write(Method::POST, Authorization::Bearer(&word), target, &ask).await?;
         let expires = given.expires_at.parse::<jiff::Timestamp>().ok();
         let expires = expires.and_then(|at| u64::try_from(at.as_millisecond()).ok()).map(Timestamp::from_unix_millis);
-        let is_of_repository = repository.is_none_or(|repository| {
-            let name = format!("{}/{}", repository.owner, repository.name);
-            let names: Vec<_> = given.repositories.iter().map(|named| named.full_name.as_str()).collect();
-            given.repository_selection.as_deref() == Some("selected") && names.len() == 1 && names[0].eq_ignore_ascii_case(&name)
-        });
-        let token = InstallationToken { token: given.token.0, slug: app.slug.clone(), expires };
-        if is_of_repository && permissions.cover(&given.permissions) {
-            return Ok(token);
-        }
-        // Whether or not this works, nobody uses it: it never leaves here.
-        let _ = self.end_token(&token).await;
-        Err(GithubError::TooMuchAuthority)
-    }
-
-    /// Ends a token. Only GitHub's own word counts: with any error it may still live, and must be tried again.
-    ///
-    /// # Errors
-    /// See [`GithubError`].
-    pub async fn end_token(&self, token: &InstallationToken) -> Result<TokenEnd, GithubError> {
-        self.end(&token.token).await.map(|_| TokenEnd::Revoked)
+        let is_selected = given.repository_selection.as_deref() == Some("selected");
+        let names = is_selected.then(|| given.repositories.into_iter().map(|named| named.full_name).collect());
+        Ok(Minted {
+            token: given.token.0,
+            granted: Scope { reach: Reach::Granted(names), permissions: given.permissions },
+            dies_at: expires.unwrap_or_else(|| self.clock.now().saturating_add(LONGEST_LIFE)),
+        })
     }
 
     async fn end(&self, token: &Secret) -> Result<Revoked, GithubError> {

@@ -5,18 +5,13 @@
 //! a pull request that people closed isn't opened again.
 
 use data_encoding::BASE64;
-use std::collections::BTreeMap;
-
 use hyper::Method;
-use keyblind_intent::{AttachedFile, Bulk, CommitId, Count, Digest, FileMode, ProposalResult, ProposePullRequest, Repository};
+use keyblind_intent::{AttachedFile, Bulk, CommitId, Count, FileMode, ProposalResult, ProposePullRequest, Repository};
 use serde::{Deserialize, Serialize};
 
-use super::repositories::{Commit, Sha, commit_id};
-use super::{Access, Github, GithubError, Identity};
+use super::repositories::{Sha, commit_id};
+use super::{Access, Github, GithubError};
 use crate::egress::Authorization;
-
-/// How many commits our branch may be ahead: what doesn't fit in one answer isn't looked at, and so isn't ours.
-const MOST_COMMITS: usize = 250;
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,53 +26,26 @@ pub struct Proposed {
     pub before: Option<CommitId>,
 }
 
-#[derive(Deserialize)]
-struct Comparison {
-    total_commits: usize,
-    commits: Vec<Listed>,
-    merge_base_commit: Sha,
+/// That nothing was proposed, or not all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotProposed {
+    /// Why.
+    pub error: GithubError,
+    /// Whether our branch may have moved, or the pull request may be there, all the same.
+    pub may_have_happened: bool,
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    author: Option<Login>,
-    committer: Option<Login>,
+/// Until the branch moves nothing has happened: what was made is in no branch.
+impl From<GithubError> for NotProposed {
+    fn from(error: GithubError) -> Self {
+        Self { error, may_have_happened: false }
+    }
 }
 
-#[derive(Deserialize)]
-pub(super) struct Login {
-    pub(super) login: String,
-}
-
-#[derive(Deserialize)]
-struct Pull {
-    number: u64,
-    title: String,
-    body: Option<String>,
-    merged_at: Option<String>,
-    head: PullEnd,
-    base: PullEnd,
-    state: String,
-}
-
-#[derive(Deserialize)]
-struct PullEnd {
-    #[serde(rename = "ref")]
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct TreeListing {
-    tree: Vec<TreeNode>,
-}
-
-#[derive(Clone, Deserialize)]
-struct TreeNode {
-    path: String,
-    mode: String,
-    #[serde(rename = "type")]
-    kind: String,
-    sha: String,
+impl NotProposed {
+    fn after_the_move(error: GithubError) -> Self {
+        Self { error, may_have_happened: true }
+    }
 }
 
 #[derive(Serialize)]
@@ -186,16 +154,16 @@ impl Github {
     /// Opens the pull request, or brings ours up to date.
     ///
     /// # Errors
-    /// See [`GithubError`]. What was made until then (blobs, a tree, a commit) is in no branch.
-    pub async fn propose(&self, access: &Access<'_>, request: &ProposePullRequest, contents: &[u8]) -> Result<Proposed, GithubError> {
+    /// See [`NotProposed`].
+    pub async fn propose(&self, access: &Access<'_>, request: &ProposePullRequest, contents: &[u8]) -> Result<Proposed, NotProposed> {
         let changes = parts(request, contents)?;
         let repository = &request.repository;
         let pulls = self.pulls(access, request).await?;
         if pulls.closed {
-            return Err(GithubError::SaidNo);
+            return Err(GithubError::SaidNo.into());
         }
         let base = self.commit(access, repository, &request.base_commit).await?;
-        self.check_state(access, request, &base, &changes).await?;
+        self.scanned(access, request, &base).await?;
         let before = self.head(access, repository, &format!("heads/{}", request.branch)).await?;
         let fork = match &before {
             Some(head) => self.check_ours(access, repository, &request.base_commit, head).await?,
@@ -211,7 +179,8 @@ impl Github {
             _ => self.make_commit(access, request, &tree, before.as_ref(), &fork).await?,
         };
         if !unchanged {
-            self.move_branch(access, request, before.as_ref(), &commit).await?;
+            let moved = self.move_branch(access, request, before.as_ref(), &commit).await;
+            moved.map_err(|error| NotProposed { error, may_have_happened: error.may_have_happened() })?;
         }
         let (title, body) = (inert(request.title.as_str()), inert(request.explanation.as_str()));
         let (number, rewritten) = match pulls.open {
@@ -220,11 +189,13 @@ impl Github {
                 if differs {
                     let target = self.repository(repository).segment("pulls").segment(&open.number.to_string());
                     let bearer = Authorization::Bearer(access.token);
-                    self.write::<serde::de::IgnoredAny>(Method::PATCH, bearer, target, &Rewritten { title: &title, body: &body }).await?;
+                    let rewritten = Rewritten { title: &title, body: &body };
+                    let written = self.write::<serde::de::IgnoredAny>(Method::PATCH, bearer, target, &rewritten).await;
+                    written.map_err(NotProposed::after_the_move)?;
                 }
                 (open.number, Some(differs))
             }
-            None => (self.open_pull(access, request, &title, &body).await?, None),
+            None => (self.open_pull(access, request, &title, &body).await.map_err(NotProposed::after_the_move)?, None),
         };
         let result = match rewritten {
             None => ProposalResult::Opened,
@@ -232,109 +203,6 @@ impl Github {
             Some(_) => ProposalResult::Updated,
         };
         Ok(Proposed { number: Count::saturating(number), commit, result, before })
-    }
-
-    /// The pull requests of our branch into that base: the open one, and whether people closed one.
-    async fn pulls(&self, access: &Access<'_>, request: &ProposePullRequest) -> Result<Pulls, GithubError> {
-        let head = format!("{}:{}", request.repository.owner, request.branch);
-        let target = self.repository(&request.repository).segment("pulls");
-        let target = target.query("state", "all").query("head", &head).query("base", request.base.as_str()).query("per_page", "100");
-        // One that can't be read is an error: it may be people's "no".
-        let found: Vec<Pull> = self.get(Authorization::Bearer(access.token), target, 32 << 20).await?;
-        // A filter that isn't understood is a filter that isn't there.
-        let is_ours = |pull: &Pull| pull.head.name == request.branch.as_str() && pull.base.name == request.base.as_str();
-        let found: Vec<Pull> = found.into_iter().filter(is_ours).collect();
-        let closed = found.iter().any(|pull| pull.state == "closed" && pull.merged_at.is_none());
-        let open = found.into_iter().find(|pull| pull.state == "open");
-        Ok(Pulls { open, closed })
-    }
-
-    /// Whether the files are what the change was made for: at the commit that was scanned, and still at the base's head.
-    async fn check_state(
-        &self,
-        access: &Access<'_>,
-        request: &ProposePullRequest,
-        base: &Commit,
-        changes: &[Change<'_>],
-    ) -> Result<(), GithubError> {
-        let repository = &request.repository;
-        let head = self.head(access, repository, &format!("heads/{}", request.base)).await?.ok_or(GithubError::NotFound)?;
-        let scanned = self.nodes(access, repository, &base.tree.sha, changes).await?;
-        for (file, _) in changes {
-            let node = scanned.get(file.path.as_str());
-            match (&file.before, node) {
-                (None, None) => {}
-                (Some(before), Some(node)) if node.is_file() => {
-                    let contents = self.blob(access, repository, &node.sha, keyblind_intent::limits::ATTACHED_BYTES).await?;
-                    if Digest::of(&contents) != *before {
-                        return Err(GithubError::StaleState);
-                    }
-                }
-                _ => return Err(GithubError::StaleState),
-            }
-        }
-        if head == request.base_commit {
-            return Ok(());
-        }
-        let tree = self.commit(access, repository, &head).await?.tree.sha;
-        if self.nodes(access, repository, &tree, changes).await? == scanned { Ok(()) } else { Err(GithubError::StaleState) }
-    }
-
-    /// The entries of these files in a tree, found folder by folder.
-    async fn nodes(
-        &self,
-        access: &Access<'_>,
-        repository: &Repository,
-        tree: &str,
-        changes: &[Change<'_>],
-    ) -> Result<BTreeMap<String, TreeNode>, GithubError> {
-        let mut folders: BTreeMap<String, Vec<TreeNode>> = BTreeMap::new();
-        let mut found = BTreeMap::new();
-        for (file, _) in changes {
-            let mut sha = tree.to_owned();
-            let mut parts = file.path.parts().peekable();
-            while let Some(part) = parts.next() {
-                if !folders.contains_key(&sha) {
-                    let target = self.repository(repository).path("/git/trees").segment(&sha);
-                    let listing: TreeListing = self.get(Authorization::Bearer(access.token), target, 64 << 20).await?;
-                    folders.insert(sha.clone(), listing.tree);
-                }
-                let Some(node) = folders[&sha].iter().find(|node| node.path == part) else { break };
-                if parts.peek().is_none() {
-                    found.insert(file.path.to_string(), node.clone());
-                } else if node.kind == "tree" {
-                    sha = node.sha.clone();
-                } else {
-                    // A file, a link or a submodule where a folder should be.
-                    return Err(GithubError::StaleState);
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// Whether all commits of our branch are ours; gives where it left the base.
-    async fn check_ours(
-        &self,
-        access: &Access<'_>,
-        repository: &Repository,
-        base: &CommitId,
-        head: &CommitId,
-    ) -> Result<CommitId, GithubError> {
-        let target = self.repository(repository).segment("compare").segment(&format!("{base}...{head}"));
-        let comparison: Comparison = self.get(Authorization::Bearer(access.token), target, 64 << 20).await?;
-        let is_whole = comparison.total_commits == comparison.commits.len() && comparison.total_commits <= MOST_COMMITS;
-        let is_ours = match access.identity {
-            Identity::App(slug) => {
-                let bot = format!("{slug}[bot]");
-                // GitHub itself is the committer of what it signs.
-                let is = |login: &Option<Login>, names: &[&str]| login.as_ref().is_some_and(|login| names.contains(&login.login.as_str()));
-                comparison.commits.iter().all(|commit| is(&commit.author, &[&bot]) && is(&commit.committer, &[&bot, "web-flow"]))
-            }
-            // A person's own commits can't be told from those that we made as her.
-            Identity::Person => comparison.commits.is_empty(),
-        };
-        if is_whole && is_ours { commit_id(comparison.merge_base_commit.sha) } else { Err(GithubError::WrittenByPeople) }
     }
 
     async fn make_tree(
@@ -423,23 +291,6 @@ impl Github {
             Err(GithubError::Rejected { status: 422 }) => Err(GithubError::Conflict),
             Err(error) => Err(error),
         }
-    }
-}
-
-struct Pulls {
-    open: Option<Pull>,
-    closed: bool,
-}
-
-impl PartialEq for TreeNode {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.mode, &self.kind, &self.sha) == (&other.mode, &other.kind, &other.sha)
-    }
-}
-
-impl TreeNode {
-    fn is_file(&self) -> bool {
-        self.kind == "blob" && matches!(self.mode.as_str(), "100644" | "100755")
     }
 }
 

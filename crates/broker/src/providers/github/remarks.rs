@@ -9,7 +9,8 @@ use hyper::Method;
 use keyblind_intent::{Annotation, AnnotationLevel, CheckConclusion, Comment, Count, PublishCheckRun, Revision, SarifState, UploadSarif};
 use serde::{Deserialize, Serialize};
 
-use super::propose::{Login, inert};
+use super::propose::inert;
+use super::repositories::Login;
 use super::{Access, Github, GithubError, Identity};
 use crate::egress::Authorization;
 

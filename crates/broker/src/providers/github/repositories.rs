@@ -30,8 +30,8 @@ struct Described {
 }
 
 #[derive(Deserialize)]
-struct Login {
-    login: String,
+pub(super) struct Login {
+    pub(super) login: String,
 }
 
 #[derive(Deserialize)]

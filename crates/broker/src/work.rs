@@ -1,0 +1,56 @@
+//! What the broker does when it is asked.
+//!
+//! What only reads is done at once, with a read lease for exactly that. What changes something goes another way, the same for every
+//! provider ([`Changes`]): the target is looked at, the change is written down whole, people say yes to its digest, the target is looked
+//! at again, and a write lease allows the one effect. The provider's own part of it is an [`Effector`].
+
+mod changes;
+mod entrance;
+mod github;
+mod outcomes;
+
+use keyblind_intent::{Failure, Outcome, Refusal};
+
+pub use self::changes::{Changes, Effector, Looked};
+pub use self::entrance::Entrance;
+pub use self::github::{GithubWork, Owners};
+use crate::dispatch::{Role, Session};
+use crate::leases::epoch::EpochError;
+use crate::leases::lease::LendError;
+use crate::leases::revocation::LeaseError;
+use crate::ledger::{Origin, Who};
+
+/// For whom something is recorded.
+fn who(session: &Session) -> Who {
+    Who { tenant: session.tenant.clone(), subject: session.subject.clone() }
+}
+
+/// From where an intent of such a session comes.
+fn origin(role: Role) -> Origin {
+    match role {
+        Role::Person | Role::Operator => Origin::Terminal,
+        Role::Web => Origin::Web,
+        Role::Runner => Origin::Mission,
+    }
+}
+
+/// A failure without anything more to say about it.
+fn failed(failure: Failure) -> Outcome {
+    Outcome::Failed { failure, status: None, retry_after_seconds: None, said: None }
+}
+
+/// What whoever asked is told when nothing was lent; `refused` tells what the provider's own words mean.
+fn told(error: &LendError, refused: impl FnOnce(&str) -> Outcome) -> Outcome {
+    match error {
+        LendError::Lease(LeaseError::Epoch(EpochError::Stale)) => Outcome::Refused(Refusal::Busy),
+        LendError::Lease(LeaseError::Epoch(EpochError::Ledger(_)) | LeaseError::Ledger(_)) => Outcome::Refused(Refusal::LedgerUnavailable),
+        LendError::Lease(LeaseError::Epoch(_)) => Outcome::Refused(Refusal::Halted),
+        LendError::Lease(LeaseError::Vault(_) | LeaseError::State(_)) | LendError::NotAllowed(_) => Outcome::Refused(Refusal::Internal),
+        LendError::Refused(reason) | LendError::Failed(reason) => refused(reason.as_str()),
+        LendError::Unknown(_) => failed(Failure::TimedOut),
+        LendError::TooMuchAuthority => Outcome::Refused(Refusal::TooMuchAuthority),
+        LendError::OtherChange | LendError::Expired => Outcome::Refused(Refusal::NotApproved),
+        LendError::UsedUp => Outcome::Refused(Refusal::BeyondLimit),
+        LendError::Lost(_) => failed(Failure::Lost),
+    }
+}

@@ -1,0 +1,328 @@
+//! Repositories at GitHub: read at once, changed with the yes of people.
+
+mod connections;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use keyblind_intent::{
+    Change, ConnectionName, ConnectionState, Count, Digest, Failure, Foreign, Intent, Inverse, Line, ListRepositories, Missing, NoInverse,
+    Outcome, Owner, PolicyTemplate, Provider, ReadRepository, Refusal, Repository, Revision, TenantId, limits,
+};
+
+use super::{Effector, Looked, failed, origin, told, who};
+use crate::approvals::Approved;
+use crate::dispatch::{self, Answering, Asked, Reply};
+use crate::leases::lease::{CallFailure, LendError, Lender, Purpose, ReadLease};
+use crate::ledger::{Code, Event, Ledger, Record, Who, new_id};
+use crate::providers::code;
+use crate::providers::github::{Access, GithubError, Installations, NotProposed, Permissions, Reach, Scope, TreeLimits};
+use crate::secret::Secret;
+use crate::socket::BulkFile;
+
+/// How long reading may borrow authority: the largest repositories take minutes.
+const READ_LIFETIME: Duration = Duration::from_secs(900);
+/// How long a look, or a change, may.
+const CHANGE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// Which owners' repositories a tenant reaches: one App is installed for many, and a tenant must not reach another's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// Every owner's that installs the App.
+    All,
+    /// These.
+    These(BTreeSet<Owner>),
+}
+
+impl Owners {
+    fn reach(&self, owner: &Owner) -> bool {
+        match self {
+            Self::All => true,
+            // GitHub's names are the same in upper and lower case.
+            Self::These(owners) => owners.iter().any(|ours| ours.as_str().eq_ignore_ascii_case(owner.as_str())),
+        }
+    }
+}
+
+/// GitHub through an App's installations.
+pub struct GithubWork {
+    authority: Installations,
+    lender: Lender,
+    ledger: Ledger,
+    owners: BTreeMap<TenantId, Owners>,
+    /// Where archives lie, without a name, while they are handed over.
+    folder: PathBuf,
+}
+
+impl GithubWork {
+    /// Joins the App with the broker's leases. `folder` is one of the broker's own; a tenant that isn't among `owners` reaches nothing.
+    pub fn new(authority: Installations, lender: Lender, ledger: Ledger, owners: BTreeMap<TenantId, Owners>, folder: PathBuf) -> Self {
+        Self { authority, lender, ledger, owners, folder }
+    }
+
+    async fn received(&self, asked: &Asked) -> Result<(), Outcome> {
+        let digest = keyblind_intent::canonical(&asked.intent).map(|bytes| Digest::of(&bytes));
+        let digest = digest.map_err(|_| Outcome::Refused(Refusal::Malformed))?;
+        let intent = code(asked.intent.name());
+        let event = Event::IntentReceived { request: asked.id, intent, digest, origin: origin(asked.session.role) };
+        let recorded = self.ledger.append(Record::of(&who(&asked.session), None, event)).await;
+        recorded.map(drop).map_err(|_| Outcome::Refused(Refusal::LedgerUnavailable))
+    }
+
+    /// Borrows authority for these reads.
+    async fn read(
+        &self,
+        who: &Who,
+        operations: &[&str],
+        reach: Reach,
+        permissions: &Permissions,
+        permission: &str,
+    ) -> Result<ReadLease, Outcome> {
+        let target = match &reach {
+            Reach::Repository(repository) => repository.to_string(),
+            Reach::Installation(id) => format!("installation {id}"),
+            Reach::Granted(_) => return Err(FAULT),
+        };
+        let purpose = purpose(who, permission, &target, READ_LIFETIME).ok_or(FAULT)?;
+        let operations: BTreeSet<Code> = operations.iter().map(|operation| code(operation)).collect();
+        let calls = u32::try_from(operations.len()).unwrap_or(u32::MAX);
+        let scope = Scope::new(reach, permissions);
+        self.lender.read(operations, calls, &self.authority, &scope, purpose).await.map_err(|error| told(&error, refused))
+    }
+
+    /// Makes one call of a lease; what GitHub says is told in its own terms.
+    async fn call<T>(
+        &self,
+        lease: &mut ReadLease,
+        operation: &str,
+        call: impl AsyncFnOnce(&Access<'_>) -> Result<T, GithubError>,
+    ) -> Result<T, Outcome> {
+        let mut failure = None;
+        let result = lease
+            .call(code(operation), async |token: &Secret| {
+                call(&self.authority.access(token)).await.map_err(|error| {
+                    failure = Some(error);
+                    CallFailure::Failed(error.code())
+                })
+            })
+            .await;
+        result.map_err(|error| match (&error, failure) {
+            (LendError::Failed(_), Some(failure)) => failure.outcome(),
+            _ => told(&error, refused),
+        })
+    }
+
+    async fn list(&self, who: &Who, request: &ListRepositories) -> Result<Reply, Outcome> {
+        self.check_forge(&request.forge).await?;
+        let permissions = Permissions::of(PolicyTemplate::GithubMetadataRead).ok_or(FAULT)?;
+        let mut all = Vec::new();
+        let mut complete = true;
+        for installation in self.authority.all().await.map_err(GithubError::outcome)? {
+            let reach = Reach::Installation(installation);
+            let mut lease = self.read(who, &["list-repositories"], reach, &permissions, "github-metadata-read").await?;
+            let github = self.authority.github();
+            let listed = self.call(&mut lease, "list-repositories", async |access| github.repositories(access).await).await;
+            finish(lease).await?;
+            let listed = listed?;
+            let owners = self.owners.get(&who.tenant);
+            all.extend(
+                listed.repositories.into_iter().filter(|summary| owners.is_some_and(|owners| owners.reach(&summary.repository.owner))),
+            );
+            complete &= listed.is_complete;
+        }
+        complete &= all.len() <= limits::LISTED_REPOSITORIES;
+        all.truncate(limits::LISTED_REPOSITORIES);
+        Ok(Outcome::RepositoriesListed { repositories: all, complete }.into())
+    }
+
+    async fn fetch(&self, who: &Who, request: ReadRepository) -> Result<Reply, Outcome> {
+        let ReadRepository { repository, revision } = request;
+        self.check_reach(&who.tenant, &repository).await?;
+        let permissions = Permissions::of(PolicyTemplate::GithubContentsRead).ok_or(FAULT)?;
+        let reach = Reach::Repository(repository.clone());
+        let mut lease = self.read(who, &["resolve", "fetch-tree"], reach, &permissions, "github-contents-read").await?;
+        let fetched = self.fetch_with(&mut lease, &repository, &revision).await;
+        finish(lease).await?;
+        fetched
+    }
+
+    async fn fetch_with(&self, lease: &mut ReadLease, repository: &Repository, revision: &Revision) -> Result<Reply, Outcome> {
+        let github = self.authority.github();
+        let commit = self.call(lease, "resolve", async |access| github.resolve(access, repository, revision).await).await?;
+        let file = self.unnamed_file().map_err(|_| FAULT)?;
+        let limits = TreeLimits::default();
+        let fetch = async |access: &Access<'_>| github.fetch_tree(access, repository, &commit, limits, file).await;
+        let (fetched, file) = self.call(lease, "fetch-tree", fetch).await?;
+        let attached = tokio::task::spawn_blocking(move || BulkFile::unlinked(file)).await;
+        let attached = attached.ok().and_then(Result::ok).ok_or(FAULT)?;
+        let outcome = Outcome::RepositoryRead {
+            repository: repository.clone(),
+            commit,
+            archive: attached.bulk(),
+            files: Count::saturating(fetched.files),
+            left_out: fetched.left_out,
+        };
+        Ok(Reply { outcome, attached: Some(attached) })
+    }
+
+    /// A file that nobody else can open and that is gone with the broker.
+    fn unnamed_file(&self) -> std::io::Result<File> {
+        let name = new_id().map_err(std::io::Error::other)?;
+        let path = self.folder.join(format!("archive-{name}"));
+        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        std::fs::remove_file(&path)?;
+        Ok(file)
+    }
+
+    async fn check_forge(&self, forge: &ConnectionName) -> Result<(), Outcome> {
+        let is_ours = forge == self.authority.github().forge();
+        if is_ours { Ok(()) } else { Err(Outcome::NotConfigured { missing: Missing::Connection }) }
+    }
+
+    /// Whether the tenant reaches that repository.
+    async fn check_reach(&self, tenant: &TenantId, repository: &Repository) -> Result<(), Outcome> {
+        self.check_forge(&repository.forge).await?;
+        let is_reached = self.owners.get(tenant).is_some_and(|owners| owners.reach(&repository.owner));
+        if is_reached { Ok(()) } else { Err(Outcome::Refused(Refusal::OtherTenant)) }
+    }
+
+    async fn look_at(&self, who: &Who, intent: &Intent) -> Result<Looked, Outcome> {
+        let github = self.authority.github();
+        let (repository, revision) = match intent {
+            Intent::ProposePullRequest(request) => {
+                self.check_reach(&who.tenant, &request.repository).await?;
+                let reach = Reach::Repository(request.repository.clone());
+                let mut lease = self.read(who, &["look"], reach, &Permissions::to_look(), "github-look").await?;
+                let standing = self.call(&mut lease, "look", async |access| github.standing(access, request).await).await;
+                finish(lease).await?;
+                let standing = standing?;
+                let inverse = Inverse::ClosePullRequest { branch: request.branch.clone(), before: standing.branch };
+                return Ok(Looked { state: standing.state, inverse, contents: standing.contents });
+            }
+            Intent::PublishCheckRun(request) => (&request.repository, Revision::Commit(request.commit.clone())),
+            Intent::UploadSarif(request) => (&request.repository, Revision::Commit(request.commit.clone())),
+            Intent::Comment(request) => (&request.repository, Revision::PullRequest(request.pull_request)),
+            _ => return Err(FAULT),
+        };
+        self.check_reach(&who.tenant, repository).await?;
+        let reach = Reach::Repository(repository.clone());
+        let mut lease = self.read(who, &["look"], reach, &Permissions::to_look(), "github-look").await?;
+        let commit = self.call(&mut lease, "look", async |access| github.standing_commit(access, repository, &revision).await).await;
+        finish(lease).await?;
+        let state = Digest::of(commit?.as_str().as_bytes());
+        Ok(Looked { state, inverse: Inverse::None(NoInverse::Replaced), contents: Vec::new() })
+    }
+
+    async fn make(&self, who: &Who, approved: Approved, rendered: &Change, contents: &[u8]) -> Result<Outcome, Outcome> {
+        let fields = rendered.fields();
+        let permissions = Permissions::of(fields.borrowed.permission).ok_or(FAULT)?;
+        let intent = &fields.intent;
+        let repository = repository_of(intent).ok_or(FAULT)?;
+        let purpose = purpose(who, intent.name(), &repository.to_string(), CHANGE_LIFETIME).ok_or(FAULT)?;
+        let scope = Scope::new(Reach::Repository(repository.clone()), &permissions);
+        let lease = self.lender.write(approved, &self.authority, &scope, purpose).await.map_err(|error| told(&error, refused))?;
+        let mut failure = None;
+        let result = lease
+            .apply(rendered, code(intent.name()), async |token: &Secret| {
+                self.send(&self.authority.access(token), intent, contents).await.map_err(|not| {
+                    failure = Some(not.error);
+                    let reason = not.error.code();
+                    if not.may_have_happened { CallFailure::Unknown(reason) } else { CallFailure::Failed(reason) }
+                })
+            })
+            .await;
+        result.map_err(|error| match (&error, failure) {
+            (LendError::Failed(_), Some(failure)) => failure.outcome(),
+            _ => told(&error, refused),
+        })
+    }
+
+    /// The one effect.
+    async fn send(&self, access: &Access<'_>, intent: &Intent, contents: &[u8]) -> Result<Outcome, NotProposed> {
+        let github = self.authority.github();
+        let once = |error: GithubError| NotProposed { error, may_have_happened: error.may_have_happened() };
+        Ok(match intent {
+            Intent::ProposePullRequest(request) => {
+                let proposed = github.propose(access, request, contents).await?;
+                Outcome::PullRequestProposed { number: proposed.number, commit: proposed.commit, result: proposed.result }
+            }
+            Intent::PublishCheckRun(request) => {
+                let id = github.publish_check_run(access, request).await.map_err(once)?;
+                Outcome::CheckRunPublished { id, annotations: Count::saturating(request.annotations.len() as u64) }
+            }
+            Intent::Comment(request) => {
+                let said = github.comment(access, request).await.map_err(once)?;
+                Outcome::Commented { id: said.id, updated: said.updated }
+            }
+            Intent::UploadSarif(request) => {
+                let uploaded = github.upload_sarif(access, request, contents).await.map_err(once)?;
+                Outcome::SarifUploaded { id: Foreign::new(&uploaded.id), state: uploaded.state }
+            }
+            _ => return Err(GithubError::Contents.into()),
+        })
+    }
+}
+
+impl dispatch::Handler for GithubWork {
+    fn handle(&self, asked: Asked) -> Answering<'_, Reply> {
+        Box::pin(async move {
+            if let Err(outcome) = self.received(&asked).await {
+                return outcome.into();
+            }
+            let who = who(&asked.session);
+            let done = match asked.intent {
+                Intent::ListRepositories(request) => self.list(&who, &request).await,
+                Intent::ReadRepository(request) => self.fetch(&who, request).await,
+                _ => Err(FAULT),
+            };
+            done.unwrap_or_else(Reply::from)
+        })
+    }
+}
+
+impl Effector for GithubWork {
+    fn look<'a>(&'a self, who: &'a Who, intent: &'a Intent) -> Answering<'a, Result<Looked, Outcome>> {
+        Box::pin(self.look_at(who, intent))
+    }
+
+    fn apply<'a>(&'a self, who: &'a Who, approved: Approved, rendered: &'a Change, contents: &'a [u8]) -> Answering<'a, Outcome> {
+        Box::pin(async move { self.make(who, approved, rendered, contents).await.unwrap_or_else(|outcome| outcome) })
+    }
+}
+
+fn repository_of(intent: &Intent) -> Option<&Repository> {
+    match intent {
+        Intent::ProposePullRequest(request) => Some(&request.repository),
+        Intent::PublishCheckRun(request) => Some(&request.repository),
+        Intent::Comment(request) => Some(&request.repository),
+        Intent::UploadSarif(request) => Some(&request.repository),
+        _ => None,
+    }
+}
+
+fn purpose(who: &Who, permission: &str, target: &str, lifetime: Duration) -> Option<Purpose> {
+    Some(Purpose { who: who.clone(), mission: None, permission: code(permission), target: Line::new(target).ok()?, lifetime })
+}
+
+/// A fault of ours.
+const FAULT: Outcome = Outcome::Refused(Refusal::Internal);
+
+/// Ends a read lease. If that can't be recorded, nothing that it gave is handed over.
+async fn finish(lease: ReadLease) -> Result<(), Outcome> {
+    lease.finish().await.map_err(|error| told(&error, refused))
+}
+
+/// What it means that GitHub gave no token, or did nothing, for a reason in our own words.
+fn refused(reason: &str) -> Outcome {
+    let state = match reason {
+        "not-found" => ConnectionState::NotConnected,
+        "unauthorized" => ConnectionState::OperatorError,
+        "forbidden" | "rejected" => ConnectionState::ScopeMissing,
+        "rate-limited" => ConnectionState::RateLimited,
+        _ => return failed(Failure::Unreachable),
+    };
+    Outcome::NotReady { provider: Provider::Github, state }
+}

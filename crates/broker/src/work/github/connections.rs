@@ -1,0 +1,106 @@
+//! Whether the App is installed, for the socket, the pages and `doctor`.
+
+use keyblind_intent::{
+    Check, CheckState, ConnectionState, ConnectionSummary, DoctorArea, Line, Missing, Outcome, Owner, Provider, Refusal, Report, TenantId,
+};
+
+use super::{FAULT, GithubWork, Owners};
+use crate::dispatch::{self, Answering, Session};
+use crate::door;
+use crate::providers::github::GithubError;
+
+impl GithubWork {
+    async fn summary(&self) -> ConnectionSummary {
+        let state = match self.authority.all().await {
+            Ok(installations) if installations.is_empty() => ConnectionState::NotConnected,
+            Ok(_) => ConnectionState::Connected,
+            Err(GithubError::RateLimited { .. }) => ConnectionState::RateLimited,
+            Err(_) => ConnectionState::OperatorError,
+        };
+        let name = self.authority.github().forge().clone();
+        ConnectionSummary { name, provider: Provider::Github, state, owner: None, account: None }
+    }
+}
+
+impl dispatch::Connections for GithubWork {
+    fn list<'a>(&'a self, session: &'a Session) -> Answering<'a, Result<Vec<ConnectionSummary>, Refusal>> {
+        Box::pin(async move {
+            if !self.owners.contains_key(&session.tenant) {
+                return Ok(Vec::new());
+            }
+            Ok(vec![self.summary().await])
+        })
+    }
+
+    fn connect<'a>(&'a self, session: &'a Session, provider: Provider) -> Answering<'a, Result<Report, Outcome>> {
+        Box::pin(async move {
+            if provider != Provider::Github || !self.owners.contains_key(&session.tenant) {
+                return Err(Outcome::NotConfigured { missing: Missing::Provider(provider) });
+            }
+            let connection = self.summary().await;
+            match connection.state {
+                ConnectionState::Connected => Ok(Report::AlreadyConnected { connection }),
+                ConnectionState::NotConnected => {
+                    let page = Line::new(self.authority.installation_page()).map_err(|_| FAULT)?;
+                    Ok(Report::InstallAt { page })
+                }
+                state => Err(Outcome::NotReady { provider, state }),
+            }
+        })
+    }
+}
+
+impl door::Connections for GithubWork {
+    fn list<'a>(&'a self, tenant: &'a str) -> door::BoxFuture<'a, Vec<door::Connection>> {
+        Box::pin(async move {
+            let Some(owners) = TenantId::new(tenant).ok().and_then(|tenant| self.owners.get(&tenant)) else { return Vec::new() };
+            let summary = self.summary().await;
+            let reaches = match owners {
+                Owners::All => None,
+                Owners::These(owners) => Some(owners.iter().map(Owner::as_str).collect::<Vec<_>>().join(", ")),
+            };
+            let state = match summary.state {
+                ConnectionState::Connected => "The App is installed.".to_owned(),
+                ConnectionState::NotConnected => {
+                    format!("The App isn’t installed anywhere. An owner installs it at {}", self.authority.installation_page())
+                }
+                ConnectionState::RateLimited => "GitHub asks to wait.".to_owned(),
+                _ => "GitHub doesn’t take the App’s key, or can’t be reached: whoever runs the broker looks at keyblind-broker doctor."
+                    .to_owned(),
+            };
+            vec![door::Connection {
+                name: summary.name.to_string(),
+                provider: "GitHub".to_owned(),
+                reaches,
+                is_sound: summary.state == ConnectionState::Connected,
+                state,
+            }]
+        })
+    }
+}
+
+impl dispatch::Examined for GithubWork {
+    fn examine(&self) -> Answering<'_, Vec<Check>> {
+        Box::pin(async move {
+            let (state, advice) = match self.authority.all().await {
+                Ok(installations) if installations.is_empty() => {
+                    (CheckState::Weak, Some(format!("an owner installs the App at {}", self.authority.installation_page())))
+                }
+                Ok(_) => (CheckState::Sound, None),
+                Err(GithubError::Unauthorized) => {
+                    (CheckState::Broken, Some("the App's id doesn't fit its key: compare `app`, and keep the key again".to_owned()))
+                }
+                Err(GithubError::NotFound) => {
+                    (CheckState::Broken, Some("there is no such App at this address: compare `app` and `api`".to_owned()))
+                }
+                Err(error) => (CheckState::Broken, Some(error.to_string())),
+            };
+            let subject = Line::new("GitHub takes the App's key, and it is installed");
+            let advice = advice.and_then(|advice| Line::new(advice).ok());
+            subject
+                .map(|subject| Check { area: DoctorArea::Provider(Provider::Github), subject, state, advice, said: None })
+                .into_iter()
+                .collect()
+        })
+    }
+}

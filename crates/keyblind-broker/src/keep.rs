@@ -1,0 +1,69 @@
+//! `keyblind-broker keep`: puts a secret into the sealed store, while no broker runs.
+
+use std::io::Read as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use keyblind_broker::jws::SigningKey;
+use keyblind_broker::secret::Secret;
+use keyblind_broker::vault::LARGEST_SECRET;
+use zeroize::Zeroize as _;
+
+use crate::configuration::Configuration;
+use crate::opened::{Store, app_key};
+use crate::{print, run};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// What it is. It is read from standard input.
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// The private key of the configured GitHub App, in PEM.
+    GithubAppKey,
+}
+
+pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let (_lock, _hardened) = run::enter(configuration, &[])?;
+    let secret = read()?;
+    let name = match arguments.what {
+        What::GithubAppKey => {
+            let github = configuration.github.as_ref().context("there is no [github] in the configuration: set `app` and `slug` first")?;
+            SigningKey::from_pem(&secret, None).context("this is no private key in PEM, as GitHub hands it out for an App")?;
+            app_key(github.app)?
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = Store::open(configuration).await?;
+        store.vault.put(&name, &secret).await?;
+        store.database.close().await;
+        print("kept in the sealed store: the file that it came from can be deleted\n")
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the secret into a buffer that never grows, and from there into locked memory.
+fn read() -> anyhow::Result<Secret> {
+    let mut buffer = vec![0; LARGEST_SECRET + 1];
+    let mut filled = 0;
+    let mut input = std::io::stdin().lock();
+    let result = loop {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break Ok(()),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+        if filled == buffer.len() {
+            break Ok(());
+        }
+    };
+    let secret = (1..=LARGEST_SECRET).contains(&filled).then(|| Secret::filled(filled, |bytes| bytes.copy_from_slice(&buffer[..filled])));
+    buffer.zeroize();
+    result?;
+    secret.with_context(|| format!("standard input must hold the secret, of at most {LARGEST_SECRET} bytes"))
+}

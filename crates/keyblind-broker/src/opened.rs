@@ -1,0 +1,264 @@
+//! All parts of a broker, opened and joined.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use keyblind_broker::approvals::{self, Approvals};
+use keyblind_broker::clock::{Clock, SystemClock};
+use keyblind_broker::database::Database;
+use keyblind_broker::dispatch::{self, Dispatcher};
+use keyblind_broker::door;
+use keyblind_broker::egress::{AllowedHost, Egress, Origin};
+use keyblind_broker::jws::SigningKey;
+use keyblind_broker::leases::Stopping;
+use keyblind_broker::leases::epoch::KillSwitch;
+use keyblind_broker::leases::lease::{Lender, Patience};
+use keyblind_broker::leases::revocation::{Leases, Revoker};
+use keyblind_broker::ledger::{Event, Ledger, LedgerError, Record};
+use keyblind_broker::providers::github::{App, Github, Installations};
+use keyblind_broker::vault::{LocalKey, RecordKind, RecordName, Vault, VaultError, create_key_file, read_key_file};
+use keyblind_broker::work::{Changes, Effector, Entrance, GithubWork};
+use keyblind_intent::{ConnectionName, Count, Digest, Line, Provider};
+use tokio::task::JoinSet;
+
+use crate::configuration::{Configuration, Door, GithubSettings};
+use crate::{say, stop};
+
+/// The name of the connection to GitHub.
+const GITHUB: &str = "github";
+/// What of GitHub's needs the yes of people.
+const GITHUB_CHANGES: &[&str] = &["propose-pull-request", "publish-check-run", "comment", "upload-sarif"];
+/// What of it doesn't.
+const GITHUB_READS: &[&str] = &["list-repositories", "read-repository"];
+/// The largest repositories take minutes.
+const CALL_SECONDS: u64 = 900;
+/// How often what was dropped or is overdue is closed.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+/// How often the ledger is signed beyond its own measure.
+const SIGN_EVERY: Duration = Duration::from_secs(60);
+
+/// The sealed store and what it lies in.
+pub(crate) struct Store {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) database: Database,
+    pub(crate) vault: Arc<Vault>,
+}
+
+impl Store {
+    /// Opens the store, or makes it where there is none.
+    pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let database = Database::open(&configuration.state.join("broker.db"))?;
+        let has_store = !matches!(Vault::derivation(&database).await, Err(VaultError::NotCreated));
+        // A store whose key is gone is never opened with a new one: it stays shut.
+        let key = Arc::new(vault_key(&configuration.vault_key, has_store)?);
+        let vault = match Vault::open(database.clone(), Arc::clone(&key) as _, Arc::clone(&clock)).await {
+            Err(VaultError::NotCreated) => Vault::create(database.clone(), key, Arc::clone(&clock)).await?,
+            opened => opened?,
+        };
+        Ok(Self { clock, database, vault: Arc::new(vault) })
+    }
+}
+
+fn vault_key(path: &Path, has_store: bool) -> anyhow::Result<LocalKey> {
+    if has_store || path.symlink_metadata().is_ok() {
+        return Ok(read_key_file(path)?);
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let made = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(folder);
+        made.with_context(|| format!("`{}` can't be made", folder.display()))?;
+    }
+    Ok(create_key_file(path)?)
+}
+
+/// The name under which an App's private key is kept.
+pub(crate) fn app_key(app: u64) -> Result<RecordName, VaultError> {
+    RecordName::new("broker", GITHUB, RecordKind::GithubAppKey, app.to_string())
+}
+
+/// A broker's parts.
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) ledger: Ledger,
+    pub(crate) switch: KillSwitch,
+    pub(crate) leases: Leases,
+    pub(crate) lender: Lender,
+    pub(crate) stopping: Arc<Stopping>,
+    pub(crate) approvals: Approvals,
+    pub(crate) changes: Arc<Changes>,
+    pub(crate) egress: Egress,
+    pub(crate) github: Option<Arc<GithubWork>>,
+}
+
+impl Opened {
+    /// Opens and joins them.
+    pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Self> {
+        let store = Store::open(configuration).await?;
+        let Store { clock, database, vault } = &store;
+        let ledger = match Ledger::open(database.clone(), vault, Arc::clone(clock)).await {
+            Err(LedgerError::NotCreated) => Ledger::create(database.clone(), vault, Arc::clone(clock)).await?,
+            opened => opened?,
+        };
+        let on_kill = vec![approvals::on_kill(Arc::clone(clock))];
+        let stop_file = Some(stop::file(&configuration.state));
+        let switch = KillSwitch::open(database.clone(), ledger.clone(), Arc::clone(clock), stop_file, on_kill).await?;
+        let approvals = Approvals::new(database.clone(), Arc::new(ledger.clone()), Arc::clone(clock));
+        if let Some(path) = &configuration.policy {
+            let text = std::fs::read_to_string(path).with_context(|| format!("the approval policy `{}` can't be read", path.display()))?;
+            approvals.propose_policy(&text).await.with_context(|| path.display().to_string())?;
+        }
+        let (egress, app) = match &configuration.github {
+            Some(settings) => {
+                let (egress, github) = github(settings, clock)?;
+                (egress, kept_app(settings, vault).await?.map(|app| (github, app)))
+            }
+            None => (Egress::new([], b"")?, None),
+        };
+        let mut revokers: HashMap<Provider, Arc<dyn Revoker>> = HashMap::new();
+        if let Some((github, _)) = &app {
+            revokers.insert(Provider::Github, Arc::clone(github) as _);
+        }
+        let leases = Leases::new(database.clone(), Arc::clone(vault), ledger.clone(), switch.clone(), Arc::clone(clock), revokers);
+        let patience = Patience { call: Duration::from_secs(CALL_SECONDS), ..Patience::default() };
+        let lender = Lender::new(leases.clone(), switch.clone(), ledger.clone(), Arc::clone(clock), patience);
+        let pages = configuration.door.as_ref().map(|door| door.origin.as_str().to_owned());
+        let mut changes = Changes::new(approvals.clone(), database.clone(), ledger.clone(), Arc::clone(clock), pages);
+        let github = app.zip(configuration.github.as_ref()).map(|((github, app), settings)| {
+            let authority = Installations::new(github, Arc::new(app));
+            let owners = settings.owners.clone();
+            Arc::new(GithubWork::new(authority, lender.clone(), ledger.clone(), owners, configuration.state.clone()))
+        });
+        if let Some(github) = &github {
+            changes = changes.with_effector(GITHUB_CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
+        }
+        let stopping = Arc::new(Stopping::new(switch.clone(), leases.clone()));
+        Ok(Self { ledger, switch, leases, lender, stopping, approvals, changes: Arc::new(changes), egress, github, store })
+    }
+
+    /// Takes up what an earlier broker left, and says in the ledger what this one begins with.
+    pub(crate) async fn begin(&self, configuration: &Configuration) -> anyhow::Result<()> {
+        let hosts: Vec<String> = self.egress.hosts().map(|host| host.origin().to_string()).collect();
+        if hosts.is_empty() {
+            say("egress: none, as no provider is configured");
+        } else {
+            say(format_args!("egress: {}", hosts.join(", ")));
+        }
+        if let Some(github) = configuration.github.as_ref().filter(|_| self.github.is_none()) {
+            say(format_args!(
+                "warning: the key of App {} isn't kept: `keyblind-broker keep github-app-key < KEY.pem` while no broker runs",
+                github.app
+            ));
+        }
+        let event = Event::BrokerStarted {
+            version: Line::new(env!("CARGO_PKG_VERSION"))?,
+            epoch: Count::saturating(self.switch.epoch().await?),
+            configuration: Digest::of(format!("{configuration}egress   {}\n", hosts.join(" ")).as_bytes()),
+        };
+        self.ledger.append(Record::of_broker(event)).await?;
+        if let Err(error) = self.leases.recover().await {
+            say(format_args!("warning: not every lease of an earlier broker can be ended now: {error}"));
+        }
+        self.changes.recover().await?;
+        Ok(())
+    }
+
+    /// What a broker does by itself, until it is ended.
+    pub(crate) fn work(&self) -> JoinSet<()> {
+        let mut working = JoinSet::new();
+        let (leases, switch, changes) = (self.leases.clone(), self.switch.clone(), Arc::clone(&self.changes));
+        working.spawn(async move { leases.work().await });
+        working.spawn(async move { switch.watch_files().await });
+        working.spawn(async move { changes.work().await });
+        let (lender, approvals) = (self.lender.clone(), self.approvals.clone());
+        working.spawn(async move {
+            loop {
+                // What the database refuses now is done the next time.
+                let _ = lender.tidy().await;
+                let _ = approvals.expire().await;
+                tokio::time::sleep(TIDY_EVERY).await;
+            }
+        });
+        let ledger = self.ledger.clone();
+        working.spawn(async move {
+            loop {
+                tokio::time::sleep(SIGN_EVERY).await;
+                let _ = ledger.checkpoint().await;
+            }
+        });
+        working
+    }
+
+    /// The pages, and the way to them from the socket.
+    pub(crate) fn door(&self, door: &Door) -> (door::Parts, Arc<dyn dispatch::Entrance>) {
+        let Store { clock, database, .. } = &self.store;
+        let connections: Arc<dyn door::Connections> = match &self.github {
+            Some(github) => Arc::clone(github) as _,
+            None => Arc::new(door::NoConnections),
+        };
+        let parts = door::Parts {
+            origin: door.origin.clone(),
+            database: database.clone(),
+            approvals: self.approvals.clone(),
+            switch: Arc::clone(&self.stopping) as _,
+            connections,
+            clock: Arc::clone(clock),
+        };
+        let sessions = door::Sessions::new(database.clone(), Arc::clone(clock));
+        (parts, Arc::new(Entrance::new(sessions, door.origin.clone())))
+    }
+
+    /// Ends in order: the ledger says so and is signed, and the database is closed.
+    pub(crate) async fn end(self) {
+        let ended = self.ledger.append(Record::of_broker(Event::BrokerEnded {})).await;
+        if let Err(error) = ended.map(drop).and(self.ledger.checkpoint().await) {
+            say(format_args!("warning: that it ends can't be recorded: {error}"));
+        }
+        self.store.database.close().await;
+    }
+
+    /// Which intents are done, and by what.
+    pub(crate) fn dispatcher(&self) -> Dispatcher {
+        let mut dispatcher =
+            Dispatcher::new().with_kill_switch(Arc::clone(&self.stopping) as _).with_changes(Arc::clone(&self.changes) as _);
+        if let Some(github) = &self.github {
+            dispatcher = dispatcher
+                .with_handler(GITHUB_READS, Arc::clone(github) as _)
+                .with_handler(GITHUB_CHANGES, Arc::clone(&self.changes) as _)
+                .with_connections(Arc::clone(github) as _)
+                .with_examined(Arc::clone(github) as _);
+        }
+        dispatcher
+    }
+}
+
+/// A way out to the hosts of GitHub, and nothing else.
+fn github(settings: &GithubSettings, clock: &Arc<dyn Clock>) -> anyhow::Result<(Egress, Arc<Github>)> {
+    let forge = ConnectionName::new(GITHUB)?;
+    let wrong = || format!("`api` under [github] in the configuration is `{}`: write it like `https://api.github.com`", settings.api);
+    let mut hosts = Github::needs(&settings.api).with_context(wrong)?;
+    if let Some(archives) = &settings.archives {
+        let origin = Origin::parse(archives);
+        hosts.push(origin.map_err(|_| {
+            anyhow::anyhow!(
+                "`archives` under [github] in the configuration is `{archives}`: write an origin like `https://codeload.github.com`"
+            )
+        })?);
+    }
+    let allowed = |origin| if settings.is_private { AllowedHost::private(origin) } else { AllowedHost::public(origin) };
+    let egress = Egress::new(hosts.into_iter().map(allowed), b"")?;
+    let github = Github::new(egress.clone(), Arc::clone(clock), forge, &settings.api).with_context(wrong)?;
+    Ok((egress, Arc::new(github)))
+}
+
+/// The App with its key, if that is kept.
+async fn kept_app(settings: &GithubSettings, vault: &Vault) -> anyhow::Result<Option<App>> {
+    match vault.get(&app_key(settings.app)?).await {
+        Ok((_, pem)) => Ok(Some(App::new(settings.app, settings.slug.clone(), SigningKey::from_pem(&pem, None)?))),
+        Err(VaultError::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
