@@ -4,6 +4,7 @@ mod ask;
 mod configuration;
 mod examined;
 mod keep;
+mod ledger;
 mod opened;
 mod relay;
 mod run;
@@ -48,6 +49,8 @@ enum Command {
     Relay(relay::Arguments),
     /// Put a secret, read from standard input, into the sealed store, while no broker runs.
     Keep(keep::Arguments),
+    /// Hand out what is recorded, while no broker runs.
+    Ledger(ledger::Arguments),
     /// Get a link that logs you in at the broker's own pages, once.
     Login,
     /// Check each step of the set-up.
@@ -90,6 +93,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(configuration, &arguments),
         Command::Relay(arguments) => relay::run(&configuration.socket.path, &arguments),
         Command::Keep(arguments) => keep::keep(&configuration, &arguments),
+        Command::Ledger(arguments) => ledger::run(&configuration, &arguments),
         Command::Login => ask::run(&configuration.socket.path, Control::LogIn),
         Command::Doctor => ask::run(&configuration.socket.path, Control::Doctor),
         Command::Kill => ask::kill(&configuration),

@@ -294,10 +294,11 @@ impl KillSwitch {
             } else {
                 is_done = false;
                 if is_there(&arm) {
-                    // One that is there while nothing is stopped must not end a later stop.
-                    if let (Ok(epoch), Ok(())) = (self.epoch().await, std::fs::remove_file(&arm)) {
+                    // Whoever made it sees by its end that it was seen; one that ends no stop must not end a later one.
+                    if let Ok(epoch) = self.epoch().await {
                         let _ = self.arm(epoch, Cause::File).await;
                     }
+                    let _ = std::fs::remove_file(&arm);
                 }
             }
             tokio::time::sleep(LOOK_EVERY).await;

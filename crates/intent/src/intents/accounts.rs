@@ -8,7 +8,7 @@ use crate::limits;
 use crate::lists::{at_most, bounded};
 use crate::names::{AccountId, Arn, Invalid, Region};
 
-/// See [`Intent::SnapshotAccount`].
+/// See [`super::Intent::SnapshotAccount`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotAccount {
@@ -93,7 +93,7 @@ impl Service {
     ];
 }
 
-/// See [`Intent::ApplyAction`].
+/// See [`super::Intent::ApplyAction`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ApplyActionFields")]
 pub struct ApplyAction {

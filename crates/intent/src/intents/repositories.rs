@@ -37,7 +37,7 @@ pub enum Revision {
     PullRequest(Count),
 }
 
-/// See [`Intent::ListRepositories`].
+/// See [`super::Intent::ListRepositories`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListRepositories {
@@ -45,7 +45,7 @@ pub struct ListRepositories {
     pub forge: ConnectionName,
 }
 
-/// See [`Intent::ReadRepository`].
+/// See [`super::Intent::ReadRepository`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadRepository {
@@ -55,7 +55,7 @@ pub struct ReadRepository {
     pub revision: Revision,
 }
 
-/// See [`Intent::ReadModule`].
+/// See [`super::Intent::ReadModule`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadModule {
@@ -93,7 +93,7 @@ pub enum ModuleOrigin {
     },
 }
 
-/// See [`Intent::ProposePullRequest`].
+/// See [`super::Intent::ProposePullRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProposePullRequest {
@@ -171,7 +171,7 @@ fn fixed_rules<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
     bounded::<_, _, 1_000>(deserializer)
 }
 
-/// See [`Intent::PublishCheckRun`].
+/// See [`super::Intent::PublishCheckRun`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishCheckRun {
@@ -238,7 +238,7 @@ pub enum AnnotationLevel {
     Failure,
 }
 
-/// See [`Intent::Comment`].
+/// See [`super::Intent::Comment`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comment {
@@ -252,7 +252,7 @@ pub struct Comment {
     pub text: Prose,
 }
 
-/// See [`Intent::UploadSarif`].
+/// See [`super::Intent::UploadSarif`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UploadSarif {

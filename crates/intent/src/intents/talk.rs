@@ -9,7 +9,7 @@ use crate::limits;
 use crate::lists::at_most;
 use crate::names::{AccountId, ChannelName};
 
-/// See [`Intent::Notify`].
+/// See [`super::Intent::Notify`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notify {
@@ -61,7 +61,7 @@ pub struct SeverityCounts {
     pub info: u32,
 }
 
-/// See [`Intent::Complete`].
+/// See [`super::Intent::Complete`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Complete {

@@ -70,26 +70,39 @@ fn the_kill_switch_is_a_command_a_signal_and_a_file() {
     let broker = place.start();
     assert!(!halted(&place));
     let killed = place.ask(&["kill"]);
-    assert!(text(&killed.stdout).starts_with("stopped (stop 1)"), "{}", text(&killed.stdout));
+    assert_eq!(text(&killed.stdout), STOPPED_ONCE, "{}", text(&killed.stderr));
     assert!(halted(&place));
     // Nobody who is merely a client takes up work again; whoever has the state folder may.
     let armed = place.ask(&["arm"]);
-    assert_eq!(text(&armed.stdout), "armed: stop 1 has ended\n");
+    assert_eq!(text(&armed.stdout), "armed\n", "{}", text(&armed.stderr));
     assert!(!halted(&place));
     broker.signal(Signal::USR1);
     eventually("the signal stops it", || halted(&place));
     place.ask(&["arm"]);
+    assert!(!halted(&place));
     std::fs::write(place.state().join("STOPPED"), "").unwrap();
     assert!(halted(&place));
-    // It lasts.
+    // It lasts, also when the file is gone: it has been seen, or is when the next one begins.
     drop(broker);
     let again = place.start();
     assert!(again.said.contains("stopped: nothing is done until `keyblind-broker arm`"), "{}", again.said);
     assert!(halted(&place));
+    eventually("the stop is recorded", || {
+        std::fs::remove_file(place.state().join("STOPPED")).ok();
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        halted(&place)
+    });
+    drop(again);
+    let third = place.start();
+    assert!(halted(&place), "{}", third.said);
+    assert_eq!(text(&place.ask(&["arm"]).stdout), "armed\n");
+    assert!(!halted(&place));
 }
 
+const STOPPED_ONCE: &str = "stopped (stop 1): 0 revoked, 0 waiting to be revoked; `keyblind-broker arm` takes up work again\n";
+
 #[test]
-fn a_broker_that_is_dead_can_be_stopped_too() {
+fn a_broker_that_is_dead_can_be_stopped_too_and_armed() {
     let place = Place::new();
     drop(place.start());
     let killed = place.ask(&["kill"]);
@@ -97,6 +110,12 @@ fn a_broker_that_is_dead_can_be_stopped_too() {
     assert!(text(&killed.stderr).contains("stopping it by its file"), "{}", text(&killed.stderr));
     let broker = place.start();
     assert!(broker.said.contains("stopped: nothing is done"), "{}", broker.said);
+    eventually("the stop is recorded", || place.ask(&["doctor"]).status.code().is_some() && halted(&place));
+    drop(broker);
+    let armed = place.ask(&["arm"]);
+    assert_eq!(text(&armed.stdout), "armed: the broker takes up work again when it runs\n");
+    let _broker = place.start();
+    eventually("it is armed", || !halted(&place));
 }
 
 #[test]

@@ -12,11 +12,14 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_keyblind-broker");
 
 pub(crate) struct Place {
     pub(crate) folder: tempfile::TempDir,
+    /// What stands in the configuration beside state, socket and peers.
+    pub(crate) more: String,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap() }
+        let folder = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
+        Self { folder, more: String::new() }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -34,9 +37,10 @@ impl Place {
         let text = format!(
             "state = {:?}\n[socket]\npath = {:?}\n\
              [[peer]]\nuser = {user}\ntenant = \"octo\"\nsubject = \"local:alice\"\nrole = \"person\"\n\
-             [[peer]]\nuser = {user}\ntenant = \"octo\"\nsubject = \"runner\"\nrole = \"runner\"\none-time-token = true\n",
+             [[peer]]\nuser = {user}\ntenant = \"octo\"\nsubject = \"runner\"\nrole = \"runner\"\none-time-token = true\n{}",
             self.state(),
-            self.socket()
+            self.socket(),
+            self.more,
         );
         std::fs::write(&path, text).unwrap();
         path
