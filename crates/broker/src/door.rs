@@ -10,13 +10,17 @@
 
 mod answers;
 mod gate;
+mod grants;
 mod handlers;
+mod login;
 mod pages;
 mod passkeys;
+mod places;
 mod sessions;
 mod stopping;
 mod switch;
 mod text;
+mod trips;
 mod view;
 
 use std::net::SocketAddr;
@@ -29,8 +33,11 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 use self::gate::Rates;
+pub use self::grants::{EndedGrant, GrantEnd, GrantError, Grants};
+pub use self::login::LogIn;
 pub use self::sessions::{LINK_LIFE, Link, Sessions};
 pub use self::switch::{BoxFuture, Connection, Connections, End, NoConnections, StopReport, Switch, SwitchError};
+use self::trips::Trips;
 use crate::approvals::Approvals;
 use crate::approvals::passkey::RelyingParty;
 use crate::clock::Clock;
@@ -126,11 +133,33 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
 }
 
+/// The pages with what not every broker has.
+pub struct Pages {
+    parts: Parts,
+    login: Option<LogIn>,
+}
+
+impl From<Parts> for Pages {
+    fn from(parts: Parts) -> Self {
+        Self { parts, login: None }
+    }
+}
+
+impl Pages {
+    /// Lets people log in with an OpenID provider; without one there are only links.
+    #[must_use]
+    pub fn with_login(self, login: LogIn) -> Self {
+        Self { login: Some(login), ..self }
+    }
+}
+
 struct Shared {
     origin: Origin,
     party: RelyingParty,
     approvals: Approvals,
     sessions: Sessions,
+    trips: Trips,
+    login: Option<LogIn>,
     switch: Arc<dyn Switch>,
     connections: Arc<dyn Connections>,
     clock: Arc<dyn Clock>,
@@ -140,14 +169,18 @@ struct Shared {
 type Door = Arc<Shared>;
 
 /// The pages as a service.
-pub fn router(parts: Parts) -> Router {
+pub fn router(pages: impl Into<Pages>) -> Router {
+    let Pages { parts, login } = pages.into();
     let party = RelyingParty { id: parts.origin.host.clone(), origin: parts.origin.origin.clone() };
-    let sessions = Sessions::new(parts.database, Arc::clone(&parts.clock));
+    let trips = Trips::new(parts.database.clone(), Arc::clone(&parts.clock));
+    let sessions = Sessions::new(parts.database, Arc::clone(&parts.clock)).recorded_in(parts.approvals.journal());
     let door: Door = Arc::new(Shared {
         origin: parts.origin,
         party,
         approvals: parts.approvals,
         sessions,
+        trips,
+        login,
         switch: parts.switch,
         connections: parts.connections,
         clock: parts.clock,
@@ -155,7 +188,9 @@ pub fn router(parts: Parts) -> Router {
     });
     Router::new()
         .route("/", get(handlers::home))
-        .route("/login", get(handlers::login))
+        .route("/login", get(login::login))
+        .route("/login/start", post(login::start))
+        .route(login::CALLBACK, get(login::callback))
         .route("/login/link", post(handlers::use_link))
         .route("/login/link/{link}", get(handlers::show_link))
         .route("/logout", post(handlers::logout))
@@ -182,14 +217,19 @@ pub fn router(parts: Parts) -> Router {
 ///
 /// # Errors
 /// If it can't listen there.
-pub async fn serve(parts: Parts, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), DoorError> {
+pub async fn serve(
+    pages: impl Into<Pages>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), DoorError> {
+    let pages = pages.into();
     let unusable = |address, error: std::io::Error| DoorError::Listen { address, reason: error.to_string() };
     let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().map_err(|error| unusable(nowhere, error))?;
-    if !parts.origin.is_secure && !address.ip().is_loopback() {
+    if !pages.parts.origin.is_secure && !address.ip().is_loopback() {
         return Err(DoorError::Plain(format!("http://{address}")));
     }
-    let service = router(parts).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(pages).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(|error| unusable(address, error))
 }
 

@@ -310,6 +310,8 @@ await start({
   },
   control: {
     'POST /browse': browse,
+    // Who sits at a real browser that comes here.
+    'POST /person': ({ account: who }) => { sub = who; },
     'GET /pending': () => [...pending.values()].map(({ account, message, details, expiry }) => ({ account, message, details, expiry })),
     'POST /approve': async (change) => {
       const [jti, { request, account: who, details }] = [...pending].at(-1);

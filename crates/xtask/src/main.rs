@@ -4,6 +4,7 @@
 mod actions;
 mod bench;
 mod book;
+mod browser;
 mod check;
 mod corpora;
 mod dist;

@@ -1,12 +1,12 @@
 //! What approvals write into the ledger.
 
-use keyblind_intent::{Count, Digest, RequestId, SubjectId, TenantId, UnixMillis};
+use keyblind_intent::{Count, Digest, Provider, RequestId, SubjectId, TenantId, UnixMillis};
 use rusqlite::Transaction;
 
-use super::policy::{Answer, Channel, Counted, PersonId};
+use super::policy::{Answer, Channel, Counted, Identity, PersonId, Policy};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
-use crate::ledger::{ApprovalMethod, Code, Event, Ledger, LedgerError, Record, Who};
+use crate::ledger::{ApprovalMethod, Code, Event, Ledger, LedgerError, LoginMethod, Record, Who};
 
 /// One thing that happened, before it takes effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +94,71 @@ pub enum Entry {
         /// The digest of its text.
         policy: Digest,
     },
+    /// Somebody logged in.
+    LoggedIn {
+        /// Where they work.
+        tenant: String,
+        /// Who, as the ledger names them ([`ledger_name`]).
+        who: String,
+        /// How.
+        method: LoginMethod,
+    },
+    /// Somebody whom nobody knows yet could not log in.
+    LoginFailed {
+        /// How they tried.
+        method: LoginMethod,
+        /// Why, in a word.
+        reason: &'static str,
+    },
+    /// Somebody's session ended because they said so.
+    LoggedOut {
+        /// Where they worked.
+        tenant: String,
+        /// Who, as the ledger names them.
+        who: String,
+    },
+    /// Long-lived authority came into the sealed store, or to a provider that keeps it for us.
+    Connected {
+        /// Whose.
+        tenant: String,
+        /// Who, as the ledger names them.
+        who: String,
+        /// With whom.
+        provider: Provider,
+        /// What the configuration calls it.
+        connection: String,
+    },
+    /// Long-lived authority was given up.
+    Disconnected {
+        /// Whose.
+        tenant: String,
+        /// Who, as the ledger names them.
+        who: String,
+        /// With whom.
+        provider: Provider,
+        /// What the configuration calls it.
+        connection: String,
+        /// Whether the provider has confirmed that it is dead.
+        is_confirmed: bool,
+    },
+}
+
+/// How the ledger names somebody: by their key in the policy, else by subject and issuer (as on the socket, where it vouches for them), else (if these don't fit) by a digest.
+pub fn ledger_name(policy: Option<&Policy>, identity: &Identity) -> String {
+    if let Some(person) = policy.and_then(|policy| policy.person_of(identity)) {
+        return person.id().as_str().to_owned();
+    }
+    // As on the socket: `Identity::of_subject` reads it back.
+    let whole = match identity.issuer() {
+        "broker" => identity.subject().to_owned(),
+        "local" => format!("local:{}", identity.subject()),
+        issuer => format!("{}@{issuer}", identity.subject()),
+    };
+    if SubjectId::new(&whole).is_ok() {
+        return whole;
+    }
+    let digest = Digest::of(identity.to_string().as_bytes()).to_string();
+    format!("identity:{}", digest.get(..32).unwrap_or_default())
 }
 
 /// Where it is written. Called inside of the transaction that changes the state: if it fails, nothing happens.
@@ -155,6 +220,19 @@ fn records(entry: &Entry) -> Option<Vec<Record>> {
         }
         Entry::PolicyAgreed { in_force_at: None, .. } => {
             vec![Record::of_broker(Event::Refused { request: None, reason: Code::new("policy-waits-for-another-owner")? })]
+        }
+        Entry::LoggedIn { tenant, who: name, method } => vec![Record::of(&who(tenant, name)?, None, Event::LoggedIn { method: *method })],
+        Entry::LoginFailed { method, reason } => {
+            vec![Record::of_broker(Event::LoginFailed { method: *method, reason: Code::new(reason)? })]
+        }
+        Entry::LoggedOut { tenant, who: name } => vec![Record::of(&who(tenant, name)?, None, Event::LoggedOut {})],
+        Entry::Connected { tenant, who: name, provider, connection } => {
+            let event = Event::Connected { provider: *provider, connection: Code::new(connection)? };
+            vec![Record::of(&who(tenant, name)?, None, event)]
+        }
+        Entry::Disconnected { tenant, who: name, provider, connection, is_confirmed } => {
+            let event = Event::Disconnected { provider: *provider, connection: Code::new(connection)?, is_confirmed: *is_confirmed };
+            vec![Record::of(&who(tenant, name)?, None, event)]
         }
     })
 }

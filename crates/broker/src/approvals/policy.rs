@@ -138,6 +138,11 @@ impl Identity {
         }
     }
 
+    /// Whether this broker itself vouches for them, by its socket, and no identity provider.
+    pub fn is_of_this_broker(&self) -> bool {
+        matches!(self.issuer.as_str(), "local" | "broker")
+    }
+
     /// Who says so.
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -201,6 +206,11 @@ impl Person {
     /// Whether they belong to that tenant.
     pub fn belongs_to(&self, tenant: &str) -> bool {
         self.tenants.contains(tenant)
+    }
+
+    /// The tenants that they belong to.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.iter().map(String::as_str)
     }
 
     /// How the sources of identity know them.

@@ -222,6 +222,20 @@ impl Approvals {
         Self { database, journal, clock }
     }
 
+    /// Where decisions are written, for what else happens on the pages.
+    pub(crate) fn journal(&self) -> Arc<dyn Journal> {
+        Arc::clone(&self.journal)
+    }
+
+    /// Writes something down that changes no request.
+    ///
+    /// # Errors
+    /// If it can't be kept. Then it must not happen either.
+    pub(crate) async fn note(&self, entry: Entry) -> Result<(), DatabaseError> {
+        let (journal, now) = (Arc::clone(&self.journal), self.clock.now());
+        self.database.transact(move |transaction| journal.append(transaction, now, &entry)).await
+    }
+
     /// The time that decisions are made by.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

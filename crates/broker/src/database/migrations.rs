@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003-leases.sql"),
     include_str!("migrations/0004-approvals.sql"),
     include_str!("migrations/0005-outcomes.sql"),
+    include_str!("migrations/0006-login.sql"),
 ];
 
 /// The newest form that this broker knows.

@@ -3,16 +3,20 @@
 use std::sync::LazyLock;
 
 use axum::extract::Form;
+use axum::extract::FromRequestParts;
 use axum::extract::rejection::FormRejection;
-use axum::http::header::{self};
-use axum::http::{StatusCode, Uri};
+use axum::http::header::{self, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use keyblind_intent::Digest;
 use serde::Deserialize;
 
 use super::Door;
-use super::pages::{Frame, MessagePage, OnwardPage, render};
+use super::pages::{Frame, MessagePage, OnwardPage, StrangerPage, render};
+use super::places::Place;
 use super::sessions::Session;
+use super::text::shown;
 use crate::approvals::ApprovalError;
 use crate::database::DatabaseError;
 
@@ -30,15 +34,89 @@ fn tag(text: &str) -> String {
 
 /// An answer that isn't the page that was asked for.
 pub(super) enum Instead {
-    LogIn(String),
+    LogIn(Place),
     Onward(String),
     Failed(StatusCode, &'static str, String),
+    /// Somebody is logged in whom the approval policy doesn't list.
+    Stranger(Box<StrangerPage>),
+}
+
+/// The cookie's name. Under TLS the prefix makes browsers see to it that only this host sets it, for all paths, over TLS.
+fn cookie_name(door: &Door) -> &'static str {
+    if door.origin.is_secure { "__Host-keyblind-door" } else { "keyblind-door" }
+}
+
+/// The cookie that holds a session's secret.
+pub(super) fn session_cookie(door: &Door, value: &str, attributes: &str) -> Option<HeaderValue> {
+    let secure = if door.origin.is_secure { "; Secure" } else { "" };
+    HeaderValue::from_str(&format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{attributes}", cookie_name(door))).ok()
+}
+
+/// The cookie of that name; none if there are two: somebody else has set one of them.
+pub(super) fn cookie_of<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
+    let mut values = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter_map(|(name, value)| (name == wanted).then_some(value));
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// The session of whoever asks, if there is one.
+pub(super) async fn session_of(door: &Door, headers: &HeaderMap) -> Result<Option<Session>, DatabaseError> {
+    match cookie_of(headers, cookie_name(door)) {
+        Some(value) => door.sessions.find(value).await,
+        None => Ok(None),
+    }
+}
+
+impl FromRequestParts<Door> for Session {
+    type Rejection = Instead;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Instead> {
+        if let Some(session) = session_of(door, &parts.headers).await? {
+            return Ok(session);
+        }
+        let is_get = parts.method == axum::http::Method::GET;
+        let came_from_elsewhere = parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+        if is_get && came_from_elsewhere && cookie_of(&parts.headers, cookie_name(door)).is_none() {
+            // A link in a chat: the browser kept the strict cookie back. From our own page it will send it.
+            return Err(Instead::Onward(parts.uri.path().to_owned()));
+        }
+        Err(Instead::LogIn(if is_get { Place::read(parts.uri.path()) } else { Place::default() }))
+    }
+}
+
+/// The session of somebody who has a place here: whom the approval policy lists in this tenant, or who came by a link that was given
+/// out on the broker's own machine. Anybody else has only proven to have an account at the identity provider, which may be anybody.
+pub(super) struct Known(pub(super) Session);
+
+impl FromRequestParts<Door> for Known {
+    type Rejection = Instead;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Instead> {
+        let session = Session::from_request_parts(parts, door).await?;
+        let policy = door.approvals.policy().await.ok().map(|(_, policy)| policy);
+        let person = policy.as_ref().and_then(|policy| policy.person_of(&session.identity));
+        if session.identity.is_of_this_broker() || person.is_some_and(|person| person.belongs_to(&session.tenant)) {
+            return Ok(Self(session));
+        }
+        Err(Instead::Stranger(Box::new(StrangerPage {
+            frame: frame(door, &session).await,
+            issuer: shown(session.identity.issuer()),
+            subject: shown(session.identity.subject()),
+        })))
+    }
 }
 
 impl IntoResponse for Instead {
     fn into_response(self) -> Response {
         match self {
-            Self::LogIn(to) => Redirect::to(&to).into_response(),
+            Self::LogIn(to) if to == Place::default() => Redirect::to("/login").into_response(),
+            Self::LogIn(to) => Redirect::to(&format!("/login?to={}", to.as_str())).into_response(),
+            Self::Stranger(page) => render(StatusCode::FORBIDDEN, &*page),
             Self::Onward(to) => render(StatusCode::OK, &OnwardPage { frame: bare_frame(String::new()), to }),
             Self::Failed(status, head, text) => render(status, &MessagePage { frame: bare_frame(String::new()), head, text }),
         }
@@ -90,9 +168,11 @@ pub(super) fn bare_frame(host: String) -> Frame {
 
 pub(super) async fn frame(door: &Door, session: &Session) -> Frame {
     let stopped = matches!(door.switch.state().await, Ok(Some(_)));
+    let may_log_in_again = door.login.as_ref().is_some_and(|login| login.knows(&session.identity));
     let policy_pending = door.approvals.policies_to_come().await.is_ok_and(|proposals| !proposals.is_empty());
     Frame {
         signed_in: true,
+        may_log_in_again,
         stopped,
         policy_pending,
         who: session.identity.to_string(),
@@ -100,6 +180,12 @@ pub(super) async fn frame(door: &Door, session: &Session) -> Frame {
         logout_seal: session.seal("logout", "", ""),
         ..bare_frame(door.origin.authority.clone())
     }
+}
+
+/// The frame of a page that needs a fresh login: it offers one if the last is too old.
+pub(super) async fn fresh_frame(door: &Door, session: &Session, place: &str) -> Frame {
+    let again = (!session.is_fresh(door.clock.now())).then(|| place.to_owned());
+    Frame { again, ..frame(door, session).await }
 }
 
 /// A form, or the page that says what was wrong with it.

@@ -1,65 +1,26 @@
 //! What the addresses of logging in, deciding and the policy answer.
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, FromRequestParts, Path, State};
+use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
-use axum::http::header::{self, HeaderValue};
-use axum::http::request::Parts;
+use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use data_encoding::BASE64URL_NOPAD;
 use keyblind_intent::Digest;
 use serde::Deserialize;
 
 use super::Door;
-use super::answers::{Instead, SealForm, bare_frame, digest, forged, form, frame, sentence};
-use super::pages::{Card, ChangePage, ConnectionCard, ConnectionsPage, HomePage, LoginPage, PolicyPage, ProposalCard, WholePage, render};
+use super::answers::{Instead, Known, SealForm, digest, forged, form, frame, fresh_frame, sentence, session_cookie};
+use super::login;
+use super::pages::{Card, ChangePage, ConnectionCard, ConnectionsPage, HomePage, PolicyPage, ProposalCard, WholePage, render};
+use super::places::Place;
 use super::sessions::{Session, random};
 use super::view::{self, ChangeView, remaining};
 use crate::approvals::passkey::Assertion;
-use crate::approvals::policy::{Answer, Channel, Standing};
-use crate::approvals::{ApprovalError, Request, State as RequestState, Word};
+use crate::approvals::policy::{Answer, Channel, Identity, Standing};
+use crate::approvals::{ApprovalError, Request, State as RequestState, Word, ledger_name};
 
-/// The cookie's name. Under TLS the prefix makes browsers see to it that only this host sets it, for all paths, over TLS.
-fn cookie_name(door: &Door) -> &'static str {
-    if door.origin.is_secure { "__Host-keyblind-door" } else { "keyblind-door" }
-}
-
-fn cookie(door: &Door, value: &str, attributes: &str) -> Option<HeaderValue> {
-    let secure = if door.origin.is_secure { "; Secure" } else { "" };
-    HeaderValue::from_str(&format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{attributes}", cookie_name(door))).ok()
-}
-
-impl FromRequestParts<Door> for Session {
-    type Rejection = Instead;
-
-    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Instead> {
-        let wanted = cookie_name(door);
-        let mut values = parts
-            .headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|header| header.to_str().ok())
-            .flat_map(|header| header.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter_map(|(name, value)| (name == wanted).then_some(value));
-        // Two of that name: somebody else has set one of them.
-        let value = values.next().filter(|_| values.next().is_none());
-        if let Some(value) = value
-            && let Some(session) = door.sessions.find(value).await?
-        {
-            return Ok(session);
-        }
-        let is_get = parts.method == axum::http::Method::GET;
-        let came_from_elsewhere = parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
-        if is_get && came_from_elsewhere && value.is_none() {
-            // A link in a chat: the browser kept the strict cookie back. From our own page it will send it.
-            return Err(Instead::Onward(parts.uri.path().to_owned()));
-        }
-        Err(Instead::LogIn("/login".to_owned()))
-    }
-}
-
-pub(super) async fn home(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+pub(super) async fn home(State(door): State<Door>, Known(session): Known) -> Result<Response, Instead> {
     let now = door.approvals.now();
     let mut requests = door.approvals.waiting(&session.tenant).await?;
     let all = requests.len();
@@ -89,18 +50,7 @@ pub(super) async fn home(State(door): State<Door>, session: Session) -> Result<R
 }
 
 fn login_page(door: &Door, status: StatusCode, error: Option<&str>, link: Option<(String, String)>) -> Response {
-    let (link, who) = link.unzip();
-    let page = LoginPage {
-        frame: bare_frame(door.origin.authority.clone()),
-        error: error.map(ToOwned::to_owned),
-        link,
-        who: who.unwrap_or_default(),
-    };
-    render(status, &page)
-}
-
-pub(super) async fn login(State(door): State<Door>) -> Response {
-    login_page(&door, StatusCode::OK, None, None)
+    login::page(door, status, error.map(ToOwned::to_owned), link, &Place::default())
 }
 
 const LINK_OVER: &str = "This link has been used, or its five minutes are over. Ask for a new one.";
@@ -119,11 +69,13 @@ pub(super) struct LinkForm {
 }
 
 pub(super) async fn use_link(State(door): State<Door>, sent: Result<Form<LinkForm>, FormRejection>) -> Result<Response, Instead> {
-    let Some(value) = door.sessions.use_link(&form(sent)?.link).await? else {
+    let policy = door.approvals.policy().await.ok().map(|(_, policy)| policy);
+    let name = move |identity: &Identity| ledger_name(policy.as_ref(), identity);
+    let Some(value) = door.sessions.use_link(&form(sent)?.link, name).await? else {
         return Ok(login_page(&door, StatusCode::GONE, Some(LINK_OVER), None));
     };
     let mut response = Redirect::to("/").into_response();
-    if let Some(cookie) = cookie(&door, &value, "") {
+    if let Some(cookie) = session_cookie(&door, &value, "") {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
@@ -137,9 +89,10 @@ pub(super) async fn logout(
     if !session.is_sealed(&form(sent)?.seal, "logout", "", "") {
         return Err(forged());
     }
-    door.sessions.end(&session).await?;
+    let policy = door.approvals.policy().await.ok().map(|(_, policy)| policy);
+    door.sessions.end(&session, ledger_name(policy.as_ref(), &session.identity)).await?;
     let mut response = Redirect::to("/login").into_response();
-    if let Some(cookie) = cookie(&door, "", "; Max-Age=0") {
+    if let Some(cookie) = session_cookie(&door, "", "; Max-Age=0") {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
@@ -160,14 +113,16 @@ async fn change_page(
     let nonce = BASE64URL_NOPAD.encode(&random()?);
     let about = request.change.digest().to_string();
     let is_open = request.state == RequestState::Waiting && now < request.expires;
+    let can_sign = allows(Channel::Passkey) && !keys.is_empty();
+    let by_session_alone = is_open && !can_sign && allows(Channel::Session);
     let page = ChangePage {
-        frame: frame(door, session).await,
+        frame: if by_session_alone { fresh_frame(door, session, &format!("/change/{about}")).await } else { frame(door, session).await },
         view: ChangeView::new(request, now, false),
         is_open,
         said: said(request, is_open, requirement.approvals),
         error,
         must_type: requirement.typed_confirmation,
-        can_sign: allows(Channel::Passkey) && !keys.is_empty(),
+        can_sign,
         can_session: allows(Channel::Session),
         can_phone: allows(Channel::Phone),
         seal: session.seal("decide", &about, &nonce),
@@ -192,12 +147,12 @@ fn said(request: &Request, is_open: bool, wanted: usize) -> String {
     }
 }
 
-pub(super) async fn change(State(door): State<Door>, session: Session, Path(text): Path<String>) -> Result<Response, Instead> {
+pub(super) async fn change(State(door): State<Door>, Known(session): Known, Path(text): Path<String>) -> Result<Response, Instead> {
     let request = door.approvals.request(&session.tenant, digest(&text)?).await?;
     change_page(&door, &session, &request, StatusCode::OK, None).await
 }
 
-pub(super) async fn whole_change(State(door): State<Door>, session: Session, Path(text): Path<String>) -> Result<Response, Instead> {
+pub(super) async fn whole_change(State(door): State<Door>, Known(session): Known, Path(text): Path<String>) -> Result<Response, Instead> {
     let request = door.approvals.request(&session.tenant, digest(&text)?).await?;
     let canonical = String::from_utf8_lossy(request.change.canonical());
     let page = WholePage {
@@ -225,7 +180,7 @@ pub(super) struct DecideForm {
 
 pub(super) async fn decide(
     State(door): State<Door>,
-    session: Session,
+    Known(session): Known,
     Path(text): Path<String>,
     sent: Result<Form<DecideForm>, FormRejection>,
 ) -> Result<Response, Instead> {
@@ -278,7 +233,7 @@ async fn signed(door: &Door, session: &Session, assertion: &str, digest: &Digest
     }
 }
 
-pub(super) async fn connections(State(door): State<Door>, session: Session) -> Response {
+pub(super) async fn connections(State(door): State<Door>, Known(session): Known) -> Response {
     let connections = door.connections.list(&session.tenant).await;
     let connections = connections
         .into_iter()
@@ -296,8 +251,9 @@ pub(super) async fn connections(State(door): State<Door>, session: Session) -> R
 async fn policy_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
     let in_force = door.approvals.policy_text().await?;
     let proposals = door.approvals.policies_to_come().await?;
+    let is_asked = proposals.iter().any(|proposed| proposed.in_force_at.is_none());
     let page = PolicyPage {
-        frame: frame(door, session).await,
+        frame: if is_asked { fresh_frame(door, session, "/policy").await } else { frame(door, session).await },
         error,
         proposals: proposals
             .into_iter()
@@ -322,13 +278,13 @@ async fn policy_page(door: &Door, session: &Session, status: StatusCode, error: 
     Ok(render(status, &page))
 }
 
-pub(super) async fn policy(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+pub(super) async fn policy(State(door): State<Door>, Known(session): Known) -> Result<Response, Instead> {
     policy_page(&door, &session, StatusCode::OK, None).await
 }
 
 pub(super) async fn agree_to_policy(
     State(door): State<Door>,
-    session: Session,
+    Known(session): Known,
     Path(text): Path<String>,
     sent: Result<Form<SealForm>, FormRejection>,
 ) -> Result<Response, Instead> {

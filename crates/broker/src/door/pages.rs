@@ -19,6 +19,10 @@ pub(super) struct Frame {
     pub(super) who: String,
     pub(super) tenant: String,
     pub(super) logout_seal: String,
+    /// Whether the provider can ask this person to prove anew that they are there.
+    pub(super) may_log_in_again: bool,
+    /// Where to go on after that, if this page needs it.
+    pub(super) again: Option<String>,
 }
 
 #[derive(Template)]
@@ -71,6 +75,19 @@ pub(super) struct LoginPage {
     pub(super) error: Option<String>,
     pub(super) link: Option<String>,
     pub(super) who: String,
+    /// With whom one can log in.
+    pub(super) provider: Option<String>,
+    /// Where it goes on then.
+    pub(super) to: String,
+}
+
+/// Somebody is logged in whom the approval policy doesn't list.
+#[derive(Template)]
+#[template(path = "door/stranger.html")]
+pub(super) struct StrangerPage {
+    pub(super) frame: Frame,
+    pub(super) issuer: Shown,
+    pub(super) subject: Shown,
 }
 
 /// Sends a browser on by itself: a redirect that began on another site would leave the strict cookies behind.

@@ -9,7 +9,7 @@ use keyblind_intent::Digest;
 use serde::Deserialize;
 
 use super::Door;
-use super::answers::{Instead, forged, form, frame, sentence};
+use super::answers::{Instead, Known, forged, form, fresh_frame, sentence};
 use super::pages::{KeyCard, PasskeysPage, render};
 use super::sessions::{Session, random};
 use super::text::shown;
@@ -18,7 +18,7 @@ use crate::approvals::passkey::Registration;
 async fn passkeys_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
     let challenge = BASE64URL_NOPAD.encode(&random()?);
     let page = PasskeysPage {
-        frame: frame(door, session).await,
+        frame: fresh_frame(door, session, "/passkeys").await,
         error,
         keys: door
             .sessions
@@ -37,7 +37,7 @@ async fn passkeys_page(door: &Door, session: &Session, status: StatusCode, error
     Ok(render(status, &page))
 }
 
-pub(super) async fn passkeys(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+pub(super) async fn passkeys(State(door): State<Door>, Known(session): Known) -> Result<Response, Instead> {
     passkeys_page(&door, &session, StatusCode::OK, None).await
 }
 
@@ -51,7 +51,7 @@ pub(super) struct PasskeyForm {
 
 pub(super) async fn add_passkey(
     State(door): State<Door>,
-    session: Session,
+    Known(session): Known,
     sent: Result<Form<PasskeyForm>, FormRejection>,
 ) -> Result<Response, Instead> {
     let sent = form(sent)?;

@@ -9,12 +9,14 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use data_encoding::BASE64URL_NOPAD;
 use keyblind_intent::Digest;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::approvals::passkey::{Algorithm, Passkey};
 use crate::approvals::policy::{Identity, PRESENCE};
+use crate::approvals::{Entry, Journal};
 use crate::clock::{Clock, Timestamp};
 use crate::database::{Database, DatabaseError};
+use crate::ledger::LoginMethod;
 
 /// How long a session lives that nobody uses.
 const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -63,6 +65,11 @@ impl Session {
         hmac::Key::new(hmac::HMAC_SHA256, &self.secret)
     }
 
+    /// What the database knows it by.
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of(&self.secret)
+    }
+
     /// What makes one answer of one page of this session count once.
     pub(super) fn nonce(&self, about: &str, nonce: &str) -> Digest {
         let mut bytes = self.secret.to_vec();
@@ -104,20 +111,49 @@ pub(super) struct Registered {
 pub struct Sessions {
     database: Database,
     clock: Arc<dyn Clock>,
+    /// Where logins are written; none for what only gives out links.
+    journal: Option<Arc<dyn Journal>>,
 }
 
-fn millis(time: Timestamp) -> i64 {
+/// A login that is about to become a session.
+pub(super) struct Beginning {
+    pub(super) identity: Identity,
+    pub(super) tenant: String,
+    /// How the ledger names them.
+    pub(super) who: String,
+    /// When they last proved to be there.
+    pub(super) present_at: Timestamp,
+    pub(super) method: LoginMethod,
+    /// The session that this one takes the place of.
+    pub(super) instead_of: Option<Digest>,
+}
+
+/// Whose a session is, for what happens without its secret.
+pub(super) struct Owner {
+    pub(super) identity: Identity,
+    pub(super) tenant: String,
+}
+
+/// How long used-up numbers are kept: whatever they came with has long died by then.
+const NONCES: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+pub(super) fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.unix_millis()).unwrap_or(i64::MAX)
 }
 
-fn timestamp(millis: i64) -> Timestamp {
+pub(super) fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(u64::try_from(millis).unwrap_or_default())
 }
 
 impl Sessions {
     /// Works on the broker's database.
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+        Self { database, clock, journal: None }
+    }
+
+    /// Writes each login where approvals are written, before it counts.
+    pub(super) fn recorded_in(self, journal: Arc<dyn Journal>) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// The time that links and sessions are measured by.
@@ -169,11 +205,16 @@ impl Sessions {
             .await
     }
 
-    /// Uses a link up and begins a session; gives the cookie's value.
-    pub(super) async fn use_link(&self, link: &str) -> Result<Option<String>, DatabaseError> {
+    /// Uses a link up and begins a session; gives the cookie's value. `name` says how the ledger names somebody.
+    pub(super) async fn use_link(
+        &self,
+        link: &str,
+        name: impl Fn(&Identity) -> String + Send + 'static,
+    ) -> Result<Option<String>, DatabaseError> {
         let Some(digest) = digest_of(link) else { return Ok(None) };
         let secret = random()?;
         let now = self.clock.now();
+        let journal = self.journal.clone();
         let begun = self
             .database
             .transact(move |transaction| -> Result<bool, DatabaseError> {
@@ -181,21 +222,66 @@ impl Sessions {
                     .query_row(
                         "DELETE FROM door_link WHERE digest = ?1 RETURNING issuer, subject, tenant, expires",
                         [digest.as_bytes()],
-                        |row| Ok((Identity::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?), row.get::<_, String>(2)?, row.get::<_, i64>(3)?)),
+                        |row| {
+                            Ok((
+                                Identity::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?),
+                                row.get::<_, String>(2)?,
+                                row.get::<_, i64>(3)?,
+                            ))
+                        },
                     )
                     .optional()?;
                 let Some((identity, tenant, expires)) = found else { return Ok(false) };
                 if expires <= millis(now) {
                     return Ok(false);
                 }
-                transaction.execute(
-                    "INSERT INTO door_session (digest, issuer, subject, tenant, present_at, begun_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)",
-                    params![Digest::of(&secret).as_bytes(), identity.issuer(), identity.subject(), tenant, millis(now)],
+                let who = name(&identity);
+                let method = LoginMethod::LocalLink;
+                begin(
+                    transaction,
+                    journal.as_deref(),
+                    &secret,
+                    now,
+                    &Beginning { identity, tenant, who, present_at: now, method, instead_of: None },
                 )?;
                 Ok(true)
             })
             .await?;
         Ok(begun.then(|| BASE64URL_NOPAD.encode(&secret)))
+    }
+
+    /// Begins a session for somebody whom a provider knows; gives the cookie's value.
+    pub(super) async fn begin(&self, beginning: Beginning) -> Result<String, DatabaseError> {
+        let secret = random()?;
+        let (now, journal) = (self.clock.now(), self.journal.clone());
+        self.database.transact(move |transaction| begin(transaction, journal.as_deref(), &secret, now, &beginning)).await?;
+        Ok(BASE64URL_NOPAD.encode(&secret))
+    }
+
+    /// Whose a session is that still lives.
+    pub(super) async fn owner(&self, digest: Digest) -> Result<Option<Owner>, DatabaseError> {
+        let now = self.clock.now();
+        self.database.transact(move |transaction| Ok(living(transaction, &digest, now)?.map(|row| row.owner))).await
+    }
+
+    /// Removes what has died: sessions, links, ways to providers, and numbers that can't come again. To be called now and then.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tidy(&self) -> Result<usize, DatabaseError> {
+        let now = self.clock.now();
+        let before =
+            |span: Duration| i64::try_from(now.unix_millis().saturating_sub(span.as_millis().try_into().unwrap_or(u64::MAX))).unwrap_or(0);
+        let (begun, seen, used) = (before(LONGEST), before(IDLE), before(NONCES));
+        self.database
+            .transact(move |transaction| {
+                let mut removed = transaction.execute("DELETE FROM door_session WHERE begun_at <= ?1 OR seen_at <= ?2", [begun, seen])?;
+                removed += transaction.execute("DELETE FROM door_link WHERE expires <= ?1", [millis(now)])?;
+                removed += transaction.execute("DELETE FROM door_trip WHERE expires <= ?1", [millis(now)])?;
+                removed += transaction.execute("DELETE FROM approval_nonce WHERE used_at <= ?1", [used])?;
+                Ok(removed)
+            })
+            .await
     }
 
     /// The session of a cookie's value. Looking at it keeps it alive.
@@ -205,38 +291,25 @@ impl Sessions {
         let now = self.clock.now();
         self.database
             .transact(move |transaction| {
-                let found = transaction
-                    .query_row(
-                        "SELECT issuer, subject, tenant, present_at, begun_at, seen_at FROM door_session WHERE digest = ?1",
-                        [digest.as_bytes()],
-                        |row| {
-                            let identity = Identity::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
-                            Ok((identity, row.get::<_, String>(2)?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?, row.get::<_, i64>(5)?))
-                        },
-                    )
-                    .optional()?;
-                let Some((identity, tenant, present_at, begun_at, seen_at)) = found else { return Ok(None) };
-                // A clock that was set back makes no session younger: what lies in the future is refused.
-                let is_over =
-                    |since: i64, limit: Duration| timestamp(since) > now || now.saturating_duration_since(timestamp(since)) >= limit;
-                if is_over(begun_at, LONGEST) || is_over(seen_at, IDLE) {
-                    transaction.execute("DELETE FROM door_session WHERE digest = ?1", [digest.as_bytes()])?;
-                    return Ok(None);
-                }
-                if now.saturating_duration_since(timestamp(seen_at)) >= Duration::from_secs(60) {
+                let Some(row) = living(transaction, &digest, now)? else { return Ok(None) };
+                if now.saturating_duration_since(row.seen_at) >= Duration::from_secs(60) {
                     transaction
                         .execute("UPDATE door_session SET seen_at = ?2 WHERE digest = ?1", params![digest.as_bytes(), millis(now)])?;
                 }
-                Ok(Some(Session { secret, identity, tenant, present_at: timestamp(present_at) }))
+                Ok(Some(Session { secret, identity: row.owner.identity, tenant: row.owner.tenant, present_at: row.present_at }))
             })
             .await
     }
 
-    /// Ends a session.
-    pub(super) async fn end(&self, session: &Session) -> Result<(), DatabaseError> {
-        let digest = Digest::of(&session.secret);
+    /// Ends a session because its owner says so.
+    pub(super) async fn end(&self, session: &Session, who: String) -> Result<(), DatabaseError> {
+        let (digest, tenant, now) = (session.digest(), session.tenant.clone(), self.clock.now());
+        let journal = self.journal.clone();
         self.database
             .transact(move |transaction| {
+                if let Some(journal) = &journal {
+                    journal.append(transaction, now, &Entry::LoggedOut { tenant, who })?;
+                }
                 transaction.execute("DELETE FROM door_session WHERE digest = ?1", [digest.as_bytes()])?;
                 Ok(())
             })
@@ -245,11 +318,11 @@ impl Sessions {
 
     /// Ends all other sessions and all links: a stolen one can't arm again. Who stops still sees what was revoked.
     pub(super) async fn end_others(&self, session: &Session) -> Result<(), DatabaseError> {
-        let digest = Digest::of(&session.secret);
+        let digest = session.digest();
         self.database
             .transact(move |transaction| {
                 transaction.execute("DELETE FROM door_session WHERE digest <> ?1", [digest.as_bytes()])?;
-                transaction.execute("DELETE FROM door_link", [])?;
+                transaction.execute_batch("DELETE FROM door_link; DELETE FROM door_trip")?;
                 Ok(())
             })
             .await
@@ -260,7 +333,11 @@ impl Sessions {
     /// # Errors
     /// Those of the database.
     pub async fn end_all(&self) -> Result<(), DatabaseError> {
-        self.database.transact(|transaction| Ok(transaction.execute_batch("DELETE FROM door_session; DELETE FROM door_link")?)).await
+        self.database
+            .transact(
+                |transaction| Ok(transaction.execute_batch("DELETE FROM door_session; DELETE FROM door_link; DELETE FROM door_trip")?),
+            )
+            .await
     }
 
     /// A person's passkeys under that identity.
@@ -339,6 +416,63 @@ impl Sessions {
             })
             .await
     }
+}
+
+/// A session that lives, as the database has it.
+struct Living {
+    owner: Owner,
+    present_at: Timestamp,
+    seen_at: Timestamp,
+}
+
+fn living(transaction: &Transaction<'_>, digest: &Digest, now: Timestamp) -> Result<Option<Living>, DatabaseError> {
+    let found = transaction
+        .query_row(
+            "SELECT issuer, subject, tenant, present_at, begun_at, seen_at FROM door_session WHERE digest = ?1",
+            [digest.as_bytes()],
+            |row| {
+                let identity = Identity::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+                let owner = Owner { identity, tenant: row.get(2)? };
+                Ok((Living { owner, present_at: timestamp(row.get(3)?), seen_at: timestamp(row.get(5)?) }, timestamp(row.get(4)?)))
+            },
+        )
+        .optional()?;
+    let Some((row, begun_at)) = found else { return Ok(None) };
+    // A clock that was set back makes no session younger: what lies in the future is refused.
+    let is_over = |since: Timestamp, limit: Duration| since > now || now.saturating_duration_since(since) >= limit;
+    if is_over(begun_at, LONGEST) || is_over(row.seen_at, IDLE) {
+        transaction.execute("DELETE FROM door_session WHERE digest = ?1", [digest.as_bytes()])?;
+        return Ok(None);
+    }
+    Ok(Some(row))
+}
+
+fn begin(
+    transaction: &Transaction<'_>,
+    journal: Option<&dyn Journal>,
+    secret: &[u8; 32],
+    now: Timestamp,
+    beginning: &Beginning,
+) -> Result<(), DatabaseError> {
+    if let Some(journal) = journal {
+        let entry = Entry::LoggedIn { tenant: beginning.tenant.clone(), who: beginning.who.clone(), method: beginning.method };
+        journal.append(transaction, now, &entry)?;
+    }
+    if let Some(before) = &beginning.instead_of {
+        transaction.execute("DELETE FROM door_session WHERE digest = ?1", [before.as_bytes()])?;
+    }
+    transaction.execute(
+        "INSERT INTO door_session (digest, issuer, subject, tenant, present_at, begun_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        params![
+            Digest::of(secret).as_bytes(),
+            beginning.identity.issuer(),
+            beginning.identity.subject(),
+            beginning.tenant,
+            millis(beginning.present_at),
+            millis(now)
+        ],
+    )?;
+    Ok(())
 }
 
 fn secret_of(text: &str) -> Option<[u8; 32]> {

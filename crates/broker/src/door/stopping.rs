@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::Door;
-use super::answers::{Instead, SealForm, forged, form, frame, sentence};
+use super::answers::{Instead, Known, SealForm, forged, form, frame, fresh_frame, sentence};
 use super::pages::{EndRow, StopPage, render};
 use super::sessions::Session;
 use super::switch::End;
@@ -32,21 +32,22 @@ async fn stop_view(door: &Door, session: &Session, status: StatusCode, error: Op
         }
     }
     let seal = session.seal(if stopped { "arm" } else { "stop" }, "", "");
-    Ok(render(status, &StopPage { frame: frame(door, session).await, error, stopped, figures, ends, seal }))
+    let frame = if stopped { fresh_frame(door, session, "/stop").await } else { frame(door, session).await };
+    Ok(render(status, &StopPage { frame, error, stopped, figures, ends, seal }))
 }
 
 fn switch_failed(error: super::SwitchError) -> Instead {
     Instead::Failed(StatusCode::SERVICE_UNAVAILABLE, "The kill switch can’t be reached here", sentence(&error.to_string()))
 }
 
-pub(super) async fn stop_page(State(door): State<Door>, session: Session) -> Result<Response, Instead> {
+pub(super) async fn stop_page(State(door): State<Door>, Known(session): Known) -> Result<Response, Instead> {
     stop_view(&door, &session, StatusCode::OK, None).await
 }
 
 /// Anybody who is logged in may stop: a stop too many costs less than one too few.
 pub(super) async fn stop(
     State(door): State<Door>,
-    session: Session,
+    Known(session): Known,
     sent: Result<Form<SealForm>, FormRejection>,
 ) -> Result<Response, Instead> {
     if !session.is_sealed(&form(sent)?.seal, "stop", "", "") {
@@ -69,7 +70,7 @@ pub(super) struct ArmForm {
 
 pub(super) async fn arm(
     State(door): State<Door>,
-    session: Session,
+    Known(session): Known,
     sent: Result<Form<ArmForm>, FormRejection>,
 ) -> Result<Response, Instead> {
     let sent = form(sent)?;

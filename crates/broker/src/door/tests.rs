@@ -313,6 +313,27 @@ async fn a_link_logs_in_once_and_only_when_the_button_is_pressed() {
 }
 
 #[tokio::test]
+async fn a_login_that_cant_be_recorded_is_none_and_what_has_died_is_removed() {
+    let mut visitor = Visitor::at(ORIGIN).await;
+    let link = visitor.sessions.issue_link(identity("ada"), "acme").await.unwrap();
+    let secret = link.path().rsplit('/').next().unwrap().to_owned();
+    visitor.bench.notes.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(visitor.post("/login/link", &[("link", &secret)]).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(visitor.cookies.is_empty());
+    visitor.bench.notes.fails.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(visitor.post("/login/link", &[("link", &secret)]).await.status, StatusCode::SEE_OTHER, "and it isn't used up");
+    let logged_in =
+        |entry: &Entry| matches!(entry, Entry::LoggedIn { who, method: crate::ledger::LoginMethod::LocalLink, .. } if who == "ada");
+    assert_eq!(visitor.bench.notes.entries.lock().unwrap().iter().filter(|entry| logged_in(entry)).count(), 1);
+
+    visitor.sessions.issue_link(identity("ada"), "acme").await.unwrap();
+    assert_eq!(visitor.sessions.tidy().await.unwrap(), 0, "all of it lives");
+    visitor.bench.clock.advance(Duration::from_secs(13 * 60 * 60));
+    assert_eq!(visitor.sessions.tidy().await.unwrap(), 2, "a session and a link");
+    assert_eq!(visitor.sessions.tidy().await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn sessions_end() {
     let mut visitor = Visitor::logged_in("ada").await;
     for _ in 0..24 {

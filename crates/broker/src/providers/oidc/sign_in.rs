@@ -1,12 +1,14 @@
 //! Sign-in by the browser: the authorization code with PKCE (RFC 7636), pushed where offered (RFC 9126).
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
+use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
 use super::grants::{is_broader, refused};
 use super::{IdTokenFault, OauthCode, OidcError, OpenIdProvider, Tokens};
 use crate::egress::{FormBody, Target};
-use crate::jws::{digest_text, random_text};
+use crate::jws::{JwsError, digest_text};
 use crate::secret::Secret;
 
 /// What a person is asked to sign in for.
@@ -26,7 +28,8 @@ pub struct SignInRequest<'a> {
     pub max_age: Option<u32>,
 }
 
-/// A sign-in that was begun. It belongs to one browser: keep it beside that browser's session, and use it once.
+/// A sign-in that was begun. It belongs to one browser, and is used once. Whoever keeps the seed and the request that it was made
+/// from has it again after the browser's way there and back ([`SignIn::again`]).
 pub struct SignIn {
     url: String,
     state: String,
@@ -55,6 +58,30 @@ struct Pushed {
 }
 
 impl SignIn {
+    /// The sign-in that was begun with that seed for that request, when the browser is back. It has no address any more.
+    #[must_use]
+    pub fn again(seed: &Secret, request: &SignInRequest<'_>) -> Self {
+        let text = |what: &str| {
+            let made = seed.expose(|seed| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, seed), what.as_bytes()));
+            BASE64URL_NOPAD.encode(made.as_ref())
+        };
+        Self {
+            url: String::new(),
+            state: text("state"),
+            nonce: text("nonce"),
+            verifier: Secret::from_string(text("verifier")),
+            redirect: request.redirect.to_owned(),
+            scope: request.scope.to_owned(),
+            max_age: request.max_age,
+        }
+    }
+
+    /// Whether the browser has brought back this sign-in's state.
+    #[must_use]
+    pub fn is_answered_by(&self, state: &str) -> bool {
+        verify_slices_are_equal(self.state.as_bytes(), state.as_bytes()).is_ok()
+    }
+
     /// Where to send the browser.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -74,17 +101,28 @@ impl OpenIdProvider {
     /// # Errors
     /// If the provider can't be asked, or refuses the request.
     pub async fn begin(&self, request: &SignInRequest<'_>) -> Result<SignIn, OidcError> {
+        let mut drawn = Ok(());
+        let seed = Secret::filled(32, |bytes| drawn = aws_lc_rs::rand::fill(bytes));
+        drawn.map_err(|_| JwsError::Cipher)?;
+        self.begin_with(&seed, request).await
+    }
+
+    /// Begins a sign-in whose state, nonce and verifier are made from a seed: 32 random bytes that serve for nothing else, and that
+    /// only the browser keeps.
+    ///
+    /// # Errors
+    /// If the provider can't be asked, or refuses the request.
+    pub async fn begin_with(&self, seed: &Secret, request: &SignInRequest<'_>) -> Result<SignIn, OidcError> {
         let metadata = self.metadata().await?;
-        let verifier = Secret::from_string(random_text(48)?);
-        let (state, nonce) = (random_text(24)?, random_text(24)?);
+        let mut sign_in = SignIn::again(seed, request);
         let max_age = request.max_age.map(|seconds| seconds.to_string());
-        let challenge = verifier.expose(digest_text);
+        let challenge = sign_in.verifier.expose(digest_text);
         let mut fields: Vec<(&str, &str)> = vec![
             ("response_type", "code"),
             ("redirect_uri", request.redirect),
             ("scope", request.scope),
-            ("state", &state),
-            ("nonce", &nonce),
+            ("state", &sign_in.state),
+            ("nonce", &sign_in.nonce),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
@@ -100,8 +138,8 @@ impl OpenIdProvider {
             Some(pushed) => endpoint.query("request_uri", &self.push(&pushed, &fields).await?),
             None => fields.iter().fold(endpoint, |target, (name, value)| target.query(name, value)),
         };
-        let (redirect, scope) = (request.redirect.to_owned(), request.scope.to_owned());
-        Ok(SignIn { url: target.url(), state, nonce, verifier, redirect, scope, max_age: request.max_age })
+        sign_in.url = target.url();
+        Ok(sign_in)
     }
 
     async fn push(&self, endpoint: &Target, fields: &[(&str, &str)]) -> Result<String, OidcError> {
@@ -117,7 +155,9 @@ impl OpenIdProvider {
     /// # Errors
     /// If that isn't the answer to this sign-in, the person or the provider said no, or the id token isn't acceptable.
     pub async fn complete(&self, sign_in: SignIn, callback: Callback<'_>) -> Result<Tokens, OidcError> {
-        verify_slices_are_equal(sign_in.state.as_bytes(), callback.state.as_bytes()).map_err(|_| OidcError::ForeignCallback)?;
+        if !sign_in.is_answered_by(callback.state) {
+            return Err(OidcError::ForeignCallback);
+        }
         let names_itself = self.metadata().await?.names_itself_in_answers();
         // One provider's code must not be sent to another (RFC 9207).
         match callback.issuer {

@@ -1,0 +1,142 @@
+//! A real Chromium, driven over its debugging pipe (two file descriptors, messages that end with a zero byte): no driver program and
+//! no WebSocket in between.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+pub(crate) struct Chromium {
+    process: Child,
+    to: File,
+    from: File,
+    buffer: Vec<u8>,
+    last: u64,
+    session: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Chromium {
+    /// Starts one with a profile of its own and opens a page.
+    pub(crate) fn start() -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let (to, from) = (profile.path().join("to"), profile.path().join("from"));
+        for pipe in [&to, &from] {
+            rustix::fs::mknodat(rustix::fs::CWD, pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).unwrap();
+        }
+        let program = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| is_program(name));
+        let program = program.expect("this test needs Chromium: `apt-get install chromium`");
+        // The shell gives it the two descriptors that the protocol wants.
+        let process = Command::new("sh")
+            .arg("-c")
+            .arg(format!(
+                "exec {program} --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
+                 --disable-component-update --disable-sync --hide-scrollbars --remote-debugging-pipe --user-data-dir=\"$2\" 3<\"$0\" 4>\"$1\""
+            ))
+            .args([&to, &from])
+            .arg(profile.path().join("profile"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let to = File::options().write(true).open(to).unwrap();
+        let from = File::open(from).unwrap();
+        let mut browser = Self { process, to, from, buffer: Vec::new(), last: 0, session: String::new(), _profile: profile };
+        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let attached = browser.call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
+        browser.session = attached["sessionId"].as_str().unwrap().to_owned();
+        browser.call("Page.enable", json!({}));
+        browser
+    }
+
+    /// Calls a method of the protocol and gives its result.
+    pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.last += 1;
+        let mut message = json!({ "id": self.last, "method": method, "params": parameters });
+        if !self.session.is_empty() {
+            message["sessionId"] = json!(self.session);
+        }
+        let mut bytes = serde_json::to_vec(&message).unwrap();
+        bytes.push(0);
+        self.to.write_all(&bytes).unwrap();
+        loop {
+            let answer = self.receive();
+            if answer["id"] == self.last {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].clone();
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Value {
+        let mut part = [0; 65536];
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == 0) {
+                let message = self.buffer.drain(..=end).collect::<Vec<u8>>();
+                return serde_json::from_slice(&message[..end]).unwrap();
+            }
+            let read = self.from.read(&mut part).unwrap();
+            assert!(read > 0, "Chromium ended");
+            self.buffer.extend_from_slice(&part[..read]);
+        }
+    }
+
+    /// What an expression gives on the page.
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
+        self.call("Runtime.evaluate", json!({ "expression": expression, "awaitPromise": true, "returnByValue": true }))["result"]["value"]
+            .clone()
+    }
+
+    /// Waits until an expression is true on the page.
+    pub(crate) fn wait(&mut self, expression: &str) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.evaluate(expression) != json!(true) {
+            if Instant::now() > until {
+                let page = self.evaluate("document.location.href + '\\n' + document.body?.innerText");
+                panic!("{expression} never came true on {page}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Opens an address and waits for its page.
+    pub(crate) fn open(&mut self, address: &str) {
+        self.call("Page.navigate", json!({ "url": address }));
+        self.wait("document.readyState === 'complete' && document.location.protocol !== 'about:'");
+    }
+
+    /// Presses what a selector finds.
+    pub(crate) fn press(&mut self, selector: &str) {
+        self.wait(&format!("document.querySelector({}) !== null", json!(selector)));
+        self.evaluate(&format!("document.querySelector({}).click()", json!(selector)));
+    }
+
+    /// Sets the window's size and its colours.
+    pub(crate) fn look(&mut self, width: u32, height: u32, is_dark: bool) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.call("Emulation.setDeviceMetricsOverride", metrics);
+        let scheme = if is_dark { "dark" } else { "light" };
+        self.call("Emulation.setEmulatedMedia", json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }));
+    }
+
+    /// Takes a picture of the window.
+    pub(crate) fn picture(&mut self, file: &Path) {
+        let picture = self.call("Page.captureScreenshot", json!({ "format": "png" }));
+        let bytes = data_encoding::BASE64.decode(picture["data"].as_str().unwrap().as_bytes()).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn is_program(name: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|paths| std::env::split_paths(&paths).any(|folder| folder.join(name).is_file()))
+}
