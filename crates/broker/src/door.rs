@@ -8,7 +8,9 @@
 //! A request passes, in this order: the check of `Host` (a name that was bound to our address gets nothing), the origin of what
 //! changes something, the rate, the session, and for what changes something a seal that ties the form to session, digest and page.
 
+mod accounts;
 mod answers;
+mod connecting;
 mod gate;
 mod grants;
 mod handlers;
@@ -17,6 +19,7 @@ mod pages;
 mod passkeys;
 mod places;
 mod sessions;
+mod sources;
 mod stopping;
 mod switch;
 mod text;
@@ -32,10 +35,12 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
+pub use self::accounts::{Accounts, Holder, Offer};
 use self::gate::Rates;
 pub use self::grants::{EndedGrant, GrantEnd, GrantError, Grants};
 pub use self::login::LogIn;
 pub use self::sessions::{LINK_LIFE, Link, Sessions};
+pub use self::sources::Sources;
 pub use self::switch::{BoxFuture, Connection, Connections, End, NoConnections, StopReport, Switch, SwitchError};
 use self::trips::Trips;
 use crate::approvals::Approvals;
@@ -137,11 +142,12 @@ pub struct Parts {
 pub struct Pages {
     parts: Parts,
     login: Option<LogIn>,
+    accounts: Option<Arc<Accounts>>,
 }
 
 impl From<Parts> for Pages {
     fn from(parts: Parts) -> Self {
-        Self { parts, login: None }
+        Self { parts, login: None, accounts: None }
     }
 }
 
@@ -150,6 +156,12 @@ impl Pages {
     #[must_use]
     pub fn with_login(self, login: LogIn) -> Self {
         Self { login: Some(login), ..self }
+    }
+
+    /// Lets people connect accounts of their own.
+    #[must_use]
+    pub fn with_accounts(self, accounts: Arc<Accounts>) -> Self {
+        Self { accounts: Some(accounts), ..self }
     }
 }
 
@@ -160,6 +172,7 @@ struct Shared {
     sessions: Sessions,
     trips: Trips,
     login: Option<LogIn>,
+    accounts: Option<Arc<Accounts>>,
     switch: Arc<dyn Switch>,
     connections: Arc<dyn Connections>,
     clock: Arc<dyn Clock>,
@@ -170,7 +183,7 @@ type Door = Arc<Shared>;
 
 /// The pages as a service.
 pub fn router(pages: impl Into<Pages>) -> Router {
-    let Pages { parts, login } = pages.into();
+    let Pages { parts, login, accounts } = pages.into();
     let party = RelyingParty { id: parts.origin.host.clone(), origin: parts.origin.origin.clone() };
     let trips = Trips::new(parts.database.clone(), Arc::clone(&parts.clock));
     let sessions = Sessions::new(parts.database, Arc::clone(&parts.clock)).recorded_in(parts.approvals.journal());
@@ -181,6 +194,7 @@ pub fn router(pages: impl Into<Pages>) -> Router {
         sessions,
         trips,
         login,
+        accounts,
         switch: parts.switch,
         connections: parts.connections,
         clock: parts.clock,
@@ -197,7 +211,12 @@ pub fn router(pages: impl Into<Pages>) -> Router {
         .route("/change/{digest}", get(handlers::change))
         .route("/change/{digest}/whole", get(handlers::whole_change))
         .route("/change/{digest}/decide", post(handlers::decide))
-        .route("/connections", get(handlers::connections))
+        .route("/connections", get(connecting::connections))
+        .route("/connections/connect", post(connecting::connect))
+        .route("/connections/check", post(connecting::check))
+        .route("/connections/disconnect", post(connecting::disconnect))
+        .route(connecting::CALLBACK, get(connecting::callback))
+        .route("/connect/{request}", get(connecting::asked))
         .route("/passkeys", get(passkeys::passkeys))
         .route("/passkeys/add", post(passkeys::add_passkey))
         .route("/policy", get(handlers::policy))

@@ -2,7 +2,8 @@
 // DPoP and back-channel requests with authorization details.
 //
 // Ours: Auth0's exchange of a token for a connected account's (as a grant type of `oidc-provider`, over its own tokens), RFC
-// 8693's, the My Account API (judged by Auth0's own OpenAPI), the two management calls, `interval` and `slow_down`.
+// 8693's, a refresh token's use for another audience, the My Account API (judged by Auth0's own OpenAPI), the two management calls,
+// `interval` and `slow_down`.
 import { createHash, randomBytes } from 'node:crypto';
 import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from 'jose';
 import Provider, { errors } from 'oidc-provider';
@@ -85,6 +86,18 @@ async function exchange(ctx) {
   const access = new provider.AccessToken({ accountId: subject, client: ctx.oidc.client, grantId, gty: EXCHANGE, scope: scope ?? 'scan:read' });
   access.resourceServer = new provider.ResourceServer(options.api, resourceServer(options.api));
   return say(ctx, 200, { access_token: await access.save(), issued_token_type: 'urn:ietf:params:oauth:token-type:access_token', token_type: 'Bearer', expires_in: access.expiration, scope: access.scope });
+}
+
+/** What Auth0 calls a multi-resource refresh token: an access token for the My Account API out of the refresh token of a login. */
+async function forMyAccount(form, url, response) {
+  if (form.get('client_id') !== 'keyblind' || form.get('client_secret') !== clientSecret) return answer(response, 401, { error: 'invalid_client' });
+  const refresh = await provider.RefreshToken.find(form.get('refresh_token'));
+  if (!refresh?.isValid || refresh.clientId !== 'keyblind') return answer(response, 403, { error: 'invalid_grant', error_description: 'Unknown or invalid refresh token.' });
+  const audience = form.get('audience');
+  const scope = (form.get('scope') ?? '').split(' ').filter((one) => one.includes(':me:')).join(' ');
+  const access = new provider.AccessToken({ accountId: refresh.accountId, client: await provider.Client.find('keyblind'), grantId: refresh.grantId, gty: 'refresh_token', scope });
+  access.resourceServer = new provider.ResourceServer(audience, resourceServer(audience));
+  return answer(response, 200, { access_token: await access.save(), token_type: 'Bearer', expires_in: access.expiration, scope });
 }
 
 const resourceServer = (audience) => ({
@@ -296,6 +309,7 @@ await start({
       managementTokens.add(token);
       return answer(response, 200, { access_token: token, token_type: 'Bearer', expires_in: 86400, scope: 'delete:sessions delete:refresh_tokens' });
     }
+    if (path === '/oauth/token' && form.get('grant_type') === 'refresh_token' && form.get('audience') === `${url}/me/`) return forMyAccount(form, url, response);
     if (path === '/oauth/token' && form.get('grant_type') === CIBA && slow > 0) {
       slow -= 1;
       return answer(response, 400, { error: 'slow_down', interval: 2 }, { 'retry-after': '2' });

@@ -171,17 +171,7 @@ impl Grants {
     /// # Errors
     /// If the database or the sealed store refuses.
     pub async fn refresh_token(&self, tenant: &str, identity: &Identity) -> Result<Option<Secret>, GrantError> {
-        let (tenant, identity) = (tenant.to_owned(), identity.clone());
-        let sql = format!(
-            "SELECT {COLUMNS} FROM door_grant WHERE state = 'live' AND tenant = ?1 AND issuer = ?2 AND subject = ?3 ORDER BY kept_at DESC LIMIT 1"
-        );
-        let found = self
-            .database
-            .transact(move |transaction| -> Result<Option<Held>, DatabaseError> {
-                Ok(transaction.query_row(&sql, params![tenant, identity.issuer(), identity.subject()], held).optional()?)
-            })
-            .await?;
-        let Some(grant) = found else { return Ok(None) };
+        let Some(grant) = self.living(tenant, identity).await? else { return Ok(None) };
         match self.vault.get(&grant.record()?).await {
             Ok((_, token)) => Ok(Some(token)),
             Err(VaultError::NotFound) => Ok(None),
@@ -189,12 +179,28 @@ impl Grants {
         }
     }
 
-    /// Puts another refresh token in the place of the one that was used: with rotation the old one is dead by then.
+    async fn living(&self, tenant: &str, identity: &Identity) -> Result<Option<Held>, DatabaseError> {
+        let (tenant, identity) = (tenant.to_owned(), identity.clone());
+        let sql = format!(
+            "SELECT {COLUMNS} FROM door_grant WHERE state = 'live' AND tenant = ?1 AND issuer = ?2 AND subject = ?3 ORDER BY kept_at DESC LIMIT 1"
+        );
+        self.database
+            .transact(move |transaction| {
+                Ok(transaction.query_row(&sql, params![tenant, identity.issuer(), identity.subject()], held).optional()?)
+            })
+            .await
+    }
+
+    /// Puts another refresh token in the place of the one that was used: with rotation the old one is dead by then, and to revoke it would
+    /// end the new one as well.
     ///
     /// # Errors
     /// If it can't be kept.
     pub async fn rotated(&self, tenant: &str, identity: &Identity, token: &Secret) -> Result<(), GrantError> {
-        self.keep(tenant, identity, token).await
+        match self.living(tenant, identity).await? {
+            Some(grant) => Ok(self.vault.put(&grant.record()?, token).await.map(drop)?),
+            None => self.keep(tenant, identity, token).await,
+        }
     }
 
     /// Ends what one person has left here: when they log out for good, or have left.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::Door;
 use super::answers::{Instead, Known, SealForm, digest, forged, form, frame, fresh_frame, sentence, session_cookie};
 use super::login;
-use super::pages::{Card, ChangePage, ConnectionCard, ConnectionsPage, HomePage, PolicyPage, ProposalCard, WholePage, render};
+use super::pages::{Card, ChangePage, HomePage, PolicyPage, ProposalCard, WholePage, render};
 use super::places::Place;
 use super::sessions::{Session, random};
 use super::view::{self, ChangeView, remaining};
@@ -231,21 +231,6 @@ async fn signed(door: &Door, session: &Session, assertion: &str, digest: &Digest
         Ok(counter) if door.sessions.count_passkey(&key.passkey, counter).await? => Ok(Ok(())),
         Ok(_) => Ok(Err("This passkey was used twice at the same moment. Nothing was approved.".to_owned())),
     }
-}
-
-pub(super) async fn connections(State(door): State<Door>, Known(session): Known) -> Response {
-    let connections = door.connections.list(&session.tenant).await;
-    let connections = connections
-        .into_iter()
-        .map(|connection| ConnectionCard {
-            name: connection.name,
-            provider: connection.provider,
-            reaches: connection.reaches,
-            class: if connection.is_sound { "sound" } else { "broken" },
-            state: connection.state,
-        })
-        .collect();
-    render(StatusCode::OK, &ConnectionsPage { frame: frame(&door, &session).await, connections })
 }
 
 async fn policy_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {

@@ -20,7 +20,7 @@ use super::grants::{GrantError, Grants};
 use super::pages::{LoginPage, OnwardPage, render};
 use super::places::Place;
 use super::sessions::{Beginning, Session};
-use super::trips::{Errand, Ticket, Trip, no_ticket};
+use super::trips::{Errand, TRIP_LIFE, Ticket, Trip, no_ticket};
 use crate::approvals::policy::{Identity, Policy};
 use crate::approvals::{Entry, ledger_name};
 use crate::clock::Timestamp;
@@ -185,7 +185,9 @@ pub(super) async fn start(
             return Ok(page(&door, StatusCode::BAD_GATEWAY, Some(words), None, &to));
         }
     };
-    door.trips.begin(&ticket, Errand::Login, session.as_ref().map(Session::digest), &max_age.to_string(), to.as_str()).await?;
+    door.trips
+        .begin(&ticket, Errand::Login, session.as_ref().map(Session::digest), &max_age.to_string(), to.as_str(), None, TRIP_LIFE)
+        .await?;
     let mut response = onward(sign_in.url());
     if let Some(cookie) = ticket.cookie(&door, Errand::Login) {
         response.headers_mut().append(header::SET_COOKIE, cookie);

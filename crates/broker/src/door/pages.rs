@@ -119,6 +119,54 @@ pub(super) struct ConnectionCard {
 pub(super) struct ConnectionsPage {
     pub(super) frame: Frame,
     pub(super) connections: Vec<ConnectionCard>,
+    /// What the person connects herself.
+    pub(super) accounts: Vec<AccountCard>,
+    /// Why there is none of these.
+    pub(super) hint: Option<String>,
+    /// Whether a provider is open in another tab.
+    pub(super) is_waiting: bool,
+    pub(super) error: Option<String>,
+}
+
+pub(super) struct AccountCard {
+    pub(super) name: String,
+    pub(super) scopes: String,
+    pub(super) is_sound: bool,
+    pub(super) state: &'static str,
+    /// What to do; empty if it is connected.
+    pub(super) words: String,
+    pub(super) accounts: Vec<LinkedAccount>,
+    pub(super) connect_seal: String,
+    pub(super) check_seal: String,
+}
+
+pub(super) struct LinkedAccount {
+    pub(super) id: String,
+    pub(super) since: Shown,
+    pub(super) seal: String,
+}
+
+/// What somebody began to connect in a terminal.
+#[derive(Template)]
+#[template(path = "door/connect.html")]
+pub(super) struct ConnectPage {
+    pub(super) frame: Frame,
+    pub(super) name: String,
+    pub(super) code: String,
+    pub(super) asker: Shown,
+    pub(super) seal: String,
+    /// Whether this person logs in where accounts are connected.
+    pub(super) is_own: bool,
+    pub(super) provider: String,
+}
+
+/// What came of connecting, in whichever tab it ended.
+#[derive(Template)]
+#[template(path = "door/connected.html")]
+pub(super) struct ConnectedPage {
+    pub(super) frame: Frame,
+    pub(super) head: &'static str,
+    pub(super) text: String,
 }
 
 pub(super) struct KeyCard {

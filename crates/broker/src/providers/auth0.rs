@@ -14,12 +14,14 @@ pub use administration::AccessEnd;
 pub use trouble::{OperatorFault, Trouble};
 pub use vault::{Borrowed, Subject, VaultRequest};
 
+use std::sync::Arc;
+
 use super::oidc::{OidcError, OpenIdProvider};
 use crate::egress::{Origin, Target};
 
 /// A tenant of Auth0.
 pub struct Auth0 {
-    oidc: OpenIdProvider,
+    oidc: Arc<OpenIdProvider>,
     origin: Origin,
 }
 
@@ -28,7 +30,8 @@ impl Auth0 {
     ///
     /// # Errors
     /// If the issuer isn't an address.
-    pub fn new(oidc: OpenIdProvider) -> Result<Self, OidcError> {
+    pub fn new(oidc: impl Into<Arc<OpenIdProvider>>) -> Result<Self, OidcError> {
+        let oidc = oidc.into();
         let origin = Origin::parse(oidc.issuer()).map_err(|_| OidcError::Metadata)?;
         Ok(Self { oidc, origin })
     }

@@ -1,5 +1,6 @@
 //! A broker with its pages: its own database, sealed store and ledger, and an OpenID provider if a test wants one.
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,14 +10,18 @@ use keyblind_broker::approvals::{Approvals, Material, State};
 use keyblind_broker::clock::{Clock, SystemClock, TestClock};
 use keyblind_broker::database::Database;
 use keyblind_broker::door::{
-    BoxFuture, Connection, Connections, End, Grants, LogIn, Origin, Pages, Parts, Sessions, StopReport, Switch, SwitchError, router, serve,
+    Accounts, BoxFuture, Connection, Connections, End, Grants, LogIn, Offer, Origin, Pages, Parts, Sessions, StopReport, Switch,
+    SwitchError, router, serve,
 };
 use keyblind_broker::egress::{AllowedHost, Egress, Origin as Host};
+use keyblind_broker::leases::epoch::KillSwitch;
+use keyblind_broker::leases::lease::{Lender, Patience};
+use keyblind_broker::leases::revocation::Leases;
 use keyblind_broker::ledger::Ledger;
 use keyblind_broker::providers::oidc::{Client, ClientAuthentication, OpenIdProvider};
 use keyblind_broker::secret::Secret;
 use keyblind_broker::vault::{LocalKey, Vault};
-use keyblind_intent::{Change, ChangeFields, Digest, Provider};
+use keyblind_intent::{Change, ChangeFields, ConnectionName, Digest, Provider};
 use keyblind_testkit::Peer;
 use serde_json::{Value, json};
 
@@ -124,6 +129,23 @@ impl Broker {
         tokio::spawn(async move { serve(pages, listener, std::future::pending()).await.unwrap() });
     }
 
+    /// Accounts that people connect, with a connection to GitHub.
+    pub(crate) async fn accounts(&self, grants: Grants) -> Arc<Accounts> {
+        let (database, clock) = (self.database.clone(), || Arc::clone(&self.clock));
+        let switch = KillSwitch::open(database.clone(), self.ledger.clone(), clock(), None, Vec::new()).await.unwrap();
+        let vault = Arc::clone(&self.vault);
+        let leases = Leases::new(database, vault, self.ledger.clone(), switch.clone(), clock(), HashMap::new());
+        let lender = Lender::new(leases, switch, self.ledger.clone(), clock(), Patience::default());
+        let offer = Offer {
+            name: ConnectionName::new("my-github").unwrap(),
+            provider: Provider::Github,
+            connection: "github".to_owned(),
+            scopes: vec!["repo".to_owned()],
+        };
+        let origin = Origin::parse(&self.origin).unwrap();
+        Arc::new(Accounts::new(grants, lender, self.approvals.clone(), clock(), origin, vec![offer]).unwrap())
+    }
+
     /// Refresh tokens of a provider, as that provider's client.
     pub(crate) fn grants(&self, peer: &Peer) -> Grants {
         let provider = Arc::new(provider(peer, Arc::clone(&self.clock)));
@@ -206,6 +228,15 @@ impl Joined {
         let broker = Broker::of(Arc::clone(&clock) as Arc<dyn Clock>, peer.told("issuer"), address).await;
         let login = LogIn::new(broker.grants(&peer), "acme").named("Example");
         Self { broker, peer, clock, login }
+    }
+
+    /// The same with refresh tokens, and accounts that people connect.
+    pub(crate) async fn with_accounts() -> (Self, Arc<Accounts>) {
+        let joined = Self::new(&json!({})).await;
+        let audience = Some("https://api.keyblind.example".to_owned());
+        let login = joined.login.asking_for("openid offline_access", audience).asking_for_consent();
+        let accounts = joined.broker.accounts(login.grants().clone()).await;
+        (Self { login, ..joined }, accounts)
     }
 
     pub(crate) fn router(&self) -> axum::Router {

@@ -6,6 +6,7 @@ mod bench;
 #[path = "../support/changes.rs"]
 mod changes;
 mod chromium;
+mod connecting;
 mod login;
 mod pages;
 mod visitor;

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
+use data_encoding::BASE64URL_NOPAD;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
 use super::Auth0;
 use crate::egress::{Answer, Authorization, Call, EgressError, Target};
-use crate::jws::{digest_text, random_text};
+use crate::jws::{JwsError, digest_text};
 use crate::providers::Credential;
 use crate::providers::oidc::OidcError;
 use crate::secret::Secret;
@@ -73,6 +76,30 @@ pub struct Connecting {
 }
 
 impl Connecting {
+    /// The connection that was begun with that seed, when the browser is back; `session` is what [`Connecting::session`] gave. Whether
+    /// it comes in time is Auth0's to say then, and whoever keeps the session's.
+    #[must_use]
+    pub fn again(seed: &Secret, session: Secret, redirect: &str) -> Self {
+        let text = |what: &str| {
+            let made = seed.expose(|seed| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, seed), what.as_bytes()));
+            BASE64URL_NOPAD.encode(made.as_ref())
+        };
+        let verifier = Secret::from_string(text("connect verifier"));
+        Self { session, verifier, state: text("connect state"), redirect: redirect.to_owned(), ends: Duration::MAX, url: String::new() }
+    }
+
+    /// What Auth0 knows it by: to be kept for whoever began it, and given to nobody.
+    #[must_use]
+    pub fn session(&self) -> &Secret {
+        &self.session
+    }
+
+    /// Whether the browser has brought back this connection's state.
+    #[must_use]
+    pub fn is_answered_by(&self, state: &str) -> bool {
+        verify_slices_are_equal(self.state.as_bytes(), state.as_bytes()).is_ok()
+    }
+
     /// Where to send the browser.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -150,13 +177,29 @@ impl Auth0 {
     /// # Errors
     /// See [`AccountsError`].
     pub async fn begin_connecting(&self, access: &Secret, request: &ConnectRequest<'_>) -> Result<Connecting, AccountsError> {
-        let random = |bytes| random_text(bytes).map_err(OidcError::from);
-        let (verifier, state) = (random(48)?, random(24)?);
+        let mut drawn = Ok(());
+        let seed = Secret::filled(32, |bytes| drawn = aws_lc_rs::rand::fill(bytes));
+        drawn.map_err(|_| OidcError::from(JwsError::Cipher))?;
+        self.begin_connecting_with(&seed, access, request).await
+    }
+
+    /// Begins to connect an account, with state and verifier made from a seed: 32 random bytes that serve for nothing else, and that only
+    /// the browser keeps.
+    ///
+    /// # Errors
+    /// See [`AccountsError`].
+    pub async fn begin_connecting_with(
+        &self,
+        seed: &Secret,
+        access: &Secret,
+        request: &ConnectRequest<'_>,
+    ) -> Result<Connecting, AccountsError> {
+        let mut connecting = Connecting::again(seed, Secret::from_bytes(Vec::new()), request.redirect);
         let begin = Begin {
             connection: request.connection,
             redirect_uri: request.redirect,
-            state: &state,
-            code_challenge: &digest_text(verifier.as_bytes()),
+            state: &connecting.state,
+            code_challenge: &connecting.verifier.expose(digest_text),
             code_challenge_method: "S256",
             scopes: request.scopes,
         };
@@ -164,9 +207,10 @@ impl Auth0 {
         let answer = self.accounts_call(access, call).await?;
         let begun: Begun = answer.json()?;
         let url = Target::parse(&begun.connect_uri).map_err(|_| OidcError::Metadata)?.query("ticket", &begun.connect_params.ticket);
-        let ends = self.oidc.clock().monotonic() + Duration::from_secs(begun.expires_in.min(3_600));
-        let (session, verifier) = (begun.auth_session.0, Secret::from_string(verifier));
-        Ok(Connecting { session, verifier, state, redirect: request.redirect.to_owned(), ends, url: url.url() })
+        connecting.ends = self.oidc.clock().monotonic() + Duration::from_secs(begun.expires_in.min(3_600));
+        connecting.session = begun.auth_session.0;
+        connecting.url = url.url();
+        Ok(connecting)
     }
 
     /// Ends connecting an account with what the browser brought back. Auth0 checks that it is the same person.
@@ -179,8 +223,7 @@ impl Auth0 {
         connecting: Connecting,
         callback: &ConnectCallback<'_>,
     ) -> Result<ConnectedAccount, AccountsError> {
-        let is_answer = aws_lc_rs::constant_time::verify_slices_are_equal(connecting.state.as_bytes(), callback.state.as_bytes()).is_ok();
-        if !is_answer || self.oidc.clock().monotonic() >= connecting.ends {
+        if !connecting.is_answered_by(callback.state) || self.oidc.clock().monotonic() >= connecting.ends {
             return Err(AccountsError::ForeignCallback);
         }
         let body = json_body(&[

@@ -1,0 +1,207 @@
+//! Connecting accounts through Auth0: the way there and back, each state, and answers that aren't this browser's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{StatusCode, header};
+use keyblind_broker::approvals::policy::Identity;
+use keyblind_broker::dispatch::{self, Role, Session};
+use keyblind_broker::door::{Accounts, Holder, Pages, Sources, router};
+use keyblind_intent::{ConnectionName, ConnectionState, Outcome, Provider, Report};
+use serde_json::json;
+
+use crate::bench::Joined;
+use crate::visitor::{Answered, Visitor, walked};
+
+fn visitor(joined: &Joined, accounts: &Arc<Accounts>) -> Visitor {
+    let pages = Pages::from(joined.broker.parts()).with_login(joined.login.clone()).with_accounts(Arc::clone(accounts));
+    Visitor::new(router(pages), &joined.broker.origin)
+}
+
+async fn press(visitor: &mut Visitor, page: &Answered, action: &str) -> Answered {
+    let after = format!("action=\"/connections/{action}\"");
+    let (seal, name) = (page.field(&after, "seal"), page.field(&after, "name"));
+    let id = if action == "disconnect" { page.field(&after, "id") } else { String::new() };
+    visitor.post(&format!("/connections/{action}"), &[("seal", &seal), ("name", &name), ("id", &id)]).await
+}
+
+/// Presses the button; gives where the provider lets the browser go.
+async fn begun(joined: &Joined, visitor: &mut Visitor) -> String {
+    let page = visitor.get("/connections").await;
+    let first = press(visitor, &page, "connect").await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text);
+    let cookie = first.headers[header::SET_COOKIE].to_str().unwrap();
+    assert!(cookie.starts_with("keyblind-connect=") && cookie.contains("HttpOnly; SameSite=Lax"), "{cookie}");
+    walked(&joined.peer, &first.onward(), "ada")
+}
+
+#[tokio::test]
+async fn an_account_is_connected_checked_and_disconnected() {
+    let (joined, accounts) = Joined::with_accounts().await;
+    let mut visitor = visitor(&joined, &accounts);
+    visitor.log_in(&joined.peer, "ada").await;
+    let page = visitor.get("/connections").await;
+    assert!(page.text.contains("Not connected") && page.text.contains("signing in with it isn&#39;t enough"), "{}", page.text);
+    assert!(page.text.contains("target=\"_blank\" rel=\"noopener\""), "the provider opens in a tab of its own");
+    let back = begun(&joined, &mut visitor).await;
+    // The first tab looks again by itself until the other one is done.
+    assert!(visitor.get("/connections").await.text.contains("http-equiv=\"refresh\" content=\"3\""));
+    let page = visitor.come_back(&back).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    // Whether this is that other tab or the only one: it says so, and leads back.
+    assert!(page.text.contains("is connected") && page.text.contains("you can close it") && page.text.contains("href=\"/connections\""));
+    let page = visitor.get("/connections").await;
+    assert!(page.text.contains(">Connected<") && !page.text.contains("http-equiv"), "{}", page.text);
+    assert_eq!(visitor.come_back(&back).await.status, StatusCode::FORBIDDEN, "an answer counts once");
+    // Nothing of Auth0's is in the database in the open.
+    assert_eq!(press(&mut visitor, &page, "check").await.headers[header::LOCATION], "/connections");
+    assert_eq!(press(&mut visitor, &page, "disconnect").await.headers[header::LOCATION], "/connections");
+    let told = joined.broker.told(&["connected", "disconnected", "lease-announced", "token-born"]).await;
+    let github: Vec<&String> = told.iter().filter(|line| line.contains("my-github")).collect();
+    assert!(github[0].starts_with("connected by ada") && github.last().unwrap().starts_with("disconnected by ada"), "{told:?}");
+    assert!(told.iter().any(|line| line.starts_with("token-born by ada")), "what was borrowed to check is in the ledger: {told:?}");
+    assert!(visitor.get("/connections").await.text.contains("Not connected"));
+    assert_eq!(joined.peer.violations(), json!([]));
+}
+
+#[tokio::test]
+async fn an_answer_that_isnt_this_browsers_connects_nothing() {
+    let (joined, accounts) = Joined::with_accounts().await;
+    let mut victim = visitor(&joined, &accounts);
+    victim.log_in(&joined.peer, "ada").await;
+    let back = begun(&joined, &mut victim).await;
+    let mut attacker = visitor(&joined, &accounts);
+    attacker.log_in(&joined.peer, "sam").await;
+    assert_eq!(attacker.come_back(&back).await.status, StatusCode::FORBIDDEN, "without a cookie");
+    let own = begun(&joined, &mut attacker).await;
+    assert_eq!(attacker.come_back(&back).await.status, StatusCode::FORBIDDEN, "with another's");
+    // The attacker's account in the victim's name.
+    let page = victim.come_back(&own).await;
+    assert!(page.status == StatusCode::FORBIDDEN && page.text.contains("isn’t the answer to a connection"), "{}", page.text);
+    for address in [format!("{back}&state=x"), format!("{back}&connect_code=x"), back.replace("state=", "other=")] {
+        assert_eq!(victim.come_back(&address).await.status, StatusCode::FORBIDDEN, "{address}");
+    }
+    // A code that was made up, in an answer that is otherwise right: Auth0 refuses it, and the way is used up.
+    let mut other = victim.clone();
+    let forged = back.split(['?', '&']).find(|pair| pair.starts_with("state=")).unwrap();
+    let page = other.come_back(&format!("{}/connect/callback?{forged}&connect_code=made-up", joined.broker.origin)).await;
+    assert!(page.status == StatusCode::FORBIDDEN && page.text.contains("Begin again"), "{}", page.text);
+    assert_eq!(victim.come_back(&back).await.status, StatusCode::FORBIDDEN);
+    // The provider says no; the session is over; it takes too long.
+    let back = begun(&joined, &mut victim).await;
+    let state = back.split(['?', '&']).find(|pair| pair.starts_with("state=")).unwrap();
+    let page = victim.come_back(&format!("{}/connect/callback?{state}&error=access_denied", joined.broker.origin)).await;
+    assert!(page.text.contains("said no"), "{}", page.text);
+    let back = begun(&joined, &mut victim).await;
+    let mut late = victim.clone();
+    let seal = victim.get("/connections").await.field("/logout", "seal");
+    victim.post("/logout", &[("seal", &seal)]).await;
+    assert!(late.come_back(&back).await.text.contains("The session that began this is over"));
+    victim.log_in(&joined.peer, "ada").await;
+    let back = begun(&joined, &mut victim).await;
+    joined.clock.advance(Duration::from_secs(5 * 60));
+    assert_eq!(victim.come_back(&back).await.status, StatusCode::FORBIDDEN);
+    assert!(!joined.broker.told(&["connected"]).await.iter().any(|line| line.contains("my-github")));
+}
+
+/// Each way in which Auth0 gives no token is a state of its own on the page, with what to do.
+#[tokio::test]
+async fn every_state_of_an_account_is_on_the_page_with_what_to_do() {
+    let (joined, accounts) = Joined::with_accounts().await;
+    let mut visitor = visitor(&joined, &accounts);
+    visitor.log_in(&joined.peer, "ada").await;
+    let connect = |state: &str, scope: &str| {
+        joined.peer.ask("POST", "/disconnect", &json!({"account": "ada"}));
+        joined.peer.ask(
+            "POST",
+            "/connect",
+            &json!({"account": "ada", "connection": "github", "scope": scope, "token": "gho_x", "state": state}),
+        );
+    };
+    connect("good", "repo");
+    let page = visitor.get("/connections").await;
+    let shown = async |visitor: &mut Visitor, state: &str, words: &str| {
+        let answered = press(visitor, &page, "check").await;
+        assert_eq!(answered.status, StatusCode::CONFLICT, "{state}: {}", answered.text);
+        assert!(answered.text.contains(words), "{words} in {}", answered.text);
+        let later = visitor.get("/connections").await;
+        assert!(later.text.contains(state) && later.text.contains(words), "{state} and {words} in {}", later.text);
+    };
+    connect("broken", "repo");
+    shown(&mut visitor, "Expired", "Connect the account again on the broker").await;
+    connect("good", "read:user");
+    shown(&mut visitor, "A permission is missing", "allow what the page names").await;
+    connect("good", "repo");
+    joined.peer.ask("POST", "/mfa", &json!({"on": true}));
+    shown(&mut visitor, "A second factor is wanted", "MFA policy to Never").await;
+    joined.peer.ask("POST", "/mfa", &json!({"on": false}));
+    joined.peer.ask("POST", "/limit", &json!({"on": true}));
+    shown(&mut visitor, "Waiting", "tried again when Auth0 allows it").await;
+    joined.peer.ask("POST", "/limit", &json!({"on": false}));
+    for (error, words) in [
+        ("unauthorized_client", "rotation of refresh tokens must be off"),
+        ("invalid_client", "current secret or key"),
+        ("invalid_request", "Check the connection"),
+        ("something_new", "Look up the refusal"),
+    ] {
+        joined.peer.fail(&json!({"path": "/oauth/token", "status": 403, "body": {"error": error, "error_description": "gho_canary"}}));
+        shown(&mut visitor, "Wrongly set up", words).await;
+    }
+    joined.peer.fail(&json!({"path": "/oauth/token", "status": 502}));
+    shown(&mut visitor, "Not known now", "can be reached").await;
+    assert_eq!(press(&mut visitor, &page, "check").await.status, StatusCode::SEE_OTHER, "and it works again");
+    assert!(visitor.get("/connections").await.text.contains(">Connected<"));
+    // The My Account interface has states of its own.
+    for (status, state, words) in
+        [(403, "Wrongly set up", "My Account API"), (429, "Waiting", "asks to wait"), (401, "Expired", "Log in again here")]
+    {
+        joined.peer.fail(&json!({"path": "/connected-accounts/accounts", "status": status, "body": {}}));
+        let page = visitor.get("/connections").await;
+        assert!(page.text.contains(state) && page.text.contains(words), "{status}: {}", page.text);
+    }
+    // Somebody's token ends at the provider: she has to log in again.
+    let ada = Identity::new(joined.peer.told("issuer"), "ada");
+    joined.login.grants().end_of("acme", &ada).await.unwrap();
+    let page = visitor.get("/connections").await;
+    assert!(page.text.contains("Expired") && page.text.contains("Log in again here"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_terminal_says_where_to_connect_and_what_to_compare() {
+    let (joined, accounts) = Joined::with_accounts().await;
+    let sources = Sources::new().with_socket(Arc::clone(&accounts) as Arc<dyn dispatch::Connections>);
+    // Olga is one person: user 1000 of the broker's machine, and her login.
+    let session = Session { tenant: "acme".parse().unwrap(), subject: "local:1000".parse().unwrap(), role: Role::Person };
+    let connect = async |provider| dispatch::Connections::connect(&sources, &session, provider).await;
+    assert!(matches!(connect(Provider::Slack).await, Err(Outcome::NotConfigured { .. })));
+    let Ok(Report::ConnectAt { page, code, expires }) = connect(Provider::Github).await else { panic!("nowhere to connect") };
+    assert_eq!(expires.get(), joined.broker.clock.now().unix_millis() + 600_000);
+    let path = page.as_str().strip_prefix(&joined.broker.origin).unwrap().to_owned();
+    let mut visitor = visitor(&joined, &accounts);
+    // Not logged in yet: the login leads back here.
+    assert_eq!(visitor.get(&path).await.headers[header::LOCATION].to_str().unwrap(), format!("/login?to={path}"));
+    visitor.log_in(&joined.peer, "olga").await;
+    let shown = visitor.get(&path).await;
+    assert!(shown.text.contains(&code.to_string()) && shown.text.contains("local:1000"), "{}", shown.text);
+    let first = press(&mut visitor, &shown, "connect").await;
+    let back = walked(&joined.peer, &first.onward(), "olga");
+    assert_eq!(visitor.come_back(&back).await.status, StatusCode::OK);
+    let Ok(Report::AlreadyConnected { connection }) = connect(Provider::Github).await else { panic!("not connected") };
+    assert_eq!((connection.name.as_str(), connection.state), ("my-github", ConnectionState::Connected));
+    let listed = dispatch::Connections::list(&sources, &session).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    // Another tenant's person sees no such request, and nobody does after ten minutes.
+    let mut eve = Visitor::new(
+        router(Pages::from(joined.broker.parts()).with_login(joined.login.clone()).with_accounts(Arc::clone(&accounts))),
+        &joined.broker.origin,
+    );
+    eve.log_in(&joined.peer, "eve").await;
+    assert_eq!(eve.get(&path).await.status, StatusCode::GONE);
+    joined.clock.advance(Duration::from_secs(600));
+    assert_eq!(visitor.get(&path).await.status, StatusCode::GONE);
+    // What she connected is lent in her name only.
+    let name = ConnectionName::new("my-github").unwrap();
+    let sam = Holder { tenant: "acme".to_owned(), identity: Identity::new(joined.peer.told("issuer"), "sam") };
+    let lent = accounts.borrow(&sam, &name, std::collections::BTreeSet::new(), 1, Duration::from_secs(60)).await;
+    assert!(lent.is_err());
+}
