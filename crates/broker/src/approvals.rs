@@ -5,6 +5,8 @@
 //! written into the ledger in the same transaction as the state that it changes: without the record there is no effect.
 
 pub mod ciba;
+mod device_rows;
+pub mod devices;
 mod error;
 mod journal;
 pub mod passkey;

@@ -100,10 +100,12 @@ pub enum RecordKind {
     ChatHook,
     /// A token that somebody made by hand.
     PersonalToken,
+    /// What a question on somebody's device is polled with.
+    DeviceQuestion,
 }
 
 impl RecordKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::LedgerKey,
         Self::Lease,
         Self::GithubAppKey,
@@ -112,6 +114,7 @@ impl RecordKind {
         Self::ModelKey,
         Self::ChatHook,
         Self::PersonalToken,
+        Self::DeviceQuestion,
     ];
 
     /// Its name, as it stands in the database.
@@ -125,6 +128,7 @@ impl RecordKind {
             Self::ModelKey => "model-key",
             Self::ChatHook => "chat-hook",
             Self::PersonalToken => "personal-token",
+            Self::DeviceQuestion => "device-question",
         }
     }
 

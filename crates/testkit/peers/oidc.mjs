@@ -138,7 +138,8 @@ function build(url) {
     claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
     conformIdTokenClaims: false,
     extraParams: ['audience', 'connection'],
-    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: 'ada@example.com', name: 'Ada' }) }),
+    // An impostor is in the token only: somebody else has said yes.
+    findAccount: (ctx, id, token) => ({ accountId: (token && options.impostors?.[id]) || id, claims: () => ({ sub: id, email: 'ada@example.com', name: 'Ada' }) }),
     interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
     cookies: { keys: [randomBytes(16).toString('hex')] },
     ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86400, Grant: 86400, Session: 3600, Interaction: 600, BackchannelAuthenticationRequest: options.ciba_lifetime ?? 300 },
@@ -270,6 +271,9 @@ async function myAccount(request, body, response, url) {
   return answer(response, 204, undefined);
 }
 
+/** The question of that person, or the last one. */
+const asked = (change) => (change?.account ? [...pending].find(([, one]) => one.account === change.account && (!change.message || one.message === change.message)) : [...pending].at(-1));
+
 async function revokeAll(who) {
   for (const token of refreshTokens.values()) if (token.accountId === who) await token.destroy();
 }
@@ -328,7 +332,7 @@ await start({
     'POST /person': ({ account: who }) => { sub = who; },
     'GET /pending': () => [...pending.values()].map(({ account, message, details, expiry }) => ({ account, message, details, expiry })),
     'POST /approve': async (change) => {
-      const [jti, { request, account: who, details }] = [...pending].at(-1);
+      const [jti, { request, account: who, details }] = asked(change);
       const grant = new provider.Grant({ clientId: request.clientId, accountId: who });
       grant.addOIDCScope(request.scope ?? 'openid');
       if (options.api) grant.addResourceScope(options.api, 'scan:read');
@@ -337,8 +341,8 @@ await start({
       await provider.backchannelResult(request, await grant.save(), { acr: 'urn:mfa', amr: ['hwk'], authTime: Math.floor(Date.now() / 1000), rar: granted });
       pending.delete(jti);
     },
-    'POST /deny': async () => {
-      const [jti, { request }] = [...pending].at(-1);
+    'POST /deny': async (change) => {
+      const [jti, { request }] = asked(change);
       await provider.backchannelResult(request, new errors.AccessDenied('The end-user denied the authorization request or it has been expired'));
       pending.delete(jti);
     },

@@ -169,6 +169,11 @@ impl Backchannel {
         Self { asked, interval, expires, next: now.saturating_add(interval), failures: 0, end: None }
     }
 
+    /// How long it is waited between polls now.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// What was asked.
     pub fn asked(&self) -> &Asked {
         &self.asked

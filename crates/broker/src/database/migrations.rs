@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004-approvals.sql"),
     include_str!("migrations/0005-outcomes.sql"),
     include_str!("migrations/0006-login.sql"),
+    include_str!("migrations/0007-devices.sql"),
 ];
 
 /// The newest form that this broker knows.

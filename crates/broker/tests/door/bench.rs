@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use keyblind_broker::approvals::devices::{DeviceSettings, Devices};
 use keyblind_broker::approvals::policy::{Identity, Requester};
 use keyblind_broker::approvals::{Approvals, Material, State};
 use keyblind_broker::clock::{Clock, SystemClock, TestClock};
@@ -127,6 +128,14 @@ impl Broker {
     pub(crate) async fn serve(&self, pages: impl Into<Pages>) {
         let (pages, listener) = (pages.into(), tokio::net::TcpListener::bind(self.address).await.unwrap());
         tokio::spawn(async move { serve(pages, listener, std::future::pending()).await.unwrap() });
+    }
+
+    /// What asks people on their devices.
+    pub(crate) async fn devices(&self, peer: &Peer, settings: DeviceSettings) -> Devices {
+        let (database, clock) = (self.database.clone(), || Arc::clone(&self.clock));
+        let switch = KillSwitch::open(database.clone(), self.ledger.clone(), clock(), None, Vec::new()).await.unwrap();
+        let provider = Arc::new(provider(peer, clock()));
+        Devices::new(self.approvals.clone(), database, Arc::clone(&self.vault), switch, clock(), provider, settings)
     }
 
     /// Accounts that people connect, with a connection to GitHub.

@@ -7,6 +7,7 @@ mod bench;
 mod changes;
 mod chromium;
 mod connecting;
+mod devices;
 mod login;
 mod pages;
 mod visitor;

@@ -40,6 +40,19 @@ pub struct DeviceRequest {
     pub interval: Option<Duration>,
 }
 
+impl DeviceRequest {
+    /// A question that was asked before, by what the sealed store has kept of it.
+    #[must_use]
+    pub fn again(id: Secret, expires_in: Duration, interval: Option<Duration>) -> Self {
+        Self { id, expires_in, interval }
+    }
+
+    /// What it is polled with: for the sealed store.
+    pub(crate) fn id(&self) -> &Secret {
+        &self.id
+    }
+}
+
 #[derive(Deserialize)]
 struct Started {
     auth_req_id: Credential,
