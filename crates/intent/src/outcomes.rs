@@ -29,6 +29,9 @@ pub enum Outcome {
         repository: Repository,
         /// The commit.
         commit: CommitId,
+        /// The branch whose newest commit it was when it was read: the default branch's name where that was asked for, or the branch that
+        /// was. None where a commit or a pull request was asked for, or the default branch's name is one that we don't take.
+        branch: Option<BranchName>,
         /// The archive.
         archive: Bulk,
         /// How many files are in it.

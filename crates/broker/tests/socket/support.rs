@@ -56,6 +56,7 @@ impl Handler for Provider {
                     let outcome = Outcome::RepositoryRead {
                         repository: request.repository.clone(),
                         commit: commit(),
+                        branch: None,
                         archive,
                         files: Count::from(1),
                         left_out: Vec::new(),

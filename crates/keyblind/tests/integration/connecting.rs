@@ -40,6 +40,7 @@ fn read(archive: Bulk) -> Answer {
     Answer::Outcome(Outcome::RepositoryRead {
         repository: Repository { forge: "github".parse().unwrap(), owner: "octo-org".parse().unwrap(), name: "shop".parse().unwrap() },
         commit: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
+        branch: None,
         archive,
         files: Count::from(1),
         left_out,
