@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use keyblind_intent::BranchName;
 use keyblind_rule_language::{Confidence, Persona, Severity};
 use keyblind_scan::config::FailOn;
 
@@ -58,9 +59,11 @@ Examples:
   keyblind fix --set CKV_AWS_24.cidr_blocks='[\"192.0.2.0/24\"]'
   keyblind fix --output json > fixes.json       edits and proofs, for programs
   keyblind fix --verify fixes.json              prove them again
+  keyblind fix github:octo-org/shop             of a repository that the broker reads
+  keyblind fix github:octo-org/shop --pr        propose them there, after somebody's yes
 
 Exit codes: 0 nothing left, 1 findings left, 2 wrong usage, 3 something could not be read, 4 internal error (also if what was
-written brought about a new finding: then it was taken back), 5 nothing to scan.";
+written brought about a new finding: then it was taken back), 5 nothing to scan, 130 interrupted (what was asked for stands).";
 
 const LEDGER_VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -170,6 +173,13 @@ pub(crate) enum Sandbox {
     Required,
 }
 
+impl Sandbox {
+    /// The same, but a sandbox in any case.
+    pub(crate) fn at_least_available(self) -> Self {
+        if self == Self::Off { Self::Available } else { self }
+    }
+}
+
 /// With whom an account can be connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Connectable {
@@ -230,7 +240,7 @@ pub(crate) struct ScanArguments {
 impl ScanArguments {
     /// How it reads: an archive always in a sandbox.
     pub(crate) fn confinement(&self) -> Sandbox {
-        if self.archive.is_some() && self.sandbox == Sandbox::Off { Sandbox::Available } else { self.sandbox }
+        if self.archive.is_some() { self.sandbox.at_least_available() } else { self.sandbox }
     }
 }
 
@@ -324,6 +334,21 @@ pub(crate) struct FixArguments {
     /// Write also files that differ from git's index.
     #[arg(long, help_heading = "Fixes")]
     pub(crate) force: bool,
+
+    /// Propose the fixes for `github:owner/name` as a pull request, through the broker and after somebody's yes: only safe ones, unless
+    /// `--all` is given too.
+    #[arg(long = "pr", conflicts_with_all = ["write", "interactive", "verify", "whole_file"], help_heading = "Pull request")]
+    pub(crate) pull_request: bool,
+    /// The branch to fix, and to propose the fixes for. Default: the one that was named, or the repository's default branch.
+    #[arg(long, value_name = "BRANCH", requires = "pull_request", help_heading = "Pull request")]
+    pub(crate) base: Option<BranchName>,
+    /// Wait until it is decided and done; that is the default.
+    #[arg(long, requires = "pull_request", overrides_with = "no_wait", help_heading = "Pull request")]
+    pub(crate) wait: bool,
+    /// Ask for it, say how it is approved, and end.
+    #[arg(long, requires = "pull_request", overrides_with = "wait", help_heading = "Pull request")]
+    pub(crate) no_wait: bool,
+
     /// Read, judge and prove in a process without network, programs, other files and other processes, as far as this kernel
     /// can enforce that; with `=required`, refuse where it can't enforce everything.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_value = "off", default_missing_value = "available", conflicts_with_all = ["write", "interactive", "verify"], help_heading = "Sandbox")]
@@ -349,7 +374,7 @@ pub(crate) enum FixOutput {
 /// What is judged, by which rules, with which values.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct What {
-    /// Files and directories to judge; `-` for standard input. `scan` takes `github:owner/name` as well.
+    /// Files and directories to judge; `-` for standard input. `scan` and `fix` take `github:owner/name` as well.
     #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<PathBuf>,
     /// The name of the file whose text comes from standard input.

@@ -1,6 +1,8 @@
 //! The way to the broker: the relay as a child, frames on two pipes, bulk bytes in a file. This program opens no socket and sees no credential.
 
-use std::ffi::{OsStr, OsString};
+mod words;
+
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
@@ -8,16 +10,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use keyblind_harden::{Child, Start, start};
-use keyblind_intent::{
-    Answer, Bulk, ConnectionState, Decoder, Frame, Kind, Missing, Outcome, Provider, Refusal, Request, RequestId, decode, encode,
-};
+use keyblind_intent::{Answer, Bulk, Decoder, Frame, Kind, Request, RequestId, decode, encode};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
+use self::words::refused;
+pub(crate) use self::words::unwelcome;
 use crate::exit::UsageError;
 
-/// The descriptor that the relay has the file for bulk bytes under.
+/// The descriptors that the relay has the files for bulk bytes under: those of answers, and those of requests.
 const ANSWERED: i32 = 3;
+const ATTACHED: i32 = 4;
 
 /// What of the environment says where the broker is.
 const VARIABLES: &[&str] = &["HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "KEYBLIND_BROKER_SOCKET", "KEYBLIND_BROKER_CONFIG"];
@@ -29,6 +32,7 @@ pub(crate) struct Broker {
     from: PipeReader,
     decoder: Decoder,
     answered: NamedTempFile,
+    attached: NamedTempFile,
 }
 
 impl Broker {
@@ -38,23 +42,30 @@ impl Broker {
     /// If there is no relay, no broker, or the broker doesn't want this user.
     pub(crate) fn connect() -> anyhow::Result<Self> {
         let program = program()?;
-        let answered =
-            tempfile::Builder::new().prefix("keyblind-").tempfile().context("can't make a file for what the broker hands over")?;
+        let file =
+            || tempfile::Builder::new().prefix("keyblind-").tempfile().context("can't make a file for what goes to the broker and back");
+        let (answered, attached) = (file()?, file()?);
         let (input, to) = io::pipe()?;
         let (from, output) = io::pipe()?;
         let environment: Vec<(&str, String)> = VARIABLES.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?))).collect();
         let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let number = ANSWERED.to_string();
-        let arguments = [program.as_os_str(), OsStr::new("relay"), OsStr::new("--answered"), OsStr::new(&number)];
+        let numbers = [ANSWERED.to_string(), ATTACHED.to_string()];
+        let arguments =
+            [program.as_os_str(), "relay".as_ref(), "--answered".as_ref(), numbers[0].as_ref(), "--attached".as_ref(), numbers[1].as_ref()];
         let relay = start(Start {
             program: program.as_os_str(),
             arguments: &arguments,
             environment: &environment,
-            descriptors: &[(input.as_fd(), 0), (output.as_fd(), 1), (answered.as_file().as_fd(), ANSWERED)],
+            descriptors: &[
+                (input.as_fd(), 0),
+                (output.as_fd(), 1),
+                (answered.as_file().as_fd(), ANSWERED),
+                (attached.as_file().as_fd(), ATTACHED),
+            ],
         })
         .with_context(|| format!("can't start `{}`", program.display()))?;
         drop((input, output));
-        let mut broker = Self { _relay: relay, to, from, decoder: Decoder::new(), answered };
+        let mut broker = Self { _relay: relay, to, from, decoder: Decoder::new(), answered, attached };
         match broker.receive()? {
             None => Err(UsageError::new("no broker answers: start one with `keyblind-broker run`").into()),
             Some(frame) if frame.kind() == Kind::Welcome => Ok(broker),
@@ -68,9 +79,29 @@ impl Broker {
     /// # Errors
     /// If the broker refuses, goes away, or hands over something else than it says.
     pub(crate) fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
+        self.exchange(request, None)
+    }
+
+    /// Asks for something that bulk bytes go with.
+    ///
+    /// # Errors
+    /// See [`Self::ask`].
+    pub(crate) fn ask_with(&mut self, request: &Request, attached: &[u8]) -> anyhow::Result<Answer> {
+        self.exchange(request, Some(attached))
+    }
+
+    fn exchange(&mut self, request: &Request, attached: Option<&[u8]>) -> anyhow::Result<Answer> {
         let id = random_id()?;
-        let frame = Frame::new(Kind::Request, id, encode(request)?)?;
-        self.to.write_all(&frame.to_bytes()).context("the broker can't be asked any more")?;
+        let mut frames = Vec::new();
+        if let Some(bytes) = attached {
+            // The relay reads the file when the frame comes that announces it.
+            let file: &mut File = self.attached.as_file_mut();
+            let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(bytes));
+            written.context("what goes with the request can't be written")?;
+            frames.extend(Frame::new(Kind::Bulk, id, (bytes.len() as u64).to_be_bytes().to_vec())?.to_bytes());
+        }
+        frames.extend(Frame::new(Kind::Request, id, encode(request)?)?.to_bytes());
+        self.to.write_all(&frames).context("the broker can't be asked any more")?;
         loop {
             let frame = self.receive()?.context("the broker went away before it answered")?;
             match frame.kind() {
@@ -154,83 +185,4 @@ fn random_id() -> anyhow::Result<RequestId> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).context("there are no random numbers")?;
     Ok(RequestId::from_bytes(bytes))
-}
-
-fn refused(refusal: Refusal) -> anyhow::Error {
-    let what = match refusal {
-        Refusal::UnknownPeer => "the broker doesn't know this user: add a [[peer]] to its configuration",
-        Refusal::BadToken => "the broker wants a one-time token from this user: it was made for other programs",
-        Refusal::NotAllowed => "the broker doesn't let this user ask for that",
-        Refusal::Halted => "the broker is stopped: `keyblind-broker arm` takes up work again",
-        Refusal::Busy => "the broker is busy: try again",
-        Refusal::ShuttingDown => "the broker is stopping",
-        Refusal::TimedOut => "it took the broker too long",
-        Refusal::BeyondLimit => "that is more than the broker takes",
-        other => return anyhow::anyhow!("the broker refused ({other:?})"),
-    };
-    UsageError::new(what).into()
-}
-
-/// Why an outcome isn't what was hoped for, as an error.
-pub(crate) fn unwelcome(outcome: &Outcome) -> anyhow::Error {
-    match outcome {
-        Outcome::Refused(refusal) => refused(*refusal),
-        Outcome::NotConfigured { missing } => {
-            UsageError::new(format_args!("not configured: the broker has no {}", lacking(*missing))).into()
-        }
-        Outcome::NotReady { provider, state } => {
-            let name = name(*provider);
-            let what = match state {
-                ConnectionState::NotConnected => format!("{name} isn't connected: `keyblind connect {}`", command_name(*provider)),
-                ConnectionState::Expired => format!("{name} must be connected again: `keyblind connect {}`", command_name(*provider)),
-                ConnectionState::ScopeMissing => format!("the connection with {name} lacks a permission: connect it again and grant it"),
-                ConnectionState::SecondFactorRequired => format!("{name} wants a second factor: connect it again"),
-                ConnectionState::RateLimited => format!("{name} asks to wait: try again later"),
-                ConnectionState::OperatorError => format!("the set-up at {name} is wrong: `keyblind-broker doctor` says where"),
-                ConnectionState::Connected => format!("{name} is connected, and yet it didn't work: try again"),
-            };
-            UsageError::new(what).into()
-        }
-        Outcome::Failed { failure, status, said, .. } => {
-            let status = status.map(|status| format!(", status {status}")).unwrap_or_default();
-            let said = said.as_ref().map(|said| format!(": {}", said.for_terminal())).unwrap_or_default();
-            anyhow::anyhow!("the provider didn't do it ({failure:?}{status}){said}")
-        }
-        other => anyhow::anyhow!("the broker answered something else than was asked ({other:?})"),
-    }
-}
-
-fn lacking(missing: Missing) -> String {
-    match missing {
-        Missing::Provider(provider) => format!("{} set up", name(provider)),
-        Missing::Connection => "connection of that name".to_owned(),
-        Missing::Channel => "channel of that name".to_owned(),
-        Missing::ModelRole => "model for that".to_owned(),
-        Missing::Registry => "module registry of that name".to_owned(),
-        Missing::Approvals => "way to approve".to_owned(),
-        Missing::Door => "pages of its own".to_owned(),
-        Missing::Setting(setting) => format!("{setting:?}"),
-    }
-}
-
-fn name(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Github => "GitHub",
-        Provider::Aws => "AWS",
-        Provider::Slack => "Slack",
-        Provider::Auth0 => "Auth0",
-        Provider::Oidc => "OpenID provider",
-        Provider::Model => "model",
-    }
-}
-
-fn command_name(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Github => "github",
-        Provider::Aws => "aws",
-        Provider::Slack => "slack",
-        Provider::Auth0 => "auth0",
-        Provider::Oidc => "oidc",
-        Provider::Model => "model",
-    }
 }

@@ -18,6 +18,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::CommandFactory;
+use keyblind_intent::UnixMillis;
 use keyblind_rules::RuleTable;
 use keyblind_rules::suppressions::Date;
 use keyblind_syntax::Diagnostic;
@@ -125,6 +126,24 @@ fn today() -> Date {
     Date::from_days_since_epoch(since_epoch.as_secs() / 86_400)
 }
 
+/// A moment (UTC), as RFC 3339 has it.
+fn moment(time: UnixMillis) -> String {
+    let seconds = time.get() / 1_000;
+    let (day, rest) = (Date::from_days_since_epoch(seconds / 86_400), seconds % 86_400);
+    format!("{day}T{:02}:{:02}:{:02}Z", rest / 3_600, rest / 60 % 60, rest % 60)
+}
+
 fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_as_everybody_reads_it() {
+        assert_eq!(moment(UnixMillis::new(1_795_351_567_999)), "2026-11-22T12:46:07Z");
+        assert_eq!(moment(UnixMillis::new(u64::MAX)).get(..10), Some("9999-12-31"));
+    }
 }

@@ -17,10 +17,12 @@ pub(crate) enum Exit {
     Internal = 4,
     /// There was nothing to scan.
     NothingToScan = 5,
+    /// Somebody pressed Ctrl-C.
+    Interrupted = 130,
 }
 
 impl Exit {
-    /// The code of a process that ended.
+    /// The code of a process that ended by itself.
     pub(crate) fn of(code: u8) -> Option<Self> {
         let all = [Self::Clean, Self::Findings, Self::Usage, Self::Incomplete, Self::Internal, Self::NothingToScan];
         all.into_iter().find(|exit| *exit as u8 == code)

@@ -7,6 +7,7 @@ mod arguments;
 mod broker;
 mod commands;
 mod exit;
+mod interrupt;
 #[cfg_attr(not(target_os = "linux"), path = "leaf/elsewhere.rs")]
 mod leaf;
 mod output;

@@ -22,7 +22,7 @@ use crate::{process, tools};
 const PARTS: &[(&str, &[&str])] = &[
     ("Using it", &["docs/scanning.md", "docs/fixes.md", "docs/sandbox.md", "docs/github-actions.md", "docs/dockerfile.md"]),
     ("Rules of your own", &["docs/rule-language.md"]),
-    ("Borrowed authority", &["docs/approvals.md", "docs/ledger.md"]),
+    ("Borrowed authority", &["docs/pull-requests.md", "docs/approvals.md", "docs/ledger.md"]),
     (
         "How good it is",
         &[

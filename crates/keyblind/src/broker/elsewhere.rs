@@ -1,8 +1,12 @@
 //! The way to the broker, where there is none: it needs what only Linux offers.
 
+mod words;
+
 use std::path::Path;
 
-use keyblind_intent::{Answer, Outcome, Request};
+use keyblind_intent::{Answer, Request};
+
+pub(crate) use self::words::unwelcome;
 
 use crate::exit::UsageError;
 
@@ -25,8 +29,8 @@ impl Broker {
     pub(crate) fn ask(&mut self, _: &Request) -> anyhow::Result<Answer> {
         match *self {}
     }
-}
 
-pub(crate) fn unwelcome(outcome: &Outcome) -> anyhow::Error {
-    anyhow::anyhow!("{outcome:?}")
+    pub(crate) fn ask_with(&mut self, _: &Request, _: &[u8]) -> anyhow::Result<Answer> {
+        match *self {}
+    }
 }

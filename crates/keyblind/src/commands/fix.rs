@@ -2,8 +2,11 @@
 
 mod closing;
 mod dialogue;
+mod forge;
 mod index;
 mod json;
+mod overlay;
+mod proposal;
 mod summary;
 mod verify;
 mod write;
@@ -19,7 +22,8 @@ use keyblind_scan::{Keep, ScanReport, ScanResult, Status, scan};
 
 use self::dialogue::{Decision, Dialogue, Question};
 use super::fixes;
-use super::scan::{further, prepare, resolve, say_diagnostics};
+use super::remote::Remote;
+use super::scan::{further, prepare, resolve, say_diagnostics, what_is_judged};
 use crate::arguments::{FixArguments, FixOutput, Global, Sandbox, Variable, When};
 use crate::exit::{Exit, UsageError};
 use crate::leaf::{self, outside};
@@ -32,7 +36,7 @@ use crate::terminal::{self, Stream};
 struct Attempt<'r> {
     result: &'r ScanResult,
     outcome: Outcome,
-    /// Whether it is among what is shown or written: a fix that isn't safe is only with `--all`.
+    /// Whether it is among what is shown, written or proposed: a fix that isn't safe is only with `--all`.
     taken: bool,
 }
 
@@ -42,6 +46,14 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
     }
     if arguments.interactive && arguments.what.paths.iter().any(|path| path.as_os_str() == "-") {
         return Err(UsageError::new("standard input can't hold both a file and the answers").into());
+    }
+    if leaf::inside().is_none() {
+        if let Some(remote) = Remote::named(&arguments.what)? {
+            return forge::run(remote, arguments, global);
+        }
+        if arguments.pull_request {
+            return Err(UsageError::new("`--pr` proposes fixes for a repository at a forge: name it as `github:owner/name`").into());
+        }
     }
     if leaf::inside().is_none() && arguments.sandbox != Sandbox::Off {
         let (targets, reads_input) = resolve(&arguments.what)?;
@@ -56,7 +68,7 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
             bar: &Bar::new(When::Auto, global.quiet),
         });
     }
-    let mut prepared = prepare(&arguments.what, None, Keep::default())?;
+    let mut prepared = prepare(&what_is_judged(&arguments.what), None, Keep::default())?;
     let table = &prepared.table;
     let mut given = std::mem::take(&mut prepared.given);
     // The command line is stronger than the configuration.
@@ -83,14 +95,18 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
         write::check(&report, &changes, arguments.force)?;
     }
     match arguments.output {
+        _ if arguments.pull_request => {}
         _ if arguments.whole_file => output::print_with(|out| changes.values().try_for_each(|(_, new)| out.write_all(new.as_bytes())))?,
         Some(FixOutput::Json) => output::print_with(|out| json::write(&report, &attempts, out))?,
         Some(FixOutput::Patch) => print_diff(&report, &changes, None)?,
         None if arguments.writes() => {}
         None => print_diff(&report, &changes, Some(terminal::use_color(global.color, Stream::Output)))?,
     }
-    let closing =
-        if arguments.writes() && !changes.is_empty() { Some(closing::write(&report, &wanted, &changes, arguments)?) } else { None };
+    let closing = match changes.is_empty() {
+        false if arguments.writes() => Some(closing::write(&report, &wanted, &changes, arguments)?),
+        false if arguments.pull_request => Some(closing::rehearse(&report, &wanted, &changes, arguments)?),
+        _ => None,
+    };
     if !global.quiet && closing.as_ref().is_none_or(|closing| !closing.is_taken_back()) {
         summary::say(&report, &attempts, wanted.len(), &changes, arguments, global);
     }
@@ -100,9 +116,13 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
             return Ok(Exit::Internal);
         }
     }
-    let is_gone = |attempt: &Attempt<'_>| matches!(attempt.outcome, Outcome::Gone) || attempt.taken && arguments.writes();
-    let left = attempts.len() < wanted.len() || !attempts.iter().all(is_gone) || closing.is_some_and(|closing| closing.left > 0);
-    Ok(match (report.summary.incomplete, left) {
+    let takes = arguments.writes() || arguments.pull_request;
+    let is_gone = |attempt: &&Attempt<'_>| matches!(attempt.outcome, Outcome::Gone) || attempt.taken && takes;
+    let left = (wanted.len() - attempts.iter().filter(is_gone).count()).max(closing.map_or(0, |closing| closing.left));
+    if arguments.pull_request && !changes.is_empty() {
+        proposal::hand_over(&report, &attempts, &changes, left)?;
+    }
+    Ok(match (report.summary.incomplete, left > 0) {
         (true, _) => Exit::Incomplete,
         (false, true) => Exit::Findings,
         (false, false) => Exit::Clean,
@@ -158,7 +178,7 @@ enum Choice {
 
 impl Choice {
     fn of(arguments: &FixArguments, report: &ScanReport, global: Global) -> anyhow::Result<Self> {
-        Ok(match (arguments.interactive, arguments.write) {
+        Ok(match (arguments.interactive, arguments.write || arguments.pull_request) {
             (true, _) => Self::Asked(Box::new(Dialogue::new(arguments, report, global)?)),
             (false, true) => Self::Written(arguments.all),
             (false, false) => Self::Shown,

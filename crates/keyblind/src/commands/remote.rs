@@ -1,12 +1,13 @@
 //! A repository at a forge, read through the broker: what `github:owner/name` names.
 
-use std::path::Path;
-
+use anyhow::ensure;
 use keyblind_intent::{
     Answer, BranchName, CommitId, Count, Intent, LeftOut, LeftOutReason, Outcome, ReadRepository, Repository, Request, Revision,
 };
+use tempfile::TempDir;
 
-use crate::arguments::{Global, What};
+use super::scan::unpacked;
+use crate::arguments::{Global, Sandbox, What};
 use crate::broker::{Broker, unwelcome};
 use crate::exit::UsageError;
 use crate::terminal;
@@ -60,25 +61,72 @@ impl Remote {
         Ok(Self { repository, revision })
     }
 
-    /// Reads it, and hands its archive over.
+    /// The same for fixes that are to be proposed: into which branch must be clear. `base` is the one that the command line names; by itself it is
+    /// what is read as well.
     ///
     /// # Errors
-    /// If the broker doesn't read it, or `then` fails.
-    pub(super) fn read<T>(self, global: Global, then: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    /// If it isn't clear.
+    pub(super) fn into_branch(self, base: Option<&BranchName>) -> Result<Self, UsageError> {
+        let revision = match (self.revision, base) {
+            (Revision::DefaultBranch, Some(base)) => Revision::Branch(base.clone()),
+            (Revision::Branch(read), Some(base)) if read != *base => {
+                return Err(UsageError::new(format_args!(
+                    "fixes for the branch `{read}` would bring all of it into `{base}`: name one branch, with `@` or with `--base`"
+                )));
+            }
+            (Revision::Commit(_) | Revision::PullRequest(_), None) => {
+                return Err(UsageError::new("a commit or a pull request doesn't say which branch the fixes are for: add `--base BRANCH`"));
+            }
+            (revision, _) => revision,
+        };
+        Ok(Self { revision, ..self })
+    }
+
+    /// Reads it, and unpacks it in a leaf.
+    ///
+    /// # Errors
+    /// If the broker doesn't read it, or it can't be unpacked.
+    pub(super) fn fetch(&self, sandbox: Sandbox, global: Global) -> anyhow::Result<Fetched> {
         let mut broker = Broker::connect()?;
-        let request = ReadRepository { repository: self.repository, revision: self.revision };
+        let request = ReadRepository { repository: self.repository.clone(), revision: self.revision.clone() };
         match broker.ask(&Request::Intent(Intent::ReadRepository(request)))? {
-            Answer::Outcome(Outcome::RepositoryRead { repository, commit, files, left_out: left, .. }) => {
+            Answer::Outcome(Outcome::RepositoryRead { repository, commit, branch, files, left_out: left, .. }) => {
+                self.check(&repository, &commit, branch.as_ref())?;
                 if !global.quiet {
                     terminal::say(format_args!("note: {repository} at {commit}: {files} files"));
                     left.iter().for_each(say_left_out);
                 }
-                then(broker.file())
+                Ok(Fetched { repository, commit, branch, folder: unpacked(broker.file(), sandbox, global)? })
             }
             Answer::Outcome(outcome) => Err(unwelcome(&outcome)),
             Answer::Report(report) => anyhow::bail!("the broker answered something else than was asked ({report:?})"),
         }
     }
+
+    /// Owner and name may be others by now: the forge leads from old names to new ones.
+    fn check(&self, repository: &Repository, commit: &CommitId, branch: Option<&BranchName>) -> anyhow::Result<()> {
+        let is_other = match &self.revision {
+            Revision::Commit(asked) => asked != commit,
+            Revision::Branch(asked) => branch.is_some_and(|branch| branch != asked),
+            Revision::DefaultBranch | Revision::PullRequest(_) => false,
+        };
+        ensure!(
+            repository.forge == self.repository.forge && !is_other,
+            "the broker read another state than was asked for: {repository} at {commit}"
+        );
+        Ok(())
+    }
+}
+
+/// A repository's files at one commit, unpacked.
+pub(super) struct Fetched {
+    /// Which, as the forge names it now.
+    pub(super) repository: Repository,
+    pub(super) commit: CommitId,
+    /// The branch whose newest commit it was.
+    pub(super) branch: Option<BranchName>,
+    /// Where its files lie, until this is dropped.
+    pub(super) folder: TempDir,
 }
 
 /// What isn't judged because it isn't there is said, as for files that lie here.
@@ -117,6 +165,25 @@ mod tests {
         assert_eq!(revision("github:octo-org/shop@pull/7"), Revision::PullRequest(Count::from(7)));
         let commit = "0123456789abcdef0123456789abcdef01234567";
         assert_eq!(revision(&format!("github:octo-org/shop@{commit}")), Revision::Commit(commit.parse().unwrap()));
+    }
+
+    #[test]
+    fn fixes_go_into_one_branch() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let read = |text: &str, base: Option<&str>| {
+            let base: Option<BranchName> = base.map(|base| base.parse().unwrap());
+            let remote = Remote::named(&what(&[&format!("github:octo-org/shop{text}")])).unwrap().unwrap();
+            remote.into_branch(base.as_ref()).map(|remote| remote.revision).map_err(|error| error.to_string())
+        };
+        let branch = |name: &str| Ok(Revision::Branch(name.parse().unwrap()));
+        assert_eq!(read("", None), Ok(Revision::DefaultBranch));
+        assert_eq!(read("", Some("release")), branch("release"));
+        assert_eq!(read("@release", None), branch("release"));
+        assert_eq!(read("@release", Some("release")), branch("release"));
+        assert_eq!(read(&format!("@{commit}"), Some("main")), Ok(Revision::Commit(commit.parse().unwrap())));
+        assert!(read("@release", Some("main")).unwrap_err().contains("would bring all of it into `main`"));
+        assert!(read("@pull/7", None).unwrap_err().contains("add `--base BRANCH`"));
+        assert!(read(&format!("@{commit}"), None).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `keyblind scan`
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use keyblind_rules::{RuleId, RuleTable};
 use keyblind_scan::config::FailOn;
 use keyblind_scan::{Ignore, Keep, Request, ScanReport, ScanResult, Status, Target, Targets, choose, rules_named, scan};
 use keyblind_syntax::{Diagnostic, Level};
+use tempfile::TempDir;
 
 use super::remote::Remote;
 use super::{fixes, load_rules, start_threads, today};
@@ -42,7 +44,7 @@ pub(super) struct Prepared {
 pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
     if leaf::inside().is_none() {
         if let Some(remote) = Remote::named(&arguments.what)? {
-            return scan_remote(remote, arguments, global);
+            return scan_remote(&remote, arguments, global);
         }
         if arguments.confinement() != Sandbox::Off {
             return confined(arguments, global);
@@ -51,11 +53,7 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
     let asked = Keep { passed: arguments.include.contains(&Include::Passed), unknown: arguments.include.contains(&Include::Unknown) };
     let formats = arguments.outputs.iter().map(|output| output.format).chain([arguments.format]);
     let keep = formats.map(output::Format::wants).fold(asked, Keep::and);
-    let what = match leaf::inside() {
-        Some(inside) if inside.is_in_tree() => &of_the_tree(&arguments.what, inside.current()),
-        _ => &arguments.what,
-    };
-    let prepared = prepare(what, Some(arguments), keep)?;
+    let prepared = prepare(&what_is_judged(&arguments.what), Some(arguments), keep)?;
     let mut fixer = arguments.fixes.then(|| Fixer::new(&prepared.table, &prepared.request, prepared.given.clone()));
     let (fail_on, acting_for) = (prepared.settings.fail_on, prepared.settings.acting_for);
     let bar = Bar::new(arguments.progress, global.quiet);
@@ -104,41 +102,57 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
 }
 
 /// The same for a repository that the broker reads: it is unpacked and judged in a leaf, whatever the command line says.
-fn scan_remote(remote: Remote, arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
+fn scan_remote(remote: &Remote, arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
     if arguments.archive.is_some() {
         return Err(UsageError::new("`--archive` and a repository at a forge are two things to judge: give one of them").into());
     }
-    remote.read(global, |archive| confined(&ScanArguments { archive: Some(archive.to_owned()), ..arguments.clone() }, global))
+    let sandbox = arguments.sandbox.at_least_available();
+    let fetched = remote.fetch(sandbox, global)?;
+    scan_in(fetched.folder.path(), sandbox, arguments, global)
 }
 
 /// The same in a leaf.
 fn confined(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
-    let (sandbox, bar) = (arguments.confinement(), Bar::new(arguments.progress, global.quiet));
-    let unpacked = match &arguments.archive {
-        Some(archive) => {
-            let folder = tempfile::Builder::new().prefix("keyblind-").tempdir().context("can't make a folder to unpack to")?;
-            let unpacked = outside::unpack(archive, folder.path(), sandbox, global)?;
-            if !global.quiet {
-                left_out(&unpacked);
-            }
-            Some(folder)
-        }
-        None => None,
-    };
-    let (root, reads_input) = match &unpacked {
-        Some(folder) => (folder.path().to_owned(), false),
-        None => resolve(&arguments.what).map(|(targets, reads_input)| (targets.root, reads_input))?,
-    };
+    let sandbox = arguments.confinement();
+    if let Some(archive) = &arguments.archive {
+        let folder = unpacked(archive, sandbox, global)?;
+        return scan_in(folder.path(), sandbox, arguments, global);
+    }
+    let (targets, reads_input) = resolve(&arguments.what)?;
     outside::run(outside::Confined {
-        root: &root,
+        root: &targets.root,
         reads_input,
-        is_in_tree: unpacked.is_some(),
+        is_in_tree: false,
         further: further(&arguments.what),
         files: arguments.outputs.iter().map(|file| file.path.clone()).collect(),
         sandbox,
         global,
-        bar: &bar,
+        bar: &Bar::new(arguments.progress, global.quiet),
     })
+}
+
+/// Scans a tree of our own in a leaf.
+fn scan_in(folder: &Path, sandbox: Sandbox, arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
+    outside::run(outside::Confined {
+        root: folder,
+        reads_input: false,
+        is_in_tree: true,
+        further: further(&arguments.what),
+        files: arguments.outputs.iter().map(|file| file.path.clone()).collect(),
+        sandbox,
+        global,
+        bar: &Bar::new(arguments.progress, global.quiet),
+    })
+}
+
+/// Unpacks an archive in a leaf, into a folder that is gone when it is dropped.
+pub(super) fn unpacked(archive: &Path, sandbox: Sandbox, global: Global) -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("keyblind-").tempdir().context("can't make a folder to unpack to")?;
+    let unpacked = outside::unpack(archive, folder.path(), sandbox, global)?;
+    if !global.quiet {
+        left_out(&unpacked);
+    }
+    Ok(folder)
 }
 
 /// Files and folders that the command line names and that may lie anywhere.
@@ -156,15 +170,17 @@ fn left_out(unpacked: &outside::Unpacked) {
     }
 }
 
-/// What is asked for, where that is the tree that this process is in; files that the command line names lie elsewhere.
-fn of_the_tree(what: &What, current: &Path) -> What {
+/// What is asked for. In a leaf that is in its tree it is that tree; files that the command line names lie elsewhere.
+pub(super) fn what_is_judged(what: &What) -> Cow<'_, What> {
+    let Some(inside) = leaf::inside().filter(|inside| inside.is_in_tree()) else { return Cow::Borrowed(what) };
+    let current = inside.current();
     let mut what = what.clone();
     what.paths = vec![PathBuf::from(".")];
     what.root = Some(PathBuf::from("."));
     what.config = what.config.map(|path| current.join(path));
     what.baseline = what.baseline.map(|path| current.join(path));
     what.table.folders.iter_mut().for_each(|path| *path = current.join(&*path));
-    what
+    Cow::Owned(what)
 }
 
 /// Where the trust root comes from, if it lies in a clone of a repository that has an address.

@@ -64,6 +64,8 @@ pub(super) fn unpack(archive: &mut impl Read, into: BorrowedFd<'_>) -> Result<Un
         }
         let kind = header[156];
         let stated = number(&header[124..136]).ok_or(ArchiveError::NoTar("a size is no number"))?;
+        // Of the mode only that bit counts, as in git; one that is no number says nothing.
+        let is_executable = number(&header[100..108]).is_some_and(|mode| mode & 0o100 != 0);
         match kind {
             b'x' => {
                 let extended = Extended::parse(&text(archive, stated)?)?;
@@ -107,7 +109,7 @@ pub(super) fn unpack(archive: &mut impl Read, into: BorrowedFd<'_>) -> Result<Un
                 if size > UNPACKING.file_size {
                     return Err(ArchiveError::TooMuch { what: "bytes in one file", limit: UNPACKING.file_size });
                 }
-                place.file(&name, archive, size)?;
+                place.file(&name, archive, size, is_executable)?;
                 done.files += 1;
             }
             b'2' => done.links += 1,
@@ -278,13 +280,14 @@ impl Place<'_> {
     }
 
     /// Makes a file that isn't there yet.
-    fn file(&mut self, name: &Name, archive: &mut impl Read, size: u64) -> Result<(), ArchiveError> {
+    fn file(&mut self, name: &Name, archive: &mut impl Read, size: u64, is_executable: bool) -> Result<(), ArchiveError> {
         let Some((last, above)) = name.parts.split_last() else {
             return Err(ArchiveError::Name { name: name.shown.clone(), why: "names no file" });
         };
         let directory = self.enter(above, name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(directory, last.as_slice(), flags, Mode::RUSR | Mode::WUSR);
+        let mode = if is_executable { Mode::RWXU } else { Mode::RUSR | Mode::WUSR };
+        let made = openat(directory, last.as_slice(), flags, mode);
         let mut file = File::from(made.map_err(|error| match error {
             Errno::EXIST => ArchiveError::Name { name: name.shown.clone(), why: "is there twice" },
             error => name.write(error),

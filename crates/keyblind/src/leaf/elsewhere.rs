@@ -63,6 +63,10 @@ pub(crate) mod inside {
             match *self {}
         }
 
+        pub(crate) fn fill(&self, _: u8, _: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+            match *self {}
+        }
+
         pub(crate) fn standard_input(&self, _: u64) -> io::Result<Vec<u8>> {
             match *self {}
         }

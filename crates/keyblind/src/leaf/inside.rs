@@ -174,6 +174,11 @@ impl Inside {
         let number = self.task.files.iter().position(|file| Path::new(file) == path).and_then(|number| u8::try_from(number).ok());
         let number = number
             .ok_or_else(|| io::Error::new(io::ErrorKind::PermissionDenied, "the sandbox writes only files that the command line names"))?;
+        self.fill(number, write)
+    }
+
+    /// Fills a file by its number, where the command line doesn't name it.
+    pub(crate) fn fill(&self, number: u8, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(64 * 1024, Pieces { inside: self, file: Some(number) });
         write(&mut out)?;
         out.flush()?;

@@ -1,15 +1,19 @@
 //! The full scan that closes a run: whatever the proofs say, what was written is judged once more as a whole, by every rule.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use anyhow::Context as _;
+use keyblind_dialects::Listing;
 use keyblind_rules::Selection;
 use keyblind_scan::{Keep, ScanReport, ScanResult, Status, scan};
 use keyblind_syntax::Level;
 
+use super::overlay::Overlay;
 use super::summary::named;
 use super::{Changes, write};
 use crate::arguments::{FixArguments, Global};
-use crate::commands::scan::prepare;
+use crate::commands::scan::{prepare, what_is_judged};
 use crate::terminal;
 
 /// New findings that are named.
@@ -20,7 +24,7 @@ pub(super) struct Closing {
     gone: usize,
     /// Findings that were to be fixed and are still there.
     pub(super) left: usize,
-    /// What wasn't there before, in a line each. With any the files were put back.
+    /// What wasn't there before, in a line each. With any the files were put back, or nothing is proposed.
     new: Vec<String>,
 }
 
@@ -42,21 +46,50 @@ pub(super) fn write(report: &ScanReport, wanted: &[&ScanResult], changes: &Chang
     Ok(conclude(report, wanted, changes, [&before, &after]))
 }
 
+/// Judges the whole as it is and as it would be with the fixes. Nothing is written.
+///
+/// # Errors
+/// If what is there can't be judged.
+pub(super) fn rehearse(
+    report: &ScanReport,
+    wanted: &[&ScanResult],
+    changes: &Changes,
+    arguments: &FixArguments,
+) -> anyhow::Result<Closing> {
+    let judged = |texts: BTreeMap<String, Arc<str>>| {
+        let tree = Overlay::new(report.places.root(), &texts).context("the files can't be listed")?;
+        judged_in(Some(Arc::new(tree)), arguments)
+    };
+    let before = judged(BTreeMap::new())?;
+    let after = judged(changes.iter().map(|(path, (_, new))| (path.clone(), new.clone())).collect())?;
+    Ok(compare(report, wanted, [&before, &after]))
+}
+
 /// Compares what was judged before and after. If anything is new, the files are put back.
-fn conclude(report: &ScanReport, wanted: &[&ScanResult], changes: &Changes, [before, after]: [&ScanReport; 2]) -> Closing {
-    let (then, now) = (Faults::of(before), Faults::of(after));
-    let new = now.beyond(&then);
-    if !new.is_empty() {
+fn conclude(report: &ScanReport, wanted: &[&ScanResult], changes: &Changes, both: [&ScanReport; 2]) -> Closing {
+    let closing = compare(report, wanted, both);
+    if closing.is_taken_back() {
         write::take_back(report.places.root(), changes);
     }
+    closing
+}
+
+fn compare(report: &ScanReport, wanted: &[&ScanResult], [before, after]: [&ScanReport; 2]) -> Closing {
+    let (then, now) = (Faults::of(before), Faults::of(after));
     let is_left = |result: &&&ScanResult| now.findings.contains_key(&place(report, result));
     let left = wanted.iter().filter(is_left).count();
-    Closing { gone: wanted.len() - left, left, new }
+    Closing { gone: wanted.len() - left, left, new: now.beyond(&then) }
 }
 
 /// Judges everything by every rule, whatever is silenced or known.
 fn judged(arguments: &FixArguments) -> anyhow::Result<ScanReport> {
-    let mut prepared = prepare(&arguments.what, None, Keep::default())?;
+    judged_in(None, arguments)
+}
+
+/// The same, of files that don't lie on disk as they are judged.
+fn judged_in(snapshot: Option<Arc<dyn Listing>>, arguments: &FixArguments) -> anyhow::Result<ScanReport> {
+    let mut prepared = prepare(&what_is_judged(&arguments.what), None, Keep::default())?;
+    prepared.request.snapshot = snapshot;
     prepared.request.selection = Selection::all(&prepared.table);
     prepared.request.policy = None;
     prepared.request.ignores.clear();
@@ -103,7 +136,7 @@ impl Faults {
 }
 
 impl Closing {
-    /// Whether the files were put back.
+    /// Whether the files were put back, or nothing is proposed.
     pub(super) fn is_taken_back(&self) -> bool {
         !self.new.is_empty()
     }

@@ -64,7 +64,14 @@ pub(super) fn say(report: &ScanReport, attempts: &[Attempt<'_>], of: usize, chan
     };
     for (class, help) in [
         (Class::Safe, "you said no"),
-        (Class::Unsafe, if arguments.interactive { "you said no" } else { "add `--all` to write them too" }),
+        (
+            Class::Unsafe,
+            match (arguments.interactive, arguments.pull_request) {
+                (true, _) => "you said no",
+                (false, true) => "add `--all` to propose them too",
+                (false, false) => "add `--all` to write them too",
+            },
+        ),
         (Class::NeedsInput, "give the values with `--set RULE.ATTRIBUTE=VALUE`, or in `[fix.values]` of keyblind.toml"),
     ] {
         let count = held_back(class);

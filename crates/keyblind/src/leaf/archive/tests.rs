@@ -80,6 +80,29 @@ fn files_and_directories_are_made_and_the_rest_is_counted() {
 }
 
 #[test]
+fn who_owns_a_file_may_run_it_where_the_archive_says_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let with_mode = |name: &[u8], mode: &[u8; 8]| {
+        let mut header: [u8; BLOCK] = entry(b'0', name, b"")[..BLOCK].try_into().unwrap();
+        header[100..108].copy_from_slice(mode);
+        summed(header, b"")
+    };
+    let into = tempfile::tempdir().unwrap();
+    let directory = std::fs::File::open(into.path()).unwrap();
+    let mut archive = [
+        with_mode(b"run", b"0000755\0"),
+        with_mode(b"plain", b"0000644\0"),
+        with_mode(b"root", b"0006777\0"),
+        with_mode(b"odd", b"rwxr-xr-"),
+    ]
+    .concat();
+    archive.resize(archive.len() + 2 * BLOCK, 0);
+    unpack(&mut archive.as_slice(), directory.as_fd()).unwrap();
+    let mode = |name: &str| std::fs::metadata(into.path().join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(["run", "plain", "root", "odd"].map(mode), [0o700, 0o600, 0o700, 0o600]);
+}
+
+#[test]
 fn what_the_usual_program_writes_is_unpacked_as_it_was() {
     let folder = keyblind_testkit::Folder::new([("a/main.tf", "one"), ("a/b/c.tf", "two"), ("ü.tf", "three")]);
     folder.write(&format!("{}/{}", "n".repeat(90), "m".repeat(90)), "long");
