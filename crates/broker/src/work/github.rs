@@ -151,7 +151,8 @@ impl GithubWork {
 
     async fn fetch_with(&self, lease: &mut ReadLease, repository: &Repository, revision: &Revision) -> Result<Reply, Outcome> {
         let github = self.authority.github();
-        let commit = self.call(lease, "resolve", async |access| github.resolve(access, repository, revision).await).await?;
+        let resolve = async |access: &Access<'_>| github.resolve_branch(access, repository, revision).await;
+        let (commit, branch) = self.call(lease, "resolve", resolve).await?;
         let file = self.unnamed_file().map_err(|_| FAULT)?;
         let limits = TreeLimits::default();
         let fetch = async |access: &Access<'_>| github.fetch_tree(access, repository, &commit, limits, file).await;
@@ -161,6 +162,7 @@ impl GithubWork {
         let outcome = Outcome::RepositoryRead {
             repository: repository.clone(),
             commit,
+            branch,
             archive: attached.bulk(),
             files: Count::saturating(fetched.files),
             left_out: fetched.left_out,

@@ -19,6 +19,9 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         Refusal::BeyondLimit => mendable("that is more than the broker or its policy takes: ask for less, or later"),
         Refusal::StaleState => mendable("the target isn't what it was when it was read: run the command again"),
         Refusal::NotApproved => mendable("nobody approved it: the broker's policy says who may"),
+        Refusal::NoRule => mendable("no rule of the approval policy covers such a change: its owners can add one"),
+        Refusal::RequesterUnknown => mendable("the approval policy doesn't know you, or not for this: its owners can add your identity"),
+        Refusal::Guarded => mendable("the approval policy guards that target: nothing is done to it by anybody's yes"),
         Refusal::WrittenByPeople => {
             mendable("people have pushed to that branch, which isn't touched then: merge or delete it, then run the command again")
         }

@@ -106,17 +106,35 @@ impl Github {
     /// # Errors
     /// [`GithubError::NotFound`] if there is none.
     pub async fn resolve(&self, access: &Access<'_>, repository: &Repository, revision: &Revision) -> Result<CommitId, GithubError> {
-        let sha = match revision {
-            Revision::Commit(commit) => return Ok(commit.clone()),
+        Ok(self.resolve_branch(access, repository, revision).await?.0)
+    }
+
+    /// The commit that a revision means now, and the branch whose newest commit that is: none for a commit or a pull request.
+    ///
+    /// # Errors
+    /// [`GithubError::NotFound`] if there is none.
+    pub async fn resolve_branch(
+        &self,
+        access: &Access<'_>,
+        repository: &Repository,
+        revision: &Revision,
+    ) -> Result<(CommitId, Option<BranchName>), GithubError> {
+        let branch = match revision {
+            Revision::Commit(commit) => return Ok((commit.clone(), None)),
             Revision::DefaultBranch => {
                 let described: Described = self.get(Authorization::Bearer(access.token), self.repository(repository), 1 << 20).await?;
-                let branch = described.default_branch.and_then(|branch| BranchName::new(branch).ok()).ok_or(GithubError::NotFound)?;
-                self.head(access, repository, &format!("heads/{branch}")).await?
+                Some(described.default_branch.and_then(|branch| BranchName::new(branch).ok()).ok_or(GithubError::NotFound)?)
             }
-            Revision::Branch(branch) => self.head(access, repository, &format!("heads/{branch}")).await?,
-            Revision::PullRequest(number) => self.head(access, repository, &format!("pull/{number}/head")).await?,
+            Revision::Branch(branch) => Some(branch.clone()),
+            Revision::PullRequest(_) => None,
         };
-        sha.ok_or(GithubError::NotFound)
+        let name = match (revision, &branch) {
+            (Revision::PullRequest(number), _) => format!("pull/{number}/head"),
+            (_, Some(branch)) => format!("heads/{branch}"),
+            (_, None) => return Err(GithubError::NotFound),
+        };
+        let commit = self.head(access, repository, &name).await?.ok_or(GithubError::NotFound)?;
+        Ok((commit, branch))
     }
 
     /// Where a reference points, if it is there.
