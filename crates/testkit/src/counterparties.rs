@@ -11,15 +11,26 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The scripts that start them.
 const SCRIPTS: &[(&str, &str)] = &[
     ("peer.mjs", include_str!("../peers/peer.mjs")),
     ("oidc.mjs", include_str!("../peers/oidc.mjs")),
     ("github.mjs", include_str!("../peers/github.mjs")),
+    ("aws.mjs", include_str!("../peers/aws.mjs")),
+    ("aws.py", include_str!("../peers/aws.py")),
+    ("aws_signature.py", include_str!("../peers/aws_signature.py")),
+    ("iam.mjs", include_str!("../peers/iam.mjs")),
     ("auth0-my-account.json", include_str!("../peers/auth0-my-account.json")),
 ];
+
+/// The keys of the emulated account's root: the ones that AWS's documentation uses in its examples.
+pub const AWS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+/// See [`AWS_KEY_ID`].
+pub const AWS_SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+/// The emulated account.
+pub const AWS_ACCOUNT: &str = "123456789012";
 
 /// A running server, with a second port at which a test asks it for what it saw and makes it fail.
 #[derive(Debug)]
@@ -48,6 +59,40 @@ impl Peer {
         let mut options = options.clone();
         options["openapi"] = Value::from(tools().join("api.github.com.json").to_string_lossy().into_owned());
         Self::start("github.mjs", &options)
+    }
+
+    /// AWS as far as it checks who may do what (PyPI `ministack`).
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn ministack() -> Self {
+        Self::aws("ministack")
+    }
+
+    /// AWS with more services, without authorization (PyPI `moto`).
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn moto() -> Self {
+        Self::aws("moto")
+    }
+
+    fn aws(kind: &str) -> Self {
+        let folder = tools().join("scratch");
+        std::fs::create_dir_all(&folder).expect("a folder for what the emulator writes can be made");
+        let folder = folder.to_string_lossy();
+        Self::start(
+            "aws.mjs",
+            &json!({"kind": kind, "account": AWS_ACCOUNT, "key_id": AWS_KEY_ID, "secret": AWS_SECRET_KEY, "folder": folder}),
+        )
+    }
+
+    /// IAM's evaluation of policies, and its catalogue of actions (npm `@cloud-copilot/iam-simulate`).
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn iam() -> Self {
+        Self::start("iam.mjs", &json!({}))
     }
 
     fn start(script: &str, options: &Value) -> Self {
@@ -178,8 +223,6 @@ fn scripts(tools: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

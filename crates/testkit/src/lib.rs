@@ -6,7 +6,7 @@ mod folder;
 mod imports;
 mod program;
 
-pub use counterparties::Peer;
+pub use counterparties::{AWS_ACCOUNT, AWS_KEY_ID, AWS_SECRET_KEY, Peer};
 pub use folder::Folder;
 pub use imports::imports;
 pub use program::{Outcome, Program};
