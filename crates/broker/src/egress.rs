@@ -23,7 +23,9 @@ use rustls::ClientConfig;
 use tokio::time::Instant;
 
 pub use address::{AddressKind, Resolution, Resolver, SystemResolver};
+pub(crate) use call::SignedParts;
 pub use call::{Authorization, Body, Call, FormBody};
+pub(crate) use destination::encode;
 pub use destination::{AllowedHost, Origin, OriginError, Target};
 pub use error::EgressError;
 pub use transport::{Answer, Incoming};

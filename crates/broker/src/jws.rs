@@ -108,6 +108,12 @@ impl SigningKey {
         Ok(Self { algorithm: Algorithm::Es256, der, is_pkcs8: true, id })
     }
 
+    /// Its id, if it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     fn rsa(&self, der: &[u8]) -> Result<RsaKeyPair, JwsError> {
         let pair = if self.is_pkcs8 { RsaKeyPair::from_pkcs8(der) } else { RsaKeyPair::from_der(der) }.map_err(|_| JwsError::Key)?;
         if pair.public_modulus_len() >= 256 { Ok(pair) } else { Err(JwsError::Key) }

@@ -4,6 +4,7 @@
 //! an error. A credential goes from the answer's bytes straight into a [`Secret`].
 
 pub mod auth0;
+pub mod aws;
 pub mod github;
 pub mod oidc;
 

@@ -1,6 +1,7 @@
 //! The broker's program: arguments and wiring.
 
 mod ask;
+mod aws;
 mod configuration;
 mod examined;
 mod keep;
@@ -59,6 +60,8 @@ enum Command {
     Kill,
     /// Take up work again after `kill`.
     Arm,
+    /// What the broker needs at AWS.
+    Aws(aws::Arguments),
     /// Read the configuration and print what it comes to.
     Config,
 }
@@ -98,6 +101,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor => ask::run(&configuration.socket.path, Control::Doctor),
         Command::Kill => ask::kill(&configuration),
         Command::Arm => ask::arm(&configuration),
+        Command::Aws(arguments) => aws::run(arguments),
         Command::Config => {
             print(&configuration.to_string())?;
             Ok(ExitCode::SUCCESS)

@@ -30,6 +30,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "docs/conformance.md",
             "docs/performance.md",
             "docs/evidence.md",
+            "docs/evidence/aws.md",
             "docs/evidence/fuzzing.md",
             "docs/evidence/fixes.md",
             "docs/evidence/hostile-input.md",

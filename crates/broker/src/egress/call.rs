@@ -111,6 +111,16 @@ pub struct Call<'s> {
     pub(super) redirects: u8,
 }
 
+/// What a signature of a request covers.
+pub(crate) struct SignedParts<'c> {
+    pub(crate) method: &'c Method,
+    pub(crate) target: &'c Target,
+    /// Those that were added to the call; `host` and `content-type` come from the target and the kind.
+    pub(crate) headers: &'c [(HeaderName, HeaderValue)],
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) body: &'c [u8],
+}
+
 impl<'s> Call<'s> {
     /// A request without a body.
     #[must_use]
@@ -210,6 +220,11 @@ impl<'s> Call<'s> {
             self.redirects = redirects;
         }
         self
+    }
+
+    /// What a signature covers.
+    pub(crate) fn signed_parts(&self) -> SignedParts<'_> {
+        SignedParts { method: &self.method, target: &self.target, headers: &self.headers, kind: self.kind, body: &self.body }
     }
 
     /// What another host must not get.

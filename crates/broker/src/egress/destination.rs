@@ -82,7 +82,7 @@ impl Origin {
     }
 
     /// What the `Host` header says.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let usual = if self.secure { 443 } else { 80 };
         if self.port == usual { host } else { format!("{host}:{}", self.port) }
@@ -246,7 +246,7 @@ impl Target {
         format!("{}{}", self.origin, self.path_and_query().split('?').next().unwrap_or_default())
     }
 
-    pub(super) fn path_and_query(&self) -> &str {
+    pub(crate) fn path_and_query(&self) -> &str {
         if self.path.is_empty() { "/" } else { &self.path }
     }
 
@@ -269,7 +269,7 @@ fn is_dots(segment: &str) -> bool {
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986, 2.3).
-pub(super) fn encode(bytes: &[u8], to: &mut impl Extend<char>) {
+pub(crate) fn encode(bytes: &[u8], to: &mut impl Extend<char>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
