@@ -34,8 +34,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
-pub use self::accounts::{Accounts, Holder, Offer};
+pub use self::accounts::{Accounts, Departure, DepartureError, Holder, Offer};
 use self::gate::Rates;
 pub use self::grants::{EndedGrant, GrantEnd, GrantError, Grants};
 pub use self::login::LogIn;
@@ -50,6 +51,9 @@ use crate::database::Database;
 
 /// Bytes of a form: a passkey's answer is the largest.
 const FORM_BYTES: usize = 64 * 1024;
+
+/// How many changes are compared at the same time.
+const COMPARED_AT_ONCE: usize = 2;
 
 /// Why the door can't be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -177,6 +181,8 @@ struct Shared {
     connections: Arc<dyn Connections>,
     clock: Arc<dyn Clock>,
     rates: Rates,
+    /// Turns for comparing changes.
+    comparing: Semaphore,
 }
 
 type Door = Arc<Shared>;
@@ -199,6 +205,7 @@ pub fn router(pages: impl Into<Pages>) -> Router {
         connections: parts.connections,
         clock: parts.clock,
         rates: Rates::default(),
+        comparing: Semaphore::new(COMPARED_AT_ONCE),
     });
     Router::new()
         .route("/", get(handlers::home))
@@ -219,6 +226,7 @@ pub fn router(pages: impl Into<Pages>) -> Router {
         .route("/connect/{request}", get(connecting::asked))
         .route("/passkeys", get(passkeys::passkeys))
         .route("/passkeys/add", post(passkeys::add_passkey))
+        .route("/passkeys/remove", post(passkeys::remove_passkey))
         .route("/policy", get(handlers::policy))
         .route("/policy/{digest}/agree", post(handlers::agree_to_policy))
         .route("/stop", get(stopping::stop_page).post(stopping::stop))

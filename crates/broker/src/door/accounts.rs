@@ -12,7 +12,7 @@ use keyblind_intent::{
     UnixMillis,
 };
 
-use super::{Grants, Origin};
+use super::{EndedGrant, GrantError, Grants, Origin};
 use crate::approvals::policy::Identity;
 use crate::approvals::{Approvals, Entry, ledger_name};
 use crate::clock::{Clock, Timestamp};
@@ -23,10 +23,10 @@ use crate::leases::lease::{Authority, Lender, Minted, NotMinted, Purpose, ReadLe
 use crate::leases::revocation::Ending;
 use crate::ledger::{Code, Who};
 use crate::providers::auth0::{
-    AccountsError, Auth0, ConnectCallback, ConnectRequest, ConnectedAccount, Connecting, Subject, Trouble, VaultRequest,
+    AccessEnd, AccountsError, Auth0, ConnectCallback, ConnectRequest, ConnectedAccount, Connecting, Subject, Trouble, VaultRequest,
 };
 use crate::providers::code;
-use crate::providers::oidc::OidcError;
+use crate::providers::oidc::{Client, OidcError};
 use crate::secret::Secret;
 
 /// What managing connected accounts needs.
@@ -137,6 +137,29 @@ impl Problem {
             Self::Broker => "The broker can’t keep records now, so it does nothing. Try again later.".to_owned(),
         }
     }
+}
+
+/// What was ended of somebody who has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// How many accounts were disconnected.
+    pub disconnected: usize,
+    /// What Auth0 says of sessions and refresh tokens.
+    pub access: AccessEnd,
+    /// The refresh tokens that we kept.
+    pub grants: Vec<EndedGrant>,
+}
+
+/// Why not all of somebody's access is ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DepartureError {
+    /// Auth0 didn't take it.
+    #[error("Auth0 didn't end the access: {0}")]
+    Auth0(#[from] OidcError),
+    /// It can't be recorded.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
 }
 
 /// An offer and how it is for somebody.
@@ -293,6 +316,30 @@ impl Accounts {
         let entry = Entry::Disconnected { tenant, who, provider: offer.provider, connection, is_confirmed: true };
         self.remember(holder, offer, None);
         Ok(self.approvals.note(entry).await?)
+    }
+
+    /// Ends all that somebody has here, because she has left: her accounts are disconnected as far as her login still allows it, the
+    /// administrator's client ends her sessions and refresh tokens at Auth0, and what we keep of hers is revoked and forgotten.
+    ///
+    /// # Errors
+    /// If the administrator's call wasn't taken, or it can't be recorded: it must be tried again. What went before has happened.
+    pub async fn end_person(&self, holder: &Holder, administrator: &Client) -> Result<Departure, DepartureError> {
+        let mut disconnected = 0;
+        if let Ok(access) = self.access(holder).await
+            && let Ok(accounts) = self.auth0.accounts(&access).await
+        {
+            for account in accounts {
+                let offer = self.offers.iter().find(|offer| offer.connection == account.connection);
+                let ended = match offer {
+                    Some(offer) => self.disconnect(holder, offer, &account.id).await.is_ok(),
+                    None => self.auth0.disconnect(&access, &account.id).await.is_ok(),
+                };
+                disconnected += usize::from(ended);
+            }
+        }
+        let access = self.auth0.end_access(administrator, holder.identity.subject()).await?;
+        let grants = self.grants.end_of(&holder.tenant, &holder.identity).await?;
+        Ok(Departure { disconnected, access, grants })
     }
 
     async fn ledger_name(&self, identity: &Identity) -> String {

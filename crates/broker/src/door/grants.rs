@@ -16,12 +16,15 @@ use crate::approvals::policy::Identity;
 use crate::approvals::{ApprovalError, Approvals, Entry, ledger_name};
 use crate::clock::{Clock, Timestamp};
 use crate::database::{Database, DatabaseError};
+use crate::leases::epoch::KillSwitch;
 use crate::providers::oidc::{OidcError, OpenIdProvider, Revocation};
 use crate::secret::Secret;
 use crate::vault::{RecordKind, RecordName, Vault, VaultError};
 
 /// The longest pause between two tries to revoke.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// How often it is looked for something to revoke.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many are revoked at the same time.
 const AT_ONCE: usize = 8;
 /// How many are taken from the list at once.
@@ -277,6 +280,23 @@ impl Grants {
                 Some(Ok(Err(_)) | Err(_)) => {}
                 None => return Ok(ended),
             }
+        }
+    }
+
+    /// Ends all of them as soon as everything is stopped, by whatever it was stopped, and tries again what waits; until it is dropped.
+    pub async fn work(self, switch: KillSwitch) {
+        loop {
+            // What the database refuses now is done the next time.
+            if switch.is_stopped() {
+                let issuer = self.provider.issuer().to_owned();
+                let marked = self.database.transact(move |transaction| -> Result<usize, DatabaseError> {
+                    let sql = "UPDATE door_grant SET state = 'ending', next_attempt = 0 WHERE state = 'live' AND issuer = ?1";
+                    Ok(transaction.execute(sql, [issuer])?)
+                });
+                let _ = marked.await;
+            }
+            let _ = self.retry().await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 

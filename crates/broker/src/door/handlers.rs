@@ -19,6 +19,7 @@ use super::view::{self, ChangeView, remaining};
 use crate::approvals::passkey::Assertion;
 use crate::approvals::policy::{Answer, Channel, Identity, Standing};
 use crate::approvals::{ApprovalError, Request, State as RequestState, Word, ledger_name};
+use crate::clock::Timestamp;
 
 pub(super) async fn home(State(door): State<Door>, Known(session): Known) -> Result<Response, Instead> {
     let now = door.approvals.now();
@@ -98,6 +99,13 @@ pub(super) async fn logout(
     Ok(response)
 }
 
+/// Compares and prepares a change, beside what answers others, and only few at the same time: the largest have many megabytes.
+async fn viewed(door: &Door, request: Request, now: Timestamp, whole: bool) -> Result<ChangeView, Instead> {
+    let failed = || Instead::Failed(StatusCode::INTERNAL_SERVER_ERROR, "This change can’t be shown", "So don’t approve it.".to_owned());
+    let _turn = door.comparing.acquire().await.map_err(|_| failed())?;
+    tokio::task::spawn_blocking(move || ChangeView::new(&request, now, whole)).await.map_err(|_| failed())
+}
+
 async fn change_page(
     door: &Door,
     session: &Session,
@@ -115,9 +123,10 @@ async fn change_page(
     let is_open = request.state == RequestState::Waiting && now < request.expires;
     let can_sign = allows(Channel::Passkey) && !keys.is_empty();
     let by_session_alone = is_open && !can_sign && allows(Channel::Session);
+    let view = viewed(door, request.clone(), now, false).await?;
     let page = ChangePage {
         frame: if by_session_alone { fresh_frame(door, session, &format!("/change/{about}")).await } else { frame(door, session).await },
-        view: ChangeView::new(request, now, false),
+        view,
         is_open,
         said: said(request, is_open, requirement.approvals),
         error,
@@ -154,10 +163,10 @@ pub(super) async fn change(State(door): State<Door>, Known(session): Known, Path
 
 pub(super) async fn whole_change(State(door): State<Door>, Known(session): Known, Path(text): Path<String>) -> Result<Response, Instead> {
     let request = door.approvals.request(&session.tenant, digest(&text)?).await?;
-    let canonical = String::from_utf8_lossy(request.change.canonical());
+    let canonical = String::from_utf8_lossy(request.change.canonical()).into_owned();
     let page = WholePage {
         frame: frame(&door, &session).await,
-        view: ChangeView::new(&request, door.approvals.now(), true),
+        view: viewed(&door, request, door.approvals.now(), true).await?,
         // What is hidden is spelled out; the page is for reading, the digest is over the bytes.
         canonical: canonical
             .chars()

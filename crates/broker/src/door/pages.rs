@@ -172,6 +172,8 @@ pub(super) struct ConnectedPage {
 pub(super) struct KeyCard {
     pub(super) name: Shown,
     pub(super) added: String,
+    pub(super) id: String,
+    pub(super) seal: String,
 }
 
 #[derive(Template)]

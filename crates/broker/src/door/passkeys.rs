@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::Door;
 use super::answers::{Instead, Known, forged, form, fresh_frame, sentence};
 use super::pages::{KeyCard, PasskeysPage, render};
-use super::sessions::{Session, random};
+use super::sessions::{Removed, Session, random};
 use super::text::shown;
 use crate::approvals::passkey::Registration;
 
@@ -25,7 +25,10 @@ async fn passkeys_page(door: &Door, session: &Session, status: StatusCode, error
             .passkeys(&session.identity)
             .await?
             .iter()
-            .map(|key| KeyCard { name: shown(&key.name), added: key.added.to_string() })
+            .map(|key| {
+                let id = BASE64URL_NOPAD.encode(&key.passkey.id);
+                KeyCard { name: shown(&key.name), added: key.added.to_string(), seal: session.seal("remove-passkey", &id, ""), id }
+            })
             .collect(),
         seal: session.seal("passkey", "", &challenge),
         challenge,
@@ -78,4 +81,35 @@ pub(super) async fn add_passkey(
         return refused("This passkey is registered already, or this form was sent before.").await;
     }
     Ok(Redirect::to("/passkeys").into_response())
+}
+
+#[derive(Deserialize)]
+pub(super) struct RemoveForm {
+    seal: String,
+    id: String,
+    #[serde(default)]
+    typed: String,
+}
+
+/// A device that is lost or copied must not approve any more. The last passkey goes only if somebody says so.
+pub(super) async fn remove_passkey(
+    State(door): State<Door>,
+    Known(session): Known,
+    sent: Result<Form<RemoveForm>, FormRejection>,
+) -> Result<Response, Instead> {
+    let sent = form(sent)?;
+    if !session.is_sealed(&sent.seal, "remove-passkey", &sent.id, "") {
+        return Err(forged());
+    }
+    let refused = async |words: &str| passkeys_page(&door, &session, StatusCode::FORBIDDEN, Some(words.to_owned())).await;
+    if !session.is_fresh(door.clock.now()) {
+        return refused("Log in again first: a passkey can be removed in the five minutes after a login.").await;
+    }
+    let Ok(id) = BASE64URL_NOPAD.decode(sent.id.as_bytes()) else { return Err(forged()) };
+    let may_be_last = sent.typed.trim().eq_ignore_ascii_case("last");
+    match door.sessions.remove_passkey(&session.identity, id, may_be_last).await? {
+        Removed::Gone => Ok(Redirect::to("/passkeys").into_response()),
+        Removed::Unknown => refused("There is no such passkey of yours.").await,
+        Removed::Last => refused("This is your last passkey. Without one you can’t approve what needs one: type last to remove it.").await,
+    }
 }

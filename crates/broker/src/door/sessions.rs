@@ -99,6 +99,16 @@ impl Link {
     }
 }
 
+/// What came of removing a passkey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    Gone,
+    /// There is no such one of that person.
+    Unknown,
+    /// It is the last one, and nobody said that it may go.
+    Last,
+}
+
 /// A registered passkey, for its owner's list.
 pub(super) struct Registered {
     pub(super) passkey: Passkey,
@@ -401,6 +411,28 @@ impl Sessions {
                     ],
                 )?;
                 Ok(added == 1)
+            })
+            .await
+    }
+
+    /// Removes a passkey of somebody; the last one only if `may_be_last`.
+    pub(super) async fn remove_passkey(&self, identity: &Identity, id: Vec<u8>, may_be_last: bool) -> Result<Removed, DatabaseError> {
+        let identity = identity.clone();
+        self.database
+            .transact(move |transaction| {
+                let owner = params![identity.issuer(), identity.subject()];
+                let all: u32 =
+                    transaction.query_row("SELECT count(*) FROM passkey WHERE issuer = ?1 AND subject = ?2", owner, |row| row.get(0))?;
+                let own = params![identity.issuer(), identity.subject(), id];
+                let is_own = "SELECT EXISTS (SELECT 1 FROM passkey WHERE issuer = ?1 AND subject = ?2 AND id = ?3)";
+                if !transaction.query_row(is_own, own, |row| row.get::<_, bool>(0))? {
+                    return Ok(Removed::Unknown);
+                }
+                if all == 1 && !may_be_last {
+                    return Ok(Removed::Last);
+                }
+                transaction.execute("DELETE FROM passkey WHERE issuer = ?1 AND subject = ?2 AND id = ?3", own)?;
+                Ok(Removed::Gone)
             })
             .await
     }

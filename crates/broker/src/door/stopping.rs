@@ -8,10 +8,12 @@ use serde::Deserialize;
 
 use super::Door;
 use super::answers::{Instead, Known, SealForm, forged, form, frame, fresh_frame, sentence};
+use super::grants::GrantEnd;
 use super::pages::{EndRow, StopPage, render};
 use super::sessions::Session;
 use super::switch::End;
 use super::text::shown;
+use crate::approvals::ApprovalError;
 use crate::approvals::policy::{Policy, Role};
 
 async fn stop_view(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
@@ -29,6 +31,21 @@ async fn stop_view(door: &Door, session: &Session, status: StatusCode, error: Op
                 End::DiesAt(time) => ("broken", format!("can’t be revoked, dies at {time}")),
             };
             ends.push(EndRow { what: shown(&what), class, state });
+        }
+    }
+    if let Some(login) = door.login.as_ref().filter(|_| stopped) {
+        let unended = login.grants().unended().await.map_err(|error| Instead::from(ApprovalError::from(error)))?;
+        // Another tenant's people are counted, not named.
+        let others = unended.iter().filter(|ended| ended.tenant != session.tenant).count();
+        for ended in unended.iter().filter(|ended| ended.tenant == session.tenant) {
+            let state = match ended.end {
+                GrantEnd::Unrevoked => "the provider can’t revoke it. We have forgotten it: end it there",
+                GrantEnd::Waiting | GrantEnd::Revoked => "not revoked yet: it is tried again and again",
+            };
+            ends.push(EndRow { what: shown(&format!("Login of {}", ended.identity)), class: "broken", state: state.to_owned() });
+        }
+        if others > 0 {
+            figures.push(("Elsewhere", format!("{others} logins of other tenants aren’t revoked yet")));
         }
     }
     let seal = session.seal(if stopped { "arm" } else { "stop" }, "", "");

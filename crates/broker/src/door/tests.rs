@@ -421,6 +421,17 @@ async fn a_passkey_approves_by_signing_the_digest() {
     let fields = [("seal", seal.as_str()), ("challenge", &challenge), ("registration", &registration), ("name", "Phone <b>")];
     assert_eq!(visitor.post("/passkeys/add", &fields).await.headers[header::LOCATION], "/passkeys");
     assert_eq!(visitor.post("/passkeys/add", &fields).await.status, StatusCode::FORBIDDEN, "the same answer again");
+    // The last one isn't removed in passing, nor by somebody else, nor by a login of this morning.
+    let page = visitor.get("/passkeys").await.text;
+    let remove = &page[page.find("/passkeys/remove").unwrap()..];
+    let (seal, id) = (field(remove, "seal"), field(remove, "id"));
+    assert_eq!(visitor.post("/passkeys/remove", &[("seal", &seal), ("id", &id)]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(visitor.post("/passkeys/remove", &[("seal", &seal), ("id", "AAAA"), ("typed", "last")]).await.status, StatusCode::FORBIDDEN);
+    let cookies = visitor.cookies.clone();
+    visitor.log_in(identity("olga")).await;
+    assert_eq!(visitor.post("/passkeys/remove", &[("seal", &seal), ("id", &id), ("typed", "last")]).await.status, StatusCode::FORBIDDEN);
+    visitor.cookies = cookies;
+    assert!(visitor.get("/passkeys").await.text.contains("/passkeys/remove"), "it is still there");
 
     // A high one, which a session alone can't approve.
     let raised = visitor.bench.raise(changes::hostile(&visitor.wanted(1))).await.unwrap();
@@ -453,6 +464,58 @@ async fn a_passkey_approves_by_signing_the_digest() {
     assert_eq!(visitor.state(raised.digest).await, State::Approved);
     let entries = visitor.bench.notes.entries.lock().unwrap();
     assert!(entries.iter().any(|entry| matches!(entry, Entry::Word { counted, .. } if counted.channel.assurance().contains("passkey"))));
+}
+
+#[tokio::test]
+async fn a_passkey_that_was_copied_is_removed() {
+    let mut visitor = Visitor::logged_in("ada").await;
+    for name in ["one", "two"] {
+        let mut device = Device::new(Algorithm::Es256);
+        device.party = RelyingParty { id: "approve.localhost".to_owned(), origin: ORIGIN.to_owned() };
+        let page = visitor.get("/passkeys").await.text;
+        let add = &page[page.find("/passkeys/add").unwrap()..];
+        let (seal, challenge) = (field(add, "seal"), field(add, "challenge"));
+        let bytes: [u8; 32] = data_encoding::BASE64URL_NOPAD.decode(challenge.as_bytes()).unwrap().try_into().unwrap();
+        device.id = name.as_bytes().to_vec();
+        let registration = serde_json::to_string(&device.register(&bytes)).unwrap();
+        let fields = [("seal", seal.as_str()), ("challenge", &challenge), ("registration", &registration), ("name", name)];
+        assert_eq!(visitor.post("/passkeys/add", &fields).await.status, StatusCode::SEE_OTHER);
+    }
+    let of = async |visitor: &mut Visitor| {
+        let page = visitor.get("/passkeys").await.text;
+        let remove = page.find("/passkeys/remove").map(|start| page[start..].to_owned());
+        remove.map(|remove| (field(&remove, "seal"), field(&remove, "id")))
+    };
+    let (seal, id) = of(&mut visitor).await.unwrap();
+    visitor.bench.clock.advance(Duration::from_secs(6 * 60));
+    assert_eq!(visitor.post("/passkeys/remove", &[("seal", &seal), ("id", &id)]).await.status, StatusCode::FORBIDDEN, "not fresh");
+    visitor.log_in(identity("ada")).await;
+    let (seal, id) = of(&mut visitor).await.unwrap();
+    assert_eq!(visitor.post("/passkeys/remove", &[("seal", &seal), ("id", &id)]).await.status, StatusCode::SEE_OTHER);
+    let (seal, id) = of(&mut visitor).await.unwrap();
+    assert_eq!(visitor.post("/passkeys/remove", &[("seal", &seal), ("id", &id)]).await.status, StatusCode::FORBIDDEN, "the last one");
+    let last = [("seal", seal.as_str()), ("id", &id), ("typed", "Last")];
+    assert_eq!(visitor.post("/passkeys/remove", &last).await.status, StatusCode::SEE_OTHER);
+    assert!(of(&mut visitor).await.is_none());
+}
+
+/// A change as large as may be asked for: the page stays small, and says what it leaves out.
+#[tokio::test]
+async fn a_change_of_many_megabytes_makes_no_page_of_many_megabytes() {
+    let mut visitor = Visitor::logged_in("ada").await;
+    let wanted = visitor.wanted(1);
+    let after = "x\n".repeat(4 << 20);
+    let raised = visitor.bench.raise(changes::pull_request(&wanted, "large", &[("main.tf", Some("a\n"), &after)])).await.unwrap();
+    for path in [format!("/change/{}", raised.digest), format!("/change/{}/whole", raised.digest)] {
+        let page = visitor.get(&path).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(page.text.len() < 4 << 20, "{path}: {} bytes", page.text.len());
+        assert!(page.text.contains("too large to be compared") && page.text.contains("more lines"), "{path}");
+    }
+    let one_line = "y".repeat(8 << 20);
+    let raised = visitor.bench.raise(changes::pull_request(&visitor.wanted(2), "wide", &[("main.tf", None, &one_line)])).await.unwrap();
+    let page = visitor.get(&format!("/change/{}/whole", raised.digest)).await;
+    assert!(page.text.len() < 1 << 20 && page.text.contains("more characters"), "{} bytes", page.text.len());
 }
 
 #[tokio::test]

@@ -19,6 +19,13 @@ use crate::clock::Timestamp;
 const LINES_AT_ONCE: usize = 14;
 /// Lines that unfold below; the rest is on the page of the whole change.
 const LINES_UNFOLDED: usize = 400;
+/// Lines of the page of the whole change, and bytes of their text: what is beyond that, nobody reads on a page.
+const LINES_WHOLE: usize = 20_000;
+const BYTES_WHOLE: usize = 4 * 1024 * 1024;
+/// Characters of one line on that page.
+const WIDTH_WHOLE: usize = 100_000;
+/// Bytes of one file, before and after, that are compared; what is larger is shown as it will be.
+const BYTES_COMPARED: usize = 4 * 1024 * 1024;
 /// Unchanged lines around a changed one.
 const CONTEXT: usize = 2;
 /// Time for comparing one file; what takes longer is shown as removed and added whole.
@@ -343,9 +350,9 @@ fn settings_after(action: &Action) -> Vec<SettingView> {
 }
 
 fn file_views(request: &ProposePullRequest, material: &Request, whole: bool) -> Vec<FileView> {
-    let (most, width) = if whole { (usize::MAX, usize::MAX) } else { (LINES_UNFOLDED, LINE_CHARACTERS) };
+    let (lines, width) = if whole { (LINES_WHOLE, WIDTH_WHOLE) } else { (LINES_UNFOLDED, LINE_CHARACTERS) };
     let is_kept = !matches!(material.state, State::Refused | State::Void | State::Expired);
-    let mut left = most;
+    let mut left = Room { lines, bytes: BYTES_WHOLE };
     let mut offset = 0_usize;
     request
         .files
@@ -354,15 +361,13 @@ fn file_views(request: &ProposePullRequest, material: &Request, whole: bool) -> 
             let length = usize::try_from(file.after.bytes.get()).unwrap_or(usize::MAX);
             let after = offset.checked_add(length).and_then(|end| material.contents().get(offset..end));
             offset = offset.saturating_add(length);
-            let view = file_view(file, material.before_of(file), after, left, width, is_kept);
-            left -= view.lines.len().min(left);
-            view
+            file_view(file, material.before_of(file), after, &mut left, width, is_kept)
         })
         .collect()
 }
 
 /// The bytes count only if they are what the change names by digest: otherwise the page says so and shows nothing.
-fn file_view(file: &AttachedFile, before: Option<&[u8]>, after: Option<&[u8]>, most: usize, width: usize, is_kept: bool) -> FileView {
+fn file_view(file: &AttachedFile, before: Option<&[u8]>, after: Option<&[u8]>, left: &mut Room, width: usize, is_kept: bool) -> FileView {
     let mut view = FileView { path: shown(file.path.as_str()), note: "changed", added: 0, removed: 0, lines: Vec::new(), left_out: 0 };
     let Some(after) = after.filter(|bytes| Digest::of(bytes) == file.after.digest) else {
         view.note = if is_kept {
@@ -386,10 +391,23 @@ fn file_view(file: &AttachedFile, before: Option<&[u8]>, after: Option<&[u8]>, m
         (Some(_), Some(_)) if runs => "changed, can be run as a program",
         (Some(_), Some(_)) => "changed",
     };
+    if old.len() + new.len() > BYTES_COMPARED {
+        view.note = "too large to be compared here; what it will be is shown";
+        view.added = new.lines().count();
+        view.removed = old.lines().count();
+        for line in new.lines() {
+            if !left.has_room() {
+                break;
+            }
+            view.push(left, DiffLine { class: "add", sign: "+", text: shown_up_to(line, width) }, line.len());
+        }
+        view.left_out = view.added - view.lines.len();
+        return view;
+    }
     let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(old, new);
     for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
         if index > 0 {
-            view.push(most, DiffLine { class: "gap", sign: "", text: plain("⋯") });
+            view.push(left, DiffLine { class: "gap", sign: "", text: plain("⋯") }, 0);
         }
         for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
             let (class, sign) = match change.tag() {
@@ -400,15 +418,32 @@ fn file_view(file: &AttachedFile, before: Option<&[u8]>, after: Option<&[u8]>, m
             view.added += usize::from(class == "add");
             view.removed += usize::from(class == "remove");
             let text = change.value().strip_suffix('\n').unwrap_or(change.value());
-            view.push(most, DiffLine { class, sign, text: shown_up_to(text.strip_suffix('\r').unwrap_or(text), width) });
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            // Only what is shown is prepared.
+            let shown = if left.has_room() { shown_up_to(text, width) } else { Shown::new() };
+            view.push(left, DiffLine { class, sign, text: shown }, text.len());
         }
     }
     view
 }
 
+/// How much a page still shows.
+struct Room {
+    lines: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn has_room(&self) -> bool {
+        self.lines > 0 && self.bytes > 0
+    }
+}
+
 impl FileView {
-    fn push(&mut self, most: usize, line: DiffLine) {
-        if self.lines.len() < most {
+    fn push(&mut self, left: &mut Room, line: DiffLine, bytes: usize) {
+        if left.has_room() {
+            left.lines -= 1;
+            left.bytes -= bytes.min(left.bytes);
             self.lines.push(line);
         } else {
             self.left_out += 1;

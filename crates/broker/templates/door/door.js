@@ -1,4 +1,5 @@
-// The only script of the door: it hands a digest to the browser's passkeys and puts the answer into the form.
+// The only script of the door: it hands a digest to the browser's passkeys and puts the answer into the form. And it looks again when a
+// provider was opened in another tab.
 "use strict";
 (() => {
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
@@ -6,6 +7,11 @@
     btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   const hex = (digits) => Uint8Array.from(digits.match(/../g), (pair) => parseInt(pair, 16));
   const say = (words) => { document.getElementById("said").textContent = words; };
+
+  for (const form of document.querySelectorAll("form[target]")) {
+    // The page that comes then looks again by itself for as long as the other tab is under way.
+    form.addEventListener("submit", () => { if (form.target) setTimeout(() => location.assign("/connections"), 2000); });
+  }
 
   const decide = document.getElementById("decide");
   decide?.addEventListener("submit", async (event) => {

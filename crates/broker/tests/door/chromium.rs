@@ -54,6 +54,11 @@ impl Chromium {
 
     /// Calls a method of the protocol and gives its result.
     pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_call(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The same for what may fail: a page that is just being left has nothing to evaluate.
+    fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.last += 1;
         let mut message = json!({ "id": self.last, "method": method, "params": parameters });
         if !self.session.is_empty() {
@@ -65,8 +70,7 @@ impl Chromium {
         loop {
             let answer = self.receive();
             if answer["id"] == self.last {
-                assert!(answer["error"].is_null(), "{method}: {answer}");
-                return answer["result"].clone();
+                return if answer["error"].is_null() { Ok(answer["result"].clone()) } else { Err(answer["error"].clone()) };
             }
         }
     }
@@ -93,7 +97,8 @@ impl Chromium {
     /// Waits until an expression is true on the page.
     pub(crate) fn wait(&mut self, expression: &str) {
         let until = Instant::now() + Duration::from_secs(30);
-        while self.evaluate(expression) != json!(true) {
+        let question = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
+        while self.try_call("Runtime.evaluate", question.clone()).map_or(true, |answer| answer["result"]["value"] != json!(true)) {
             if Instant::now() > until {
                 let page = self.evaluate("document.location.href + '\\n' + document.body?.innerText");
                 panic!("{expression} never came true on {page}");
@@ -111,7 +116,35 @@ impl Chromium {
     /// Presses what a selector finds.
     pub(crate) fn press(&mut self, selector: &str) {
         self.wait(&format!("document.querySelector({}) !== null", json!(selector)));
-        self.evaluate(&format!("document.querySelector({}).click()", json!(selector)));
+        // As somebody's own click: a tab may be opened by it.
+        let click = format!("document.querySelector({}).click()", json!(selector));
+        self.call("Runtime.evaluate", json!({ "expression": click, "userGesture": true }));
+    }
+
+    /// Goes on in the tab that was opened last, and gives the one before.
+    pub(crate) fn go_to_new_tab(&mut self) -> String {
+        let until = Instant::now() + Duration::from_secs(30);
+        let session = std::mem::take(&mut self.session);
+        loop {
+            let targets = self.call("Target.getTargets", json!({}));
+            let mut tabs = targets["targetInfos"].as_array().unwrap().iter();
+            // Chromium has one of its own as well.
+            let is_new =
+                |one: &&Value| one["type"] == "page" && one["attached"] == false && one["url"].as_str().unwrap().starts_with("http");
+            let new = tabs.find(is_new).cloned();
+            if let Some(new) = new {
+                let attached = self.call("Target.attachToTarget", json!({ "targetId": new["targetId"], "flatten": true }));
+                self.session = attached["sessionId"].as_str().unwrap().to_owned();
+                return session;
+            }
+            assert!(Instant::now() < until, "no new tab");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Goes back to a tab.
+    pub(crate) fn go_to_tab(&mut self, session: String) {
+        self.session = session;
     }
 
     /// Sets the window's size and its colours.

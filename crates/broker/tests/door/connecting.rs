@@ -6,7 +6,12 @@ use std::time::Duration;
 use axum::http::{StatusCode, header};
 use keyblind_broker::approvals::policy::Identity;
 use keyblind_broker::dispatch::{self, Role, Session};
-use keyblind_broker::door::{Accounts, Holder, Pages, Sources, router};
+use keyblind_broker::door::{Accounts, GrantEnd, Holder, Pages, Sources, router};
+use keyblind_broker::leases::epoch::KillSwitch;
+use keyblind_broker::ledger::Cause;
+use keyblind_broker::providers::auth0::AccessEnd;
+use keyblind_broker::providers::oidc::{Client, ClientAuthentication};
+use keyblind_broker::secret::Secret;
 use keyblind_intent::{ConnectionName, ConnectionState, Outcome, Provider, Report};
 use serde_json::json;
 
@@ -204,4 +209,57 @@ async fn a_terminal_says_where_to_connect_and_what_to_compare() {
     let sam = Holder { tenant: "acme".to_owned(), identity: Identity::new(joined.peer.told("issuer"), "sam") };
     let lent = accounts.borrow(&sam, &name, std::collections::BTreeSet::new(), 1, Duration::from_secs(60)).await;
     assert!(lent.is_err());
+}
+
+#[tokio::test]
+async fn of_somebody_who_left_nothing_remains_and_a_stop_ends_every_login() {
+    let (joined, accounts) = Joined::with_accounts().await;
+    let mut visitor = visitor(&joined, &accounts);
+    visitor.log_in(&joined.peer, "ada").await;
+    let back = begun(&joined, &mut visitor).await;
+    visitor.come_back(&back).await;
+    let ada = Holder { tenant: "acme".to_owned(), identity: Identity::new(joined.peer.told("issuer"), "ada") };
+    let secret = || Secret::from_string(joined.peer.told("client_secret").to_owned());
+    let wrong = Client::new("keyblind-admin", ClientAuthentication::Post(Secret::from_string("wrong".to_owned())));
+    assert!(accounts.end_person(&ada, &wrong).await.is_err());
+    let administrator = Client::new("keyblind-admin", ClientAuthentication::Post(secret()));
+    let ended = accounts.end_person(&ada, &administrator).await.unwrap();
+    assert_eq!((ended.access, ended.grants[0].end), (AccessEnd::Confirmed, GrantEnd::Revoked));
+    assert_eq!(joined.peer.ask("GET", "/refresh-tokens", &json!(null)), json!([]));
+    assert!(joined.broker.told(&["disconnected"]).await.iter().any(|line| line.contains("my-github")));
+
+    // A stop by whatever means: what works in the background sees it, and the page lists what isn't revoked.
+    visitor.log_in(&joined.peer, "olga").await;
+    let (database, clock) = (joined.broker.database.clone(), Arc::clone(&joined.broker.clock));
+    let switch = KillSwitch::open(database, joined.broker.ledger.clone(), clock, None, Vec::new()).await.unwrap();
+    joined.peer.fail(&json!({"path": "/oauth/revoke", "status": 500, "times": 1}));
+    let work = tokio::spawn(joined.login.grants().clone().work(switch.clone()));
+    switch.kill(Cause::Signal).await.unwrap();
+    let seal = visitor.get("/stop").await.field("action=\"/stop\"", "seal");
+    visitor.post("/stop", &[("seal", &seal)]).await;
+    let until = async |what: usize| {
+        for _ in 0..100 {
+            if joined.login.grants().unended().await.unwrap().len() == what
+                && joined.peer.requests().iter().any(|request| request["path"] == "/oauth/revoke")
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("never {what}");
+    };
+    until(1).await;
+    assert!(visitor.get("/stop").await.text.contains("Login of olga at"), "what isn't revoked is listed");
+    joined.clock.advance(Duration::from_secs(60));
+    for _ in 0..100 {
+        if joined.login.grants().unended().await.unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(joined.peer.ask("GET", "/refresh-tokens", &json!(null)), json!([]));
+    // Whoever logs in while it is stopped leaves nothing either.
+    visitor.log_in(&joined.peer, "olga").await;
+    assert_eq!(joined.peer.ask("GET", "/refresh-tokens", &json!(null)), json!([]));
+    work.abort();
 }

@@ -115,7 +115,7 @@ const CONTRASTS: &str = "(() => {
   return faults.slice(0, 5).join('; ');
 })()";
 
-fn look_at(browser: &mut Chromium, origin: &str, pages: &[(&str, String)], pictures: &std::path::Path) {
+pub(crate) fn look_at(browser: &mut Chromium, origin: &str, pages: &[(&str, String)], pictures: &std::path::Path) {
     for (name, path) in pages {
         for (width, height) in [(360, 780), (1440, 900)] {
             for is_dark in [false, true] {
