@@ -22,7 +22,20 @@ use crate::{process, tools};
 const PARTS: &[(&str, &[&str])] = &[
     ("Using it", &["docs/scanning.md", "docs/fixes.md", "docs/sandbox.md", "docs/github-actions.md", "docs/dockerfile.md"]),
     ("Rules of your own", &["docs/rule-language.md"]),
-    ("Borrowed authority", &["docs/pull-requests.md", "docs/approvals.md", "docs/ledger.md"]),
+    (
+        "Borrowed authority",
+        &[
+            "docs/security.md",
+            "docs/setup/one-person.md",
+            "docs/setup/team.md",
+            "docs/setup/github-app.md",
+            "docs/setup/aws.md",
+            "docs/setup/broker.md",
+            "docs/pull-requests.md",
+            "docs/approvals.md",
+            "docs/ledger.md",
+        ],
+    ),
     (
         "How good it is",
         &[
@@ -34,6 +47,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "docs/evidence/fuzzing.md",
             "docs/evidence/fixes.md",
             "docs/evidence/hostile-input.md",
+            "docs/evidence/threats.md",
         ],
     ),
     ("How it is built", &["ARCHITECTURE.md", "CONTRIBUTING.md"]),
