@@ -18,7 +18,7 @@ mod service;
 pub mod terminal;
 
 pub use self::error::ApprovalError;
-pub use self::journal::{Entry, Journal, ledger_name};
+pub use self::journal::{Act, Entry, Journal, ledger_name};
 pub use self::policies::ProposedPolicy;
 pub use self::policy::words;
 pub use self::service::{Approvals, Approved, Material, Progress, Raised, Request, State, Wanted, Word, on_kill};

@@ -94,6 +94,18 @@ pub enum Event {
         /// The new one's digest.
         policy: Digest,
     },
+    /// Another policy of approvals is wanted than the one in force. It waits for owners.
+    PolicyProposed {
+        /// Its digest.
+        policy: Digest,
+    },
+    /// An owner agreed to a policy that was proposed.
+    PolicyAgreed {
+        /// Its digest.
+        policy: Digest,
+        /// Who.
+        owner: SubjectId,
+    },
     /// The sealed store's key changed.
     VaultKeyChanged {},
     /// The database is a restored copy; what came after it is lost.
@@ -113,6 +125,14 @@ pub enum Event {
     },
     /// Somebody's session ended.
     LoggedOut {},
+    /// Somebody registered a passkey, which approves from now on.
+    PasskeyAdded {},
+    /// Somebody removed a passkey.
+    PasskeyRemoved {},
+    /// Somebody pressed the button that stops everything.
+    StopAsked {},
+    /// Somebody who may takes up work again; the switch's own entry follows.
+    ArmAsked {},
     /// An account was connected.
     Connected {
         /// With whom.
@@ -430,11 +450,17 @@ impl Event {
             Self::BrokerStarted { .. } => "broker-started",
             Self::BrokerEnded {} => "broker-ended",
             Self::PolicyChanged { .. } => "policy-changed",
+            Self::PolicyProposed { .. } => "policy-proposed",
+            Self::PolicyAgreed { .. } => "policy-agreed",
             Self::VaultKeyChanged {} => "vault-key-changed",
             Self::Restored {} => "restored",
             Self::LoggedIn { .. } => "logged-in",
             Self::LoginFailed { .. } => "login-failed",
             Self::LoggedOut {} => "logged-out",
+            Self::PasskeyAdded {} => "passkey-added",
+            Self::PasskeyRemoved {} => "passkey-removed",
+            Self::StopAsked {} => "stop-asked",
+            Self::ArmAsked {} => "arm-asked",
             Self::Connected { .. } => "connected",
             Self::Disconnected { .. } => "disconnected",
             Self::IntentReceived { .. } => "intent-received",

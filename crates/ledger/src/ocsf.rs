@@ -123,7 +123,15 @@ fn api(event: &Event, user: &Value) -> Map<String, Value> {
     };
     let severity = match event {
         Event::Killed { .. } | Event::Restored {} => (4, "High"),
-        Event::RevocationFailed { .. } | Event::PolicyChanged { .. } | Event::VaultKeyChanged {} | Event::Armed { .. } => (3, "Medium"),
+        Event::RevocationFailed { .. }
+        | Event::PolicyProposed { .. }
+        | Event::PolicyAgreed { .. }
+        | Event::PolicyChanged { .. }
+        | Event::VaultKeyChanged {}
+        | Event::PasskeyAdded {}
+        | Event::PasskeyRemoved {}
+        | Event::ArmAsked {}
+        | Event::Armed { .. } => (3, "Medium"),
         Event::ApprovalVoted { method: ApprovalMethod::UnverifiedLocal, .. } | Event::Refused { .. } => (2, "Low"),
         _ => (1, "Informational"),
     };

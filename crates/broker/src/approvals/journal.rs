@@ -117,6 +117,15 @@ pub enum Entry {
         /// Who, as the ledger names them.
         who: String,
     },
+    /// Somebody did something on the pages that changes what can be approved or borrowed.
+    Act {
+        /// Where they work.
+        tenant: String,
+        /// Who, as the ledger names them.
+        who: String,
+        /// What.
+        act: Act,
+    },
     /// Long-lived authority came into the sealed store, or to a provider that keeps it for us.
     Connected {
         /// Whose.
@@ -141,6 +150,19 @@ pub enum Entry {
         /// Whether the provider has confirmed that it is dead.
         is_confirmed: bool,
     },
+}
+
+/// Something that somebody does on the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A passkey is registered.
+    PasskeyAdded,
+    /// A passkey is removed.
+    PasskeyRemoved,
+    /// Everything is to stop.
+    StopAsked,
+    /// Work is to be taken up again.
+    ArmAsked,
 }
 
 /// How the ledger names somebody: by their key in the policy, else by subject and issuer (as on the socket, where it vouches for them), else (if these don't fit) by a digest.
@@ -212,18 +234,27 @@ fn records(entry: &Entry) -> Option<Vec<Record>> {
             vec![Record::of(&who(tenant, BROKER)?, None, event)]
         }
         // Who proposed it isn't known: the file was different. What counts is who agreed, and that it is in force.
-        Entry::PolicyProposed { .. } => {
-            vec![Record::of_broker(Event::Refused { request: None, reason: Code::new("policy-waits-for-owners")? })]
+        Entry::PolicyProposed { policy } => vec![Record::of_broker(Event::PolicyProposed { policy: *policy })],
+        Entry::PolicyAgreed { policy, person, in_force_at } => {
+            let mut records = vec![Record::of_broker(Event::PolicyAgreed { policy: *policy, owner: subject(person.as_str())? })];
+            if in_force_at.is_some() {
+                records.push(Record::of_broker(Event::PolicyChanged { policy: *policy }));
+            }
+            records
         }
-        Entry::PolicyAgreed { policy, in_force_at: Some(_), .. } | Entry::PolicyInForce { policy } => {
-            vec![Record::of_broker(Event::PolicyChanged { policy: *policy })]
-        }
-        Entry::PolicyAgreed { in_force_at: None, .. } => {
-            vec![Record::of_broker(Event::Refused { request: None, reason: Code::new("policy-waits-for-another-owner")? })]
-        }
+        Entry::PolicyInForce { policy } => vec![Record::of_broker(Event::PolicyChanged { policy: *policy })],
         Entry::LoggedIn { tenant, who: name, method } => vec![Record::of(&who(tenant, name)?, None, Event::LoggedIn { method: *method })],
         Entry::LoginFailed { method, reason } => {
             vec![Record::of_broker(Event::LoginFailed { method: *method, reason: Code::new(reason)? })]
+        }
+        Entry::Act { tenant, who: name, act } => {
+            let event = match act {
+                Act::PasskeyAdded => Event::PasskeyAdded {},
+                Act::PasskeyRemoved => Event::PasskeyRemoved {},
+                Act::StopAsked => Event::StopAsked {},
+                Act::ArmAsked => Event::ArmAsked {},
+            };
+            vec![Record::of(&who(tenant, name)?, None, event)]
         }
         Entry::LoggedOut { tenant, who: name } => vec![Record::of(&who(tenant, name)?, None, Event::LoggedOut {})],
         Entry::Connected { tenant, who: name, provider, connection } => {

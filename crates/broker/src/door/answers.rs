@@ -17,7 +17,7 @@ use super::pages::{Frame, MessagePage, OnwardPage, StrangerPage, render};
 use super::places::Place;
 use super::sessions::Session;
 use super::text::shown;
-use crate::approvals::ApprovalError;
+use crate::approvals::{Act, ApprovalError, Entry, ledger_name};
 use crate::database::DatabaseError;
 
 const STYLE: &str = include_str!("../../templates/door/door.css");
@@ -180,6 +180,12 @@ pub(super) async fn frame(door: &Door, session: &Session) -> Frame {
         logout_seal: session.seal("logout", "", ""),
         ..bare_frame(door.origin.authority.clone())
     }
+}
+
+/// What somebody does, for the ledger.
+pub(super) async fn act(door: &Door, session: &Session, act: Act) -> Entry {
+    let policy = door.approvals.policy().await.ok().map(|(_, policy)| policy);
+    Entry::Act { tenant: session.tenant.clone(), who: ledger_name(policy.as_ref(), &session.identity), act }
 }
 
 /// The frame of a page that needs a fresh login: it offers one if the last is too old.

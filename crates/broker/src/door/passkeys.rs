@@ -9,10 +9,11 @@ use keyblind_intent::Digest;
 use serde::Deserialize;
 
 use super::Door;
-use super::answers::{Instead, Known, forged, form, fresh_frame, sentence};
+use super::answers::{Instead, Known, act, forged, form, fresh_frame, sentence};
 use super::pages::{KeyCard, PasskeysPage, render};
 use super::sessions::{Removed, Session, random};
 use super::text::shown;
+use crate::approvals::Act;
 use crate::approvals::passkey::Registration;
 
 async fn passkeys_page(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
@@ -77,7 +78,8 @@ pub(super) async fn add_passkey(
     };
     let name: String = sent.name.trim().chars().take(60).collect();
     let name = if name.is_empty() { "Passkey" } else { &name };
-    if !door.sessions.add_passkey(&session.identity, passkey, name, session.nonce("passkey", &sent.challenge)).await? {
+    let entry = act(&door, &session, Act::PasskeyAdded).await;
+    if !door.sessions.add_passkey(&session.identity, passkey, name, session.nonce("passkey", &sent.challenge), entry).await? {
         return refused("This passkey is registered already, or this form was sent before.").await;
     }
     Ok(Redirect::to("/passkeys").into_response())
@@ -107,7 +109,8 @@ pub(super) async fn remove_passkey(
     }
     let Ok(id) = BASE64URL_NOPAD.decode(sent.id.as_bytes()) else { return Err(forged()) };
     let may_be_last = sent.typed.trim().eq_ignore_ascii_case("last");
-    match door.sessions.remove_passkey(&session.identity, id, may_be_last).await? {
+    let entry = act(&door, &session, Act::PasskeyRemoved).await;
+    match door.sessions.remove_passkey(&session.identity, id, may_be_last, entry).await? {
         Removed::Gone => Ok(Redirect::to("/passkeys").into_response()),
         Removed::Unknown => refused("There is no such passkey of yours.").await,
         Removed::Last => refused("This is your last passkey. Without one you can’t approve what needs one: type last to remove it.").await,

@@ -385,8 +385,10 @@ impl Sessions {
         passkey: Passkey,
         name: &str,
         challenge: Digest,
+        entry: Entry,
     ) -> Result<bool, DatabaseError> {
         let (identity, name, now) = (identity.clone(), name.to_owned(), self.clock.now());
+        let journal = self.journal.clone();
         self.database
             .transact(move |transaction| {
                 let fresh = transaction.execute(
@@ -410,14 +412,23 @@ impl Sessions {
                         millis(now)
                     ],
                 )?;
+                if let Some(journal) = journal.filter(|_| added == 1) {
+                    journal.append(transaction, now, &entry)?;
+                }
                 Ok(added == 1)
             })
             .await
     }
 
     /// Removes a passkey of somebody; the last one only if `may_be_last`.
-    pub(super) async fn remove_passkey(&self, identity: &Identity, id: Vec<u8>, may_be_last: bool) -> Result<Removed, DatabaseError> {
-        let identity = identity.clone();
+    pub(super) async fn remove_passkey(
+        &self,
+        identity: &Identity,
+        id: Vec<u8>,
+        may_be_last: bool,
+        entry: Entry,
+    ) -> Result<Removed, DatabaseError> {
+        let (identity, journal, now) = (identity.clone(), self.journal.clone(), self.clock.now());
         self.database
             .transact(move |transaction| {
                 let owner = params![identity.issuer(), identity.subject()];
@@ -430,6 +441,9 @@ impl Sessions {
                 }
                 if all == 1 && !may_be_last {
                     return Ok(Removed::Last);
+                }
+                if let Some(journal) = journal {
+                    journal.append(transaction, now, &entry)?;
                 }
                 transaction.execute("DELETE FROM passkey WHERE issuer = ?1 AND subject = ?2 AND id = ?3", own)?;
                 Ok(Removed::Gone)

@@ -7,14 +7,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::Door;
-use super::answers::{Instead, Known, SealForm, forged, form, frame, fresh_frame, sentence};
+use super::answers::{Instead, Known, SealForm, act, forged, form, frame, fresh_frame, sentence};
 use super::grants::GrantEnd;
 use super::pages::{EndRow, StopPage, render};
 use super::sessions::Session;
 use super::switch::End;
 use super::text::shown;
-use crate::approvals::ApprovalError;
 use crate::approvals::policy::{Policy, Role};
+use crate::approvals::{Act, ApprovalError};
 
 async fn stop_view(door: &Door, session: &Session, status: StatusCode, error: Option<String>) -> Result<Response, Instead> {
     let report = door.switch.state().await.map_err(switch_failed)?;
@@ -71,6 +71,8 @@ pub(super) async fn stop(
         return Err(forged());
     }
     door.switch.stop(session.identity.clone()).await.map_err(switch_failed)?;
+    // Who it was is worth a line, but no stop waits for a line.
+    let _ = door.approvals.note(act(&door, &session, Act::StopAsked).await).await;
     // It stopped, whether or not this can be recorded now: what is approved can't be used while it is stopped, and taking up work again
     // voids it first.
     let _ = door.approvals.void_all().await;
@@ -110,6 +112,7 @@ pub(super) async fn arm(
     if !session.is_fresh(door.clock.now()) {
         return stop_view(&door, &session, StatusCode::FORBIDDEN, Some("Log in again first: this needs a fresh login.".to_owned())).await;
     }
+    door.approvals.note(act(&door, &session, Act::ArmAsked).await).await?;
     // Should the stop not have been able to void them: nothing from before it may be applied after it.
     door.approvals.void_all().await?;
     door.switch.arm(session.identity.clone()).await.map_err(switch_failed)?;

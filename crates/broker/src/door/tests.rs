@@ -13,7 +13,7 @@ use crate::approvals::passkey::Algorithm;
 use crate::approvals::passkey::tests::Device;
 use crate::approvals::policy::Identity;
 use crate::approvals::tests::{Bench, identity};
-use crate::approvals::{Entry, State};
+use crate::approvals::{Act, Entry, State};
 
 const ORIGIN: &str = "http://approve.localhost:4200";
 
@@ -497,6 +497,19 @@ async fn a_passkey_that_was_copied_is_removed() {
     let last = [("seal", seal.as_str()), ("id", &id), ("typed", "Last")];
     assert_eq!(visitor.post("/passkeys/remove", &last).await.status, StatusCode::SEE_OTHER);
     assert!(of(&mut visitor).await.is_none());
+    let acts: Vec<Act> = visitor
+        .bench
+        .notes
+        .entries
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Act { who, act, .. } if who == "ada" => Some(*act),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(acts, [Act::PasskeyAdded, Act::PasskeyAdded, Act::PasskeyRemoved, Act::PasskeyRemoved]);
 }
 
 /// A change as large as may be asked for: the page stays small, and says what it leaves out.
@@ -573,6 +586,12 @@ async fn stopping_takes_one_act_and_arming_a_second() {
     let arm = field(&page[page.find("action=\"/arm\"").unwrap()..], "seal");
     assert_eq!(visitor.post("/arm", &[("seal", &arm), ("typed", " ARM ")]).await.status, StatusCode::SEE_OTHER);
     assert!(!visitor.get("/").await.text.contains("Stopped."));
+    let entries = visitor.bench.notes.entries.lock().unwrap();
+    let acts = entries.iter().filter_map(|entry| match entry {
+        Entry::Act { who, act, .. } => Some((who.as_str(), *act)),
+        _ => None,
+    });
+    assert_eq!(acts.collect::<Vec<_>>(), [("ada", Act::StopAsked), ("olga", Act::ArmAsked)]);
 }
 
 #[tokio::test]
