@@ -51,6 +51,8 @@ pub(crate) struct Configuration {
     pub(crate) door: Option<Door>,
     /// The file with the approval policy.
     pub(crate) policy: Option<PathBuf>,
+    /// The OpenID provider that people log in with.
+    pub(crate) login: Option<LoginSettings>,
     /// GitHub.
     pub(crate) github: Option<GithubSettings>,
     /// Whether the user that it runs as is its own.
@@ -87,6 +89,40 @@ pub(crate) struct Door {
     pub(crate) listen: SocketAddr,
 }
 
+/// An OpenID provider, and what we are to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoginSettings {
+    /// Exactly as it calls itself.
+    pub(crate) issuer: String,
+    /// Our id there.
+    pub(crate) client: String,
+    /// How we prove who we are.
+    pub(crate) authentication: Authentication,
+    /// The tenant of those whom the policy doesn't know in one.
+    pub(crate) tenant: TenantId,
+    /// What the button calls it.
+    pub(crate) name: Option<String>,
+    /// Further origins that it answers at: where its keys lie, say.
+    pub(crate) hosts: Vec<String>,
+    /// Whether these hosts have private addresses.
+    pub(crate) is_private: bool,
+}
+
+/// How we prove who we are to an OpenID provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Authentication {
+    /// A shared secret in the form.
+    #[default]
+    SecretPost,
+    /// A shared secret in the header.
+    SecretBasic,
+    /// A signed assertion.
+    PrivateKey,
+    /// Not at all: a public client.
+    None,
+}
+
 /// A GitHub App.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GithubSettings {
@@ -114,6 +150,7 @@ struct File {
     door: Option<DoorFile>,
     #[serde(default)]
     approvals: ApprovalsFile,
+    login: Option<LoginFile>,
     github: Option<GithubFile>,
     #[serde(default)]
     socket: SocketFile,
@@ -148,6 +185,21 @@ struct DoorFile {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ApprovalsFile {
     policy: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LoginFile {
+    issuer: String,
+    client: String,
+    #[serde(default)]
+    authentication: Authentication,
+    tenant: TenantId,
+    name: Option<String>,
+    #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(default)]
+    private: bool,
 }
 
 #[derive(Deserialize)]
@@ -231,12 +283,24 @@ impl Configuration {
         };
         let peers: Vec<Peer> =
             if file.peer.is_empty() { own_peer().into_iter().collect() } else { file.peer.into_iter().map(peer).collect() };
+        if file.login.is_some() && file.door.is_none() {
+            return Err(ConfigurationError::Missing("[login] is for the broker's own pages: say where they are under [door]"));
+        }
         let github = file.github.map(|github| github_settings(github, &peers)).transpose()?;
         Ok(Self {
             state,
             vault_key,
             door: file.door.map(|door| Door { origin: door.origin, listen: door.listen }),
             policy: file.approvals.policy,
+            login: file.login.map(|LoginFile { issuer, client, authentication, tenant, name, hosts, private }| LoginSettings {
+                issuer,
+                client,
+                authentication,
+                tenant,
+                name,
+                hosts,
+                is_private: private,
+            }),
             github,
             account: file.account.unwrap_or(Account::Shared),
             socket: Socket { path, limits },
@@ -325,6 +389,9 @@ impl fmt::Display for Configuration {
             Some(policy) => writeln!(formatter, "policy   {}", policy.display())?,
             None => writeln!(formatter, "policy   none: nothing is changed")?,
         }
+        if let Some(login) = &self.login {
+            writeln!(formatter, "login    {} as {}, tenant {}", login.issuer, login.client, login.tenant)?;
+        }
         if let Some(github) = &self.github {
             writeln!(formatter, "github   App {} ({}) at {}", github.slug, github.app, github.api)?;
             for (tenant, owners) in &github.owners {
@@ -369,6 +436,12 @@ listen = "127.0.0.1:4200"
 [approvals]
 policy = "/etc/keyblind-broker/policy.toml"
 
+[login]
+issuer = "https://login.example.com/"
+client = "keyblind"
+authentication = "private-key"
+tenant = "octo"
+
 [github]
 app = 4242
 slug = "keyblind"
@@ -404,7 +477,8 @@ one-time-token = true
             configuration.to_string(),
             "state    /var/lib/keyblind-broker\naccount  own\nvault    key in /etc/keyblind-broker/vault.key\n\
              socket   /run/keyblind-broker/broker.sock\npages    https://approve.example.com at 127.0.0.1:4200\n\
-             policy   /etc/keyblind-broker/policy.toml\ngithub   App keyblind (4242) at https://api.github.com\n\
+             policy   /etc/keyblind-broker/policy.toml\nlogin    https://login.example.com/ as keyblind, tenant octo\n\
+             github   App keyblind (4242) at https://api.github.com\n\
              \x20        for all: every owner that installs it\n\x20        for octo: octo-labs, octo-org\n\
              peer     user 1001: Person local:alice of octo\npeer     user 1002, with a one-time token: Runner runner of octo\n"
         );
@@ -417,15 +491,15 @@ one-time-token = true
         for (from, to, expected) in [
             ("state =", "stat =", "broker.toml:2:1: unknown field `stat`"),
             ("\"own\"", "\"mine\"", "broker.toml:3:11: unknown variant `mine`"),
-            ("connections = 20", "connections = 0", "broker.toml:25:15: invalid value: integer `0`"),
-            ("user = 1001", "uid = 1001", "broker.toml:30:1: unknown field `uid`"),
-            ("\"octo\"", "\"Octo!\"", "broker.toml:31:10: this is no tenant: "),
-            ("role = \"person\"", "role = \"admin\"", "broker.toml:33:8: unknown variant `admin`"),
+            ("connections = 20", "connections = 0", "broker.toml:31:15: invalid value: integer `0`"),
+            ("user = 1001", "uid = 1001", "broker.toml:36:1: unknown field `uid`"),
+            ("\"octo\"\nsubject", "\"Octo!\"\nsubject", "broker.toml:37:10: this is no tenant: "),
+            ("role = \"person\"", "role = \"admin\"", "broker.toml:39:8: unknown variant `admin`"),
             ("[[peer]]\nuser = 1001\n", "[[peer]]\n", "missing field `user`"),
             ("state", "state state", "broker.toml:2:7: "),
             ("https://approve", "http://approve", "broker.toml:9:10: `http://approve.example.com` is served without TLS"),
-            ("\"keyblind\"", "\"key/blind\"", "broker.toml:17:8: this is no App's slug"),
-            ("\"*\"", "\"?\"", "broker.toml:21:7: a list of owners, or \"*\""),
+            ("slug = \"keyblind\"", "slug = \"key/blind\"", "broker.toml:23:8: this is no App's slug"),
+            ("\"*\"", "\"?\"", "broker.toml:27:7: a list of owners, or \"*\""),
         ] {
             let error = loaded(&WHOLE.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(expected), "{to}: {error}");

@@ -10,8 +10,8 @@ use keyblind_broker::secret::Secret;
 use keyblind_broker::vault::LARGEST_SECRET;
 use zeroize::Zeroize as _;
 
-use crate::configuration::Configuration;
-use crate::opened::{Store, app_key};
+use crate::configuration::{Authentication, Configuration};
+use crate::opened::{Store, app_key, client_credential};
 use crate::{print, run};
 
 #[derive(Debug, Args)]
@@ -24,6 +24,8 @@ pub(crate) struct Arguments {
 enum What {
     /// The private key of the configured GitHub App, in PEM.
     GithubAppKey,
+    /// What proves the configured client to the OpenID provider: its secret, or its private key in PEM.
+    ClientCredential,
 }
 
 pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -34,6 +36,14 @@ pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyh
             let github = configuration.github.as_ref().context("there is no [github] in the configuration: set `app` and `slug` first")?;
             SigningKey::from_pem(&secret, None).context("this is no private key in PEM, as GitHub hands it out for an App")?;
             app_key(github.app)?
+        }
+        What::ClientCredential => {
+            let login =
+                configuration.login.as_ref().context("there is no [login] in the configuration: set `issuer` and `client` first")?;
+            if login.authentication == Authentication::PrivateKey {
+                SigningKey::from_pem(&secret, None).context("this is no private key in PEM that can sign")?;
+            }
+            client_credential(&login.client)?
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

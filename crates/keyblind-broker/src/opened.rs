@@ -10,8 +10,8 @@ use keyblind_broker::approvals::{self, Approvals};
 use keyblind_broker::clock::{Clock, SystemClock};
 use keyblind_broker::database::Database;
 use keyblind_broker::dispatch::{self, Dispatcher};
-use keyblind_broker::door;
-use keyblind_broker::egress::{AllowedHost, Egress, Origin};
+use keyblind_broker::door::{self, Grants};
+use keyblind_broker::egress::{AllowedHost, Egress, Origin, Target};
 use keyblind_broker::jws::SigningKey;
 use keyblind_broker::leases::Stopping;
 use keyblind_broker::leases::epoch::KillSwitch;
@@ -19,12 +19,13 @@ use keyblind_broker::leases::lease::{Lender, Patience};
 use keyblind_broker::leases::revocation::{Leases, Revoker};
 use keyblind_broker::ledger::{Event, Ledger, LedgerError, Record};
 use keyblind_broker::providers::github::{App, Github, Installations};
+use keyblind_broker::providers::oidc::{Client, ClientAuthentication, OpenIdProvider};
 use keyblind_broker::vault::{LocalKey, RecordKind, RecordName, Vault, VaultError, create_key_file, read_key_file};
 use keyblind_broker::work::{Changes, Effector, Entrance, GithubWork};
 use keyblind_intent::{ConnectionName, Count, Digest, Line, Provider};
 use tokio::task::JoinSet;
 
-use crate::configuration::{Configuration, Door, GithubSettings};
+use crate::configuration::{Authentication, Configuration, Door, GithubSettings, LoginSettings};
 use crate::{say, stop};
 
 /// The name of the connection to GitHub.
@@ -80,6 +81,11 @@ pub(crate) fn app_key(app: u64) -> Result<RecordName, VaultError> {
     RecordName::new("broker", GITHUB, RecordKind::GithubAppKey, app.to_string())
 }
 
+/// The name under which what proves us to the OpenID provider is kept.
+pub(crate) fn client_credential(client: &str) -> Result<RecordName, VaultError> {
+    RecordName::new("broker", "login", RecordKind::ClientCredential, client)
+}
+
 /// A broker's parts.
 pub(crate) struct Opened {
     pub(crate) store: Store,
@@ -92,6 +98,7 @@ pub(crate) struct Opened {
     pub(crate) changes: Arc<Changes>,
     pub(crate) egress: Egress,
     pub(crate) github: Option<Arc<GithubWork>>,
+    pub(crate) grants: Option<Grants>,
 }
 
 impl Opened {
@@ -111,12 +118,19 @@ impl Opened {
             let text = std::fs::read_to_string(path).with_context(|| format!("the approval policy `{}` can't be read", path.display()))?;
             approvals.propose_policy(&text).await.with_context(|| path.display().to_string())?;
         }
-        let (egress, app) = match &configuration.github {
-            Some(settings) => {
-                let (egress, github) = github(settings, clock)?;
-                (egress, kept_app(settings, vault).await?.map(|app| (github, app)))
-            }
-            None => (Egress::new([], b"")?, None),
+        let egress = Egress::new(allowed_hosts(configuration)?, b"")?;
+        let app = match &configuration.github {
+            Some(settings) => kept_app(settings, vault).await?.map(|app| (github(settings, &egress, clock), app)),
+            None => None,
+        };
+        let app = app.map(|(github, app)| Ok::<_, anyhow::Error>((github?, app))).transpose()?;
+        let grants = match &configuration.login {
+            Some(settings) => kept_client(settings, vault).await?.map(|client| {
+                let provider = OpenIdProvider::new(egress.clone(), Arc::clone(clock), settings.issuer.clone(), client);
+                let (database, vault) = (database.clone(), Arc::clone(vault));
+                Grants::new(database, vault, Arc::new(provider), approvals.clone(), Arc::clone(clock), Provider::Oidc)
+            }),
+            None => None,
         };
         let mut revokers: HashMap<Provider, Arc<dyn Revoker>> = HashMap::new();
         if let Some((github, _)) = &app {
@@ -136,7 +150,7 @@ impl Opened {
             changes = changes.with_effector(GITHUB_CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
         }
         let stopping = Arc::new(Stopping::new(switch.clone(), leases.clone()));
-        Ok(Self { ledger, switch, leases, lender, stopping, approvals, changes: Arc::new(changes), egress, github, store })
+        Ok(Self { ledger, switch, leases, lender, stopping, approvals, changes: Arc::new(changes), egress, github, grants, store })
     }
 
     /// Takes up what an earlier broker left, and says in the ledger what this one begins with.
@@ -152,6 +166,9 @@ impl Opened {
                 "warning: the key of App {} isn't kept: `keyblind-broker keep github-app-key < KEY.pem` while no broker runs",
                 github.app
             ));
+        }
+        if configuration.login.is_some() && self.grants.is_none() {
+            say("warning: what proves us to the OpenID provider isn't kept: `keyblind-broker keep client-credential` while no broker runs");
         }
         let event = Event::BrokerStarted {
             version: Line::new(env!("CARGO_PKG_VERSION"))?,
@@ -182,6 +199,10 @@ impl Opened {
                 tokio::time::sleep(TIDY_EVERY).await;
             }
         });
+        if let Some(grants) = self.grants.clone() {
+            let switch = self.switch.clone();
+            working.spawn(async move { end_grants(&grants, &switch).await });
+        }
         let ledger = self.ledger.clone();
         working.spawn(async move {
             loop {
@@ -193,7 +214,7 @@ impl Opened {
     }
 
     /// The pages, and the way to them from the socket.
-    pub(crate) fn door(&self, door: &Door) -> (door::Parts, Arc<dyn dispatch::Entrance>) {
+    pub(crate) fn door(&self, door: &Door, login: Option<&LoginSettings>) -> (door::Pages, Arc<dyn dispatch::Entrance>) {
         let Store { clock, database, .. } = &self.store;
         let connections: Arc<dyn door::Connections> = match &self.github {
             Some(github) => Arc::clone(github) as _,
@@ -208,7 +229,15 @@ impl Opened {
             clock: Arc::clone(clock),
         };
         let sessions = door::Sessions::new(database.clone(), Arc::clone(clock));
-        (parts, Arc::new(Entrance::new(sessions, door.origin.clone())))
+        let mut pages = door::Pages::from(parts);
+        if let Some((grants, settings)) = self.grants.clone().zip(login) {
+            let login = door::LogIn::new(grants, settings.tenant.as_str());
+            pages = pages.with_login(match &settings.name {
+                Some(name) => login.named(name.clone()),
+                None => login,
+            });
+        }
+        (pages, Arc::new(Entrance::new(sessions, door.origin.clone())))
     }
 
     /// Ends in order: the ledger says so and is signed, and the database is closed.
@@ -235,23 +264,64 @@ impl Opened {
     }
 }
 
-/// A way out to the hosts of GitHub, and nothing else.
-fn github(settings: &GithubSettings, clock: &Arc<dyn Clock>) -> anyhow::Result<(Egress, Arc<Github>)> {
-    let forge = ConnectionName::new(GITHUB)?;
-    let wrong = || format!("`api` under [github] in the configuration is `{}`: write it like `https://api.github.com`", settings.api);
-    let mut hosts = Github::needs(&settings.api).with_context(wrong)?;
-    if let Some(archives) = &settings.archives {
-        let origin = Origin::parse(archives);
-        hosts.push(origin.map_err(|_| {
-            anyhow::anyhow!(
-                "`archives` under [github] in the configuration is `{archives}`: write an origin like `https://codeload.github.com`"
-            )
-        })?);
+/// Ends what logins left when everything is stopped, and tries again what the provider hasn't confirmed.
+async fn end_grants(grants: &Grants, switch: &KillSwitch) {
+    let mut was_stopped = false;
+    loop {
+        let is_stopped = switch.is_stopped();
+        // What fails stays in the list, and is tried again.
+        let ended = if is_stopped && !was_stopped { grants.end_all().await } else { grants.retry().await };
+        was_stopped = is_stopped && (was_stopped || ended.is_ok());
+        tokio::time::sleep(TIDY_EVERY).await;
     }
-    let allowed = |origin| if settings.is_private { AllowedHost::private(origin) } else { AllowedHost::public(origin) };
-    let egress = Egress::new(hosts.into_iter().map(allowed), b"")?;
-    let github = Github::new(egress.clone(), Arc::clone(clock), forge, &settings.api).with_context(wrong)?;
-    Ok((egress, Arc::new(github)))
+}
+
+/// The hosts that the configuration names, and nothing else.
+fn allowed_hosts(configuration: &Configuration) -> anyhow::Result<Vec<AllowedHost>> {
+    let host = |origin, is_private| if is_private { AllowedHost::private(origin) } else { AllowedHost::public(origin) };
+    let parsed = |text: &str, key: &str| {
+        let wrong = || format!("{key} in the configuration is `{text}`: write an origin like `https://login.example.com`");
+        Origin::parse(text).map_err(|_| anyhow::anyhow!(wrong()))
+    };
+    let mut hosts = Vec::new();
+    if let Some(github) = &configuration.github {
+        let wrong = || format!("`api` under [github] in the configuration is `{}`: write it like `https://api.github.com`", github.api);
+        let origins = Github::needs(&github.api).with_context(wrong)?;
+        let archives = github.archives.as_deref().map(|text| parsed(text, "`archives` under [github]")).transpose()?;
+        hosts.extend(origins.into_iter().chain(archives).map(|origin| host(origin, github.is_private)));
+    }
+    if let Some(login) = &configuration.login {
+        let issuer = Target::parse(login.issuer.trim_end_matches('/')).map(|target| target.origin().clone());
+        let wrong = || format!("`issuer` under [login] in the configuration is `{}`: write it exactly as the provider does", login.issuer);
+        hosts.push(host(issuer.map_err(|_| anyhow::anyhow!(wrong()))?, login.is_private));
+        for text in &login.hosts {
+            hosts.push(host(parsed(text, "`hosts` under [login]")?, login.is_private));
+        }
+    }
+    Ok(hosts)
+}
+
+fn github(settings: &GithubSettings, egress: &Egress, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<Github>> {
+    Ok(Arc::new(Github::new(egress.clone(), Arc::clone(clock), ConnectionName::new(GITHUB)?, &settings.api)?))
+}
+
+/// What we are to the OpenID provider, if what proves it is kept.
+async fn kept_client(settings: &LoginSettings, vault: &Vault) -> anyhow::Result<Option<Client>> {
+    let kept = match settings.authentication {
+        Authentication::None => None,
+        _ => match vault.get(&client_credential(&settings.client)?).await {
+            Ok((_, secret)) => Some(secret),
+            Err(VaultError::NotFound) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let authentication = match (settings.authentication, kept) {
+        (Authentication::SecretPost, Some(secret)) => ClientAuthentication::Post(secret),
+        (Authentication::SecretBasic, Some(secret)) => ClientAuthentication::Basic(secret),
+        (Authentication::PrivateKey, Some(secret)) => ClientAuthentication::PrivateKey(SigningKey::from_pem(&secret, None)?),
+        (_, _) => ClientAuthentication::None,
+    };
+    Ok(Some(Client::new(settings.client.clone(), authentication)))
 }
 
 /// The App with its key, if that is kept.

@@ -110,7 +110,7 @@ async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyb
     let mut working = opened.work();
     let (close, closing) = tokio::sync::watch::channel(());
     if let Some(door) = &configuration.door {
-        let (parts, entrance) = opened.door(door);
+        let (parts, entrance) = opened.door(door, configuration.login.as_ref());
         dispatcher = dispatcher.with_entrance(entrance);
         let mut closing = closing.clone();
         // Either it is told to close, or whoever would tell it is gone.

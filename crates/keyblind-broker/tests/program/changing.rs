@@ -9,10 +9,10 @@ use keyblind_intent::{
     Answer, AttachedFile, Bulk, ChangeState, CommitId, Control, Digest, FileMode, Intent, Outcome, ProposePullRequest, ReadRepository,
     Refusal, Report, Repository, RepositoryPath, Request, Revision,
 };
+use keyblind_prove::door::Visitor;
 use keyblind_testkit::Peer;
 use serde_json::{Value, json};
 
-use crate::browser::Browser;
 use crate::support::{Place, Running, eventually, text};
 
 const BEFORE: &str = "resource \"aws_db_instance\" \"a\" {\n  publicly_accessible = true\n}\n";
@@ -23,7 +23,7 @@ struct World {
     github: Peer,
     place: Place,
     broker: Option<Running>,
-    browser: Browser,
+    browser: Visitor,
     base: CommitId,
 }
 
@@ -55,7 +55,7 @@ impl World {
         assert!(keep.wait_with_output().unwrap().status.success());
         let base = commit(&github, BEFORE);
         let broker = place.start();
-        let mut world = Self { github, place, broker: Some(broker), browser: Browser::at(port), base };
+        let mut world = Self { github, place, broker: Some(broker), browser: Visitor::at(port), base };
         world.log_in();
         world
     }
@@ -64,7 +64,7 @@ impl World {
         let login = self.place.ask(&["login"]);
         let said = text(&login.stdout);
         let link = said.lines().next().and_then(|line| line.strip_prefix("open ")).unwrap_or_else(|| panic!("no link in {said}"));
-        self.browser.log_in(link);
+        self.browser.log_in(link).unwrap();
     }
 
     fn ask(&self, request: &Request, attached: Option<&BulkFile>) -> Result<Answer, Refusal> {
@@ -190,11 +190,11 @@ fn a_repository_is_read_and_a_pull_request_opened_after_a_persons_yes() {
     let digest = world.wanted();
     assert_eq!(world.follow(digest), (ChangeState::Waiting, None));
     assert!(world.pulls().is_empty());
-    let page = world.browser.get(&format!("/change/{digest}"));
+    let page = world.browser.get(&format!("/change/{digest}")).unwrap();
     for shown in ["live/main.tf", "Close the database", "publicly_accessible", &digest.short_code().to_string()] {
         assert!(page.text.contains(shown), "no {shown} in {}", page.text);
     }
-    assert_eq!(world.browser.decide(&digest.to_string(), "approve").status, 303);
+    assert_eq!(world.browser.decide(&digest.to_string(), "approve").unwrap().status, 303);
     let (state, outcome) = world.ends(digest);
     let Some(Outcome::PullRequestProposed { number, commit, .. }) = outcome else { panic!("{state:?} {outcome:?}") };
     assert_eq!(state, ChangeState::Applied);
@@ -212,11 +212,11 @@ fn a_repository_is_read_and_a_pull_request_opened_after_a_persons_yes() {
 fn what_people_refuse_or_what_changed_meanwhile_is_never_done() {
     let mut world = World::new();
     let refused = world.wanted();
-    assert_eq!(world.browser.decide(&refused.to_string(), "refuse").status, 303);
+    assert_eq!(world.browser.decide(&refused.to_string(), "refuse").unwrap().status, 303);
     assert_eq!(world.follow(refused), (ChangeState::Denied, None));
     let stale = world.wanted();
     commit(&world.github, "resource \"aws_db_instance\" \"b\" {}\n");
-    world.browser.decide(&stale.to_string(), "approve");
+    world.browser.decide(&stale.to_string(), "approve").unwrap();
     assert_eq!(world.ends(stale), (ChangeState::Stale, Some(Outcome::Refused(Refusal::StaleState))));
     // Nothing of it is on offer any more.
     assert_eq!(world.propose(AFTER).err(), Some(Refusal::StaleState));
@@ -232,7 +232,7 @@ fn a_stop_voids_what_waits_and_revokes_what_lives() {
     let killed = world.place.ask(&["kill"]);
     assert!(text(&killed.stdout).starts_with("stopped (stop 1)"), "{}", text(&killed.stderr));
     assert_eq!(world.follow(digest), (ChangeState::Halted, None));
-    let page = world.browser.get(&format!("/change/{digest}"));
+    let page = world.browser.get(&format!("/change/{digest}")).unwrap();
     assert!(page.text.contains("everything was stopped"), "{}", page.text);
     eventually("every token's end", || world.tokens().iter().all(|dead| *dead));
     assert_eq!(text(&world.place.ask(&["arm"]).stdout), "armed\n");
@@ -240,7 +240,7 @@ fn a_stop_voids_what_waits_and_revokes_what_lives() {
     assert_eq!(world.follow(digest), (ChangeState::Halted, None));
     world.log_in();
     let again = world.wanted();
-    world.browser.decide(&again.to_string(), "approve");
+    world.browser.decide(&again.to_string(), "approve").unwrap();
     assert_eq!(world.ends(again).0, ChangeState::Applied);
     let report = world.close();
     assert_eq!(report.writes, 1, "{report:?}");

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod browser;
 mod changing;
+mod logging_in;
 mod relaying;
 mod running;
 mod support;

@@ -1,0 +1,175 @@
+//! Blind processes while they work: stopped again and again, and searched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::canary::Needles;
+use crate::github::Github;
+use crate::places::{self, Looked};
+
+/// How long a process works between two looks.
+const BETWEEN: Duration = Duration::from_millis(15);
+/// How long a mission may take at most.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// What was seen of the processes of one kind.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// How often one was stopped and searched.
+    pub looks: usize,
+    /// By place: memory, environment, arguments, descriptors.
+    pub places: BTreeMap<&'static str, Looked>,
+    /// What a process of this kind could do that it must not.
+    pub faults: BTreeSet<String>,
+}
+
+/// What was seen while a mission ran, by kind of process.
+pub type Watched = BTreeMap<&'static str, Seen>;
+
+/// Watches a process and all that it starts until it ends.
+///
+/// # Errors
+/// If it doesn't end, or can't be waited for.
+pub fn follow(mut child: Child, github: &Github, watched: &mut Watched, mut meanwhile: impl FnMut() -> Result<()>) -> Result<ExitStatus> {
+    let end = Instant::now() + LONGEST;
+    let mut known = (0, Needles::of(&github.canaries()?)?);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > end {
+            child.kill()?;
+            bail!("it doesn't end within {} seconds", LONGEST.as_secs());
+        }
+        let family = family(child.id());
+        let stopped: Vec<(u32, &'static str)> = family.into_iter().filter(|(process, _)| stop(*process)).collect();
+        let tokens = github.tokens().0;
+        if tokens != known.0 {
+            known = (tokens, Needles::of(&github.canaries()?)?);
+        }
+        for (process, kind) in &stopped {
+            look(*process, kind, &known.1, watched.entry(kind).or_default());
+        }
+        for (process, _) in &stopped {
+            signal(*process, Signal::CONT);
+        }
+        meanwhile()?;
+        std::thread::sleep(BETWEEN);
+    }
+}
+
+/// A way of looking into a process.
+type Look = fn(u32, &Needles) -> Looked;
+
+fn look(process: u32, kind: &str, needles: &Needles, seen: &mut Seen) {
+    // A process that has ended, or hasn't become what it will be, says nothing.
+    if kind_of(process) != Some(kind) {
+        return;
+    }
+    seen.looks += 1;
+    let looks: [(&'static str, Look); 4] = [
+        ("memory", places::memory),
+        ("environment", places::environment),
+        ("arguments", places::arguments),
+        ("descriptors", places::descriptors),
+    ];
+    for (place, look) in looks {
+        seen.places.entry(place).or_default().add(look(process, needles));
+    }
+    if kind != LEAF {
+        return;
+    }
+    match confinement(process) {
+        // Before its first hostile byte a leaf confines itself; until then it has read its job only.
+        Some(status) if status.is_confined => {
+            if !matches!(places::sockets(process), Ok(0)) {
+                seen.faults.insert("a leaf has a socket".to_owned());
+            }
+            seen.faults.extend(status.faults);
+        }
+        _ => {}
+    }
+}
+
+/// The name of the kind of process that reads hostile text.
+pub const LEAF: &str = "leaf";
+
+/// What the kernel says of a process.
+struct Confinement {
+    is_confined: bool,
+    faults: Vec<String>,
+}
+
+fn confinement(process: u32) -> Option<Confinement> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let mut faults = Vec::new();
+    for (name, wanted) in [("NoNewPrivs", "1"), ("CapEff", "0000000000000000"), ("CapPrm", "0000000000000000")] {
+        if value(name) != Some(wanted) {
+            faults.push(format!("of a confined leaf {name} is {}, not {wanted}", value(name).unwrap_or("unknown")));
+        }
+    }
+    Some(Confinement { is_confined: value("Seccomp") == Some("2"), faults })
+}
+
+/// A process and all that it started, with their kinds.
+fn family(first: u32) -> Vec<(u32, &'static str)> {
+    let mut parents: BTreeMap<u32, u32> = BTreeMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(text) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        // The name may hold anything; what follows its last bracket doesn't.
+        let parent = text.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(1)?.parse().ok());
+        parents.extend(parent.map(|parent| (process, parent)));
+    }
+    let mut family = vec![first];
+    let mut at = 0;
+    while at < family.len() {
+        let parent = family[at];
+        family.extend(parents.iter().filter(|(_, other)| **other == parent).map(|(process, _)| *process));
+        at += 1;
+    }
+    family.into_iter().filter_map(|process| Some((process, kind_of(process)?))).collect()
+}
+
+/// What a process is, by its arguments.
+fn kind_of(process: u32) -> Option<&'static str> {
+    let text = fs::read(format!("/proc/{process}/cmdline")).ok()?;
+    let mut words = text.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let program = words.next()?;
+    let command = words.next().unwrap_or_default();
+    match (program.rsplit('/').next()?, &*command) {
+        ("keyblind", "leaf") => Some(LEAF),
+        ("keyblind", _) => Some("keyblind"),
+        ("keyblind-broker", "relay") => Some("relay"),
+        _ => None,
+    }
+}
+
+fn signal(process: u32, signal: Signal) -> bool {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    process.is_some_and(|process| kill_process(process, signal).is_ok())
+}
+
+/// Stops a process, and waits until it stands still.
+fn stop(process: u32) -> bool {
+    if !signal(process, Signal::STOP) {
+        return false;
+    }
+    for _ in 0..200 {
+        let state = fs::read_to_string(format!("/proc/{process}/stat")).ok();
+        let state = state.as_deref().and_then(|text| text.rsplit_once(')')).and_then(|(_, rest)| rest.trim_start().chars().next());
+        match state {
+            Some('T' | 't') => return true,
+            None | Some('Z' | 'X') => return false,
+            Some(_) => std::thread::sleep(Duration::from_micros(100)),
+        }
+    }
+    signal(process, Signal::CONT);
+    false
+}
