@@ -149,6 +149,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: LedgerCommand,
     },
+    /// Test, on this machine, that no credential ever exists outside of the broker.
+    #[cfg(target_os = "linux")]
+    Prove,
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -2,11 +2,10 @@
 
 mod words;
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use keyblind_harden::{Child, Start, start};
@@ -16,6 +15,7 @@ use tempfile::NamedTempFile;
 
 use self::words::refused;
 pub(crate) use self::words::unwelcome;
+use crate::beside;
 use crate::exit::UsageError;
 
 /// The descriptors that the relay has the files for bulk bytes under: those of answers, and those of requests.
@@ -41,7 +41,7 @@ impl Broker {
     /// # Errors
     /// If there is no relay, no broker, or the broker doesn't want this user.
     pub(crate) fn connect() -> anyhow::Result<Self> {
-        let program = program()?;
+        let program = beside::program("keyblind-broker", "it is what may touch credentials")?;
         let file =
             || tempfile::Builder::new().prefix("keyblind-").tempfile().context("can't make a file for what goes to the broker and back");
         let (answered, attached) = (file()?, file()?);
@@ -167,18 +167,6 @@ impl io::Write for HashWriter<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// The broker's program: beside this one, or on the path.
-fn program() -> anyhow::Result<PathBuf> {
-    const NAME: &str = "keyblind-broker";
-    let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(NAME)));
-    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
-    // A relative folder on the path would let a repository bring a program of this name.
-    let on_path = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(NAME));
-    beside.into_iter().chain(on_path).find(|program| program.is_file()).ok_or_else(|| {
-        UsageError::new("`keyblind-broker` is neither beside this program nor on the PATH: it is what may touch credentials").into()
-    })
 }
 
 fn random_id() -> anyhow::Result<RequestId> {

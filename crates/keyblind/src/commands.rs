@@ -10,6 +10,8 @@ mod fix;
 mod fixes;
 mod import;
 mod ledger;
+#[cfg(target_os = "linux")]
+mod prove;
 mod remote;
 mod rules;
 mod scan;
@@ -47,6 +49,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Config { command } => config::run(&command),
         Command::Baseline { command } => baseline::run(&command, cli.global),
         Command::Ledger { command } => ledger::run(&command, cli.global),
+        #[cfg(target_os = "linux")]
+        Command::Prove => prove::run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "keyblind", &mut script);

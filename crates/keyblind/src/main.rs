@@ -3,6 +3,8 @@
 //! Arguments and wiring only: what is found is `keyblind-scan`'s business, how it looks `keyblind-report`'s.
 
 mod arguments;
+#[cfg(target_os = "linux")]
+mod beside;
 #[cfg_attr(not(target_os = "linux"), path = "broker/elsewhere.rs")]
 mod broker;
 mod commands;

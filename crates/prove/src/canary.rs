@@ -11,6 +11,8 @@ use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 const PIECE: usize = 16;
 /// Each piece begins so many bytes after the one before: of a canary that is cut in two, one half holds a piece.
 const STRIDE: usize = 4;
+/// A long one has so many pieces that they needn't overlap.
+const LONG: usize = 256;
 /// What a pattern must have at least to say anything.
 const SHORTEST: usize = 14;
 
@@ -115,7 +117,8 @@ impl Needles {
     pub fn of(canaries: &[Canary]) -> Result<Self> {
         let (mut patterns, mut owners) = (Vec::new(), Vec::new());
         for canary in canaries {
-            for piece in canary.bytes.windows(PIECE.min(canary.bytes.len())).step_by(STRIDE) {
+            let stride = if canary.bytes.len() > LONG { PIECE } else { STRIDE };
+            for piece in canary.bytes.windows(PIECE.min(canary.bytes.len())).step_by(stride) {
                 for form in Form::ALL {
                     for pattern in form.patterns(piece).into_iter().filter(|pattern| pattern.len() >= SHORTEST) {
                         patterns.push(pattern);

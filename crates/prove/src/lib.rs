@@ -134,10 +134,10 @@ fn canaries(world: &World, github: &Github) -> Result<Vec<Canary>> {
     Ok(canaries)
 }
 
-/// All files of the world but the key's own: databases with their logs, what programs said, what passed between them.
+/// All files of the world but the key's own and the programs: databases with their logs, what programs said, what passed between them.
 fn searched(world: &World, github: &Github) -> Result<Looked> {
     let needles = Needles::of(&canaries(world, github)?)?;
-    Ok(places::files(world.folder(), &[&world.vault_key()], &needles))
+    Ok(places::files(world.folder(), &[&world.vault_key(), &world.path("programs")], &needles))
 }
 
 /// What the record says of itself.

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use crate::canary::{Hit, Needles};
 
+/// What the kernel maps at least.
+const PAGE: u64 = 4096;
 /// How much is read at once.
 const CHUNK: usize = 1 << 20;
 
@@ -49,6 +51,7 @@ pub fn memory(process: u32, needles: &Needles) -> Looked {
         Err(error) => return Looked::unreadable("memory", &error),
     };
     let program = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
+    let pages = File::open(format!("/proc/{process}/pagemap")).ok();
     let mut looked = Looked::default();
     for line in maps.lines() {
         let mut words = line.split_ascii_whitespace();
@@ -63,7 +66,7 @@ pub fn memory(process: u32, needles: &Needles) -> Looked {
         }
         let Some((from, to)) = range.split_once('-') else { continue };
         let (Ok(from), Ok(to)) = (u64::from_str_radix(from, 16), u64::from_str_radix(to, 16)) else { continue };
-        pieces(&memory, from, to, needles, &mut looked);
+        pieces(&memory, pages.as_ref(), from, to, needles, &mut looked);
     }
     if looked.bytes == 0 {
         looked.not_checked.insert("memory: nothing of it can be read".to_owned());
@@ -71,21 +74,40 @@ pub fn memory(process: u32, needles: &Needles) -> Looked {
     looked
 }
 
-/// Searches a range piece by piece; pages that can't be read (a locked secret's, a file's end) are passed over.
-fn pieces(memory: &File, from: u64, to: u64, needles: &Needles, looked: &mut Looked) {
+/// Searches what is there of a range, piece by piece; pages that can't be read (a locked secret's, a file's end) are passed over.
+fn pieces(memory: &File, pages: Option<&File>, from: u64, to: u64, needles: &Needles, looked: &mut Looked) {
     let mut buffer = vec![0; CHUNK];
     let mut at = from;
     while at < to {
         let wanted = usize::try_from(to - at).unwrap_or(usize::MAX).min(CHUNK);
-        match memory.read_at(&mut buffer[..wanted], at) {
+        let present = present(pages, at, wanted);
+        if present == 0 {
+            at = (at / PAGE + 1) * PAGE;
+            continue;
+        }
+        match memory.read_at(&mut buffer[..present], at) {
             Ok(read) if read > 0 => {
                 looked.search(needles, &buffer[..read]);
                 let kept = if read > needles.overlap() && at + (read as u64) < to { needles.overlap() } else { 0 };
                 at += (read - kept) as u64;
             }
-            _ => at = (at / 4096 + 1) * 4096,
+            _ => at = (at / PAGE + 1) * PAGE,
         }
     }
+}
+
+/// How many of these bytes are in pages that the process has touched: what it never wrote to or read holds nothing of it. All of them,
+/// where the kernel doesn't say.
+fn present(pages: Option<&File>, at: u64, wanted: usize) -> usize {
+    let Some(pages) = pages else { return wanted };
+    let count = (at + wanted as u64).div_ceil(PAGE) - at / PAGE;
+    let mut entries = vec![0; usize::try_from(count).unwrap_or(0) * 8];
+    let Ok(read) = pages.read_at(&mut entries, at / PAGE * 8) else { return wanted };
+    // Bit 63: in memory; bit 62: swapped out (proc_pid_pagemap(5)).
+    let is_there = |entry: &[u8]| entry[7] & 0xC0 != 0;
+    let touched = entries[..read].chunks_exact(8).take_while(|entry| is_there(entry)).count();
+    let end = (at / PAGE + touched as u64) * PAGE;
+    usize::try_from(end.saturating_sub(at)).unwrap_or(wanted).min(wanted)
 }
 
 /// The environment of a process.

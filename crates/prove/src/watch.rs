@@ -12,8 +12,10 @@ use crate::canary::Needles;
 use crate::github::Github;
 use crate::places::{self, Looked};
 
-/// How long a process works between two looks.
-const BETWEEN: Duration = Duration::from_millis(15);
+/// How long processes work at least between two looks; they work at least as long as they stood still.
+const BETWEEN: Duration = Duration::from_millis(20);
+/// How often it is seen which there are: those that read hostile text are looked at as soon as they are there, because they don't live long.
+const LOOK_OUT: Duration = Duration::from_millis(2);
 /// How long a mission may take at most.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -38,6 +40,7 @@ pub type Watched = BTreeMap<&'static str, Seen>;
 pub fn follow(mut child: Child, github: &Github, watched: &mut Watched, mut meanwhile: impl FnMut() -> Result<()>) -> Result<ExitStatus> {
     let end = Instant::now() + LONGEST;
     let mut known = (0, Needles::of(&github.canaries()?)?);
+    let (mut last, mut stood, mut new) = (Instant::now(), Duration::ZERO, BTreeSet::new());
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
@@ -46,20 +49,25 @@ pub fn follow(mut child: Child, github: &Github, watched: &mut Watched, mut mean
             child.kill()?;
             bail!("it doesn't end within {} seconds", LONGEST.as_secs());
         }
-        let family = family(child.id());
-        let stopped: Vec<(u32, &'static str)> = family.into_iter().filter(|(process, _)| stop(*process)).collect();
         let tokens = github.tokens().0;
         if tokens != known.0 {
             known = (tokens, Needles::of(&github.canaries()?)?);
         }
-        for (process, kind) in &stopped {
-            look(*process, kind, &known.1, watched.entry(kind).or_default());
+        let family = family(child.id());
+        let is_new = family.iter().any(|(process, kind)| *kind == LEAF && new.insert(*process));
+        if is_new || last.elapsed() >= BETWEEN.max(stood) {
+            let begins = Instant::now();
+            let stopped: Vec<(u32, &'static str)> = family.into_iter().filter(|(process, _)| stop(*process)).collect();
+            for (process, kind) in &stopped {
+                look(*process, kind, &known.1, watched.entry(kind).or_default());
+            }
+            for (process, _) in &stopped {
+                signal(*process, Signal::CONT);
+            }
+            (last, stood) = (Instant::now(), begins.elapsed());
+            meanwhile()?;
         }
-        for (process, _) in &stopped {
-            signal(*process, Signal::CONT);
-        }
-        meanwhile()?;
-        std::thread::sleep(BETWEEN);
+        std::thread::sleep(LOOK_OUT);
     }
 }
 
