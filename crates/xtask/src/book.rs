@@ -26,6 +26,7 @@ const PARTS: &[(&str, &[&str])] = &[
         "Borrowed authority",
         &[
             "docs/security.md",
+            "docs/proof.md",
             "docs/setup/one-person.md",
             "docs/setup/team.md",
             "docs/setup/github-app.md",
