@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use keyblind_harden::{Child, Start, start};
-use keyblind_intent::{Answer, Bulk, Decoder, Frame, Kind, Request, RequestId, decode, encode};
+use keyblind_intent::{Answer, Bulk, Decoder, Frame, Kind, Outcome, Request, RequestId, decode, encode};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
@@ -116,6 +116,8 @@ impl Broker {
                     }
                     return Ok(answer);
                 }
+                // One that isn't about this request ends the connection.
+                Kind::Refused if frame.id() == id => return Ok(Answer::Outcome(Outcome::Refused(decode(frame.payload())?))),
                 Kind::Refused => return Err(refused(decode(frame.payload())?)),
                 kind => bail!("the broker sent a frame out of order ({kind:?})"),
             }

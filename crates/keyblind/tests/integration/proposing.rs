@@ -259,6 +259,17 @@ fn a_broker_that_goes_away_is_asked_again_and_then_given_up() {
 }
 
 #[test]
+fn a_busy_broker_is_asked_again() {
+    let done = state(ChangeState::Applied, 2, Some(proposed(ProposalResult::Opened)));
+    let tar = archive(&[entry("main.tf", b'0', PUBLIC)]);
+    let busy = Said { bulk: Vec::new(), kind: Kind::Refused, payload: encode(&Refusal::Busy).unwrap() };
+    let first = Said::with(&tar, &read(&tar, Some("main")));
+    let place = Place::new(&welcome(), &[first, Said::answer(&approval_wanted()), busy, Said::answer(&done)]);
+    let outcome = place.run(PROPOSE);
+    assert_eq!((outcome.code, place.count()), (Some(0), 4), "{outcome:?}");
+}
+
+#[test]
 fn ctrl_c_ends_the_waiting_and_not_the_request() {
     let place = one_file(&[approval_wanted()]).and_again(&Said::answer(&state(ChangeState::Waiting, 0, None)));
     let mut child = Command::new(place.path("keyblind"))

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use keyblind_intent::{ChangeState, Control, Request, limits};
+use keyblind_intent::{Answer, ChangeState, Control, Outcome, Refusal, Request, limits};
 
 use super::request::Wanted;
 use super::standing::{Ending, Open, Standing, followed};
 use crate::arguments::Global;
-use crate::broker::Broker;
+use crate::broker::{Broker, unwelcome};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::terminal;
@@ -71,6 +71,9 @@ fn ask(broker: &mut Option<Broker>, open: &Open) -> anyhow::Result<Standing> {
     // After an error there is no knowing what comes next on this connection: it is left behind.
     let answer = asked.ask(&Request::Control(Control::FollowChange { digest: open.change }))?;
     *broker = Some(asked);
+    if let Answer::Outcome(outcome @ Outcome::Refused(Refusal::Busy | Refusal::TimedOut | Refusal::ShuttingDown)) = &answer {
+        return Err(unwelcome(outcome));
+    }
     Ok(match followed(open, answer) {
         Standing::Open(next) if is_overdue(&next) => Standing::Ended(Ending {
             state: "expired",
