@@ -4,6 +4,7 @@
 
 mod account;
 mod errors;
+mod leases;
 mod proofs;
 mod sessions;
 mod signatures;

@@ -12,6 +12,7 @@ mod formats;
 mod hostile;
 mod imports;
 mod ledger;
+mod own_roles;
 mod proposing;
 mod referee;
 mod relay;

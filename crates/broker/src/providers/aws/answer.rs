@@ -133,6 +133,16 @@ mod tests {
         assert_eq!(leaves.text("a", "b"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(bytes: Vec<u8>, text in "(<[a-c/!?]{0,3}[a-z]{0,3}/?>|&#?[a-z0-9]{0,3};|[a-c ]|<!\\[CDATA\\[|\\]\\]>){0,60}") {
+            drop(Leaves::read(&bytes));
+            if let Ok(leaves) = Leaves::read(text.as_bytes()) {
+                let _ = leaves.text("a", "b");
+            }
+        }
+    }
+
     #[test]
     fn hostile_documents_are_refused() {
         let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));

@@ -80,7 +80,7 @@ impl AwsAuthority {
     async fn way(&self, role: &Role, marks: &Marks) -> Result<Way<'_>, AwsError> {
         let mut way = match &self.base.root {
             Root::WebIdentity(source) => Way::Token(source.token(marks).await?),
-            Root::Keys(_) | Root::Sealed(..) => Way::Keys(self.base.first_keys().await?.ok_or(AwsError::Keys)?),
+            Root::Keys(_) | Root::Sealed(..) => Way::Keys(self.base.first_keys().await?.ok_or(AwsError::NoKeys)?),
         };
         // Only the last session says in whose name it is: a source identity can't be changed once it is said, and the roles on the
         // way are of somebody's own making.

@@ -87,7 +87,7 @@ impl Base {
         match &self.root {
             Root::Keys(keys) => Ok(Some(Lent::Kept(keys))),
             Root::Sealed(vault, name) => {
-                let (_, keys) = vault.get(name).await.map_err(|_| AwsError::Keys)?;
+                let (_, keys) = vault.get(name).await.map_err(|_| AwsError::NoKeys)?;
                 keys::check(&keys)?;
                 Ok(Some(Lent::Read(keys)))
             }

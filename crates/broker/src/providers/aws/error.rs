@@ -51,6 +51,9 @@ pub enum AwsError {
         "these aren't keys of AWS: two lines are needed, the access key's id and the secret key, and for a session its token as a third"
     )]
     Keys,
+    /// The sealed store gives no keys.
+    #[error("the broker's keys for AWS can't be read from the sealed store: put them there, or name another record")]
+    NoKeys,
     /// This machine has no date to sign with.
     #[error("this machine's clock was never set: requests to AWS are dated")]
     Clock,
@@ -191,6 +194,7 @@ impl AwsError {
         match self {
             Self::Egress(error) => error.code(),
             Self::Keys => "keys-malformed",
+            Self::NoKeys => "keys-missing",
             Self::Clock => "clock-not-set",
             Self::ClockSkew => "clock-skew",
             Self::Partition => "partition-unknown",

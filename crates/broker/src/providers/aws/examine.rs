@@ -93,11 +93,8 @@ impl Examination {
         }
         let keys = match self.authority.base().first_keys().await {
             Ok(Some(keys)) => keys,
-            Ok(None) | Err(_) => {
-                return check(WHO, CheckState::Broken, Some("store the access key's id and its secret key in the sealed store"))
-                    .into_iter()
-                    .collect();
-            }
+            Ok(None) => return check(WHO, CheckState::Broken, Some(&advice(AwsError::NoKeys))).into_iter().collect(),
+            Err(error) => return check(WHO, CheckState::Broken, Some(&advice(error))).into_iter().collect(),
         };
         match self.authority.sts().caller_identity(keys.secret()).await {
             Ok(caller) => {
