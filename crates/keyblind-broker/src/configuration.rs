@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use keyblind_broker::approvals::ciba::Encoding;
 use keyblind_broker::dispatch::{Role, Session};
 use keyblind_broker::door::Origin;
 use keyblind_broker::socket::{Limits, Peer};
@@ -102,10 +103,35 @@ pub(crate) struct LoginSettings {
     pub(crate) tenant: TenantId,
     /// What the button calls it.
     pub(crate) name: Option<String>,
+    /// How people are asked on their own devices through it (CIBA), if they are.
+    pub(crate) devices: Option<DeviceForm>,
     /// Further origins that it answers at: where its keys lie, say.
     pub(crate) hosts: Vec<String>,
     /// Whether these hosts have private addresses.
     pub(crate) is_private: bool,
+}
+
+/// In which form an OpenID provider takes what a question on a device is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DeviceForm {
+    /// Authorization details (RFC 9396).
+    Plain,
+    /// Authorization details as Auth0's Guardian shows them.
+    Guardian,
+    /// None: the binding message has to do.
+    MessageOnly,
+}
+
+impl DeviceForm {
+    /// As the library names it.
+    pub(crate) fn of_details(self) -> Option<Encoding> {
+        match self {
+            Self::Plain => Some(Encoding::Plain),
+            Self::Guardian => Some(Encoding::Guardian),
+            Self::MessageOnly => None,
+        }
+    }
 }
 
 /// How we prove who we are to an OpenID provider.
@@ -196,6 +222,7 @@ struct LoginFile {
     authentication: Authentication,
     tenant: TenantId,
     name: Option<String>,
+    devices: Option<DeviceForm>,
     #[serde(default)]
     hosts: Vec<String>,
     #[serde(default)]
@@ -292,12 +319,13 @@ impl Configuration {
             vault_key,
             door: file.door.map(|door| Door { origin: door.origin, listen: door.listen }),
             policy: file.approvals.policy,
-            login: file.login.map(|LoginFile { issuer, client, authentication, tenant, name, hosts, private }| LoginSettings {
+            login: file.login.map(|LoginFile { issuer, client, authentication, tenant, name, devices, hosts, private }| LoginSettings {
                 issuer,
                 client,
                 authentication,
                 tenant,
                 name,
+                devices,
                 hosts,
                 is_private: private,
             }),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use keyblind_broker::approvals::devices::{DeviceSettings, Devices};
 use keyblind_broker::approvals::{self, Approvals};
 use keyblind_broker::clock::{Clock, SystemClock};
 use keyblind_broker::database::Database;
@@ -98,7 +99,8 @@ pub(crate) struct Opened {
     pub(crate) changes: Arc<Changes>,
     pub(crate) egress: Egress,
     pub(crate) github: Option<Arc<GithubWork>>,
-    pub(crate) grants: Option<Grants>,
+    grants: Option<Grants>,
+    devices: Option<Devices>,
 }
 
 impl Opened {
@@ -124,14 +126,21 @@ impl Opened {
             None => None,
         };
         let app = app.map(|(github, app)| Ok::<_, anyhow::Error>((github?, app))).transpose()?;
-        let grants = match &configuration.login {
-            Some(settings) => kept_client(settings, vault).await?.map(|client| {
-                let provider = OpenIdProvider::new(egress.clone(), Arc::clone(clock), settings.issuer.clone(), client);
-                let (database, vault) = (database.clone(), Arc::clone(vault));
-                Grants::new(database, vault, Arc::new(provider), approvals.clone(), Arc::clone(clock), Provider::Oidc)
-            }),
-            None => None,
-        };
+        let mut grants = None;
+        let mut devices = None;
+        if let Some(settings) = &configuration.login
+            && let Some(client) = kept_client(settings, vault).await?
+        {
+            let provider = Arc::new(OpenIdProvider::new(egress.clone(), Arc::clone(clock), settings.issuer.clone(), client));
+            let parts = || (approvals.clone(), database.clone(), Arc::clone(vault), Arc::clone(clock), Arc::clone(&provider));
+            devices = settings.devices.map(|encoding| {
+                let (approvals, database, vault, clock, provider) = parts();
+                let settings = DeviceSettings { encoding: encoding.of_details(), ..DeviceSettings::default() };
+                Devices::new(approvals, database, vault, switch.clone(), clock, provider, settings)
+            });
+            let (approvals, database, vault, clock, provider) = parts();
+            grants = Some(Grants::new(database, vault, provider, approvals, clock, Provider::Oidc));
+        }
         let mut revokers: HashMap<Provider, Arc<dyn Revoker>> = HashMap::new();
         if let Some((github, _)) = &app {
             revokers.insert(Provider::Github, Arc::clone(github) as _);
@@ -150,7 +159,7 @@ impl Opened {
             changes = changes.with_effector(GITHUB_CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
         }
         let stopping = Arc::new(Stopping::new(switch.clone(), leases.clone()));
-        Ok(Self { ledger, switch, leases, lender, stopping, approvals, changes: Arc::new(changes), egress, github, grants, store })
+        Ok(Self { ledger, switch, leases, lender, stopping, approvals, changes: Arc::new(changes), egress, github, grants, devices, store })
     }
 
     /// Takes up what an earlier broker left, and says in the ledger what this one begins with.
@@ -184,24 +193,27 @@ impl Opened {
     }
 
     /// What a broker does by itself, until it is ended.
-    pub(crate) fn work(&self) -> JoinSet<()> {
+    pub(crate) fn work(&mut self) -> JoinSet<()> {
         let mut working = JoinSet::new();
         let (leases, switch, changes) = (self.leases.clone(), self.switch.clone(), Arc::clone(&self.changes));
         working.spawn(async move { leases.work().await });
         working.spawn(async move { switch.watch_files().await });
         working.spawn(async move { changes.work().await });
-        let (lender, approvals) = (self.lender.clone(), self.approvals.clone());
+        let (lender, approvals, sessions) = (self.lender.clone(), self.approvals.clone(), self.sessions());
         working.spawn(async move {
             loop {
                 // What the database refuses now is done the next time.
                 let _ = lender.tidy().await;
                 let _ = approvals.expire().await;
+                let _ = sessions.tidy().await;
                 tokio::time::sleep(TIDY_EVERY).await;
             }
         });
         if let Some(grants) = self.grants.clone() {
-            let switch = self.switch.clone();
-            working.spawn(async move { end_grants(&grants, &switch).await });
+            working.spawn(grants.work(self.switch.clone()));
+        }
+        if let Some(devices) = self.devices.take() {
+            working.spawn(devices.work());
         }
         let ledger = self.ledger.clone();
         working.spawn(async move {
@@ -228,7 +240,7 @@ impl Opened {
             connections,
             clock: Arc::clone(clock),
         };
-        let sessions = door::Sessions::new(database.clone(), Arc::clone(clock));
+        let sessions = self.sessions();
         let mut pages = door::Pages::from(parts);
         if let Some((grants, settings)) = self.grants.clone().zip(login) {
             let login = door::LogIn::new(grants, settings.tenant.as_str());
@@ -238,6 +250,10 @@ impl Opened {
             });
         }
         (pages, Arc::new(Entrance::new(sessions, door.origin.clone())))
+    }
+
+    fn sessions(&self) -> door::Sessions {
+        door::Sessions::new(self.store.database.clone(), Arc::clone(&self.store.clock))
     }
 
     /// Ends in order: the ledger says so and is signed, and the database is closed.
@@ -261,18 +277,6 @@ impl Opened {
                 .with_examined(Arc::clone(github) as _);
         }
         dispatcher
-    }
-}
-
-/// Ends what logins left when everything is stopped, and tries again what the provider hasn't confirmed.
-async fn end_grants(grants: &Grants, switch: &KillSwitch) {
-    let mut was_stopped = false;
-    loop {
-        let is_stopped = switch.is_stopped();
-        // What fails stays in the list, and is tried again.
-        let ended = if is_stopped && !was_stopped { grants.end_all().await } else { grants.retry().await };
-        was_stopped = is_stopped && (was_stopped || ended.is_ok());
-        tokio::time::sleep(TIDY_EVERY).await;
     }
 }
 

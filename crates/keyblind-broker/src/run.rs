@@ -98,7 +98,7 @@ fn prepare_state(state: &Path) -> anyhow::Result<File> {
 async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyblind_harden::Report) -> anyhow::Result<ExitCode> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut kill = signal(SignalKind::user_defined1())?;
-    let opened = Opened::open(&configuration).await?;
+    let mut opened = Opened::open(&configuration).await?;
     opened.begin(&configuration).await?;
     let set_up = OwnSetUp {
         hardened,
