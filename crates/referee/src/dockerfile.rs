@@ -64,7 +64,12 @@ pub(crate) fn compare(change: &Change<'_>, faults: &mut Vec<(Invariant, String)>
     for (source, new) in sources.iter().zip(&after) {
         match source {
             Some(number) => {
-                if let Err(detail) = compare_lines(&before[*number], new, &parts(change, *number), change.before) {
+                let line = &before[*number];
+                // Of two stages with one name the second may lose it.
+                let name = stage(&line.text).1;
+                let is_repeated = !name.is_empty() && before[..*number].iter().any(|other| is_stage_called(other, name));
+                let parts = parts(change, *number);
+                if let Err(detail) = compare_lines(line, new, &Lines { parts: &parts, is_repeated, file: change.before }) {
                     wrong(detail);
                 }
             }
@@ -101,10 +106,25 @@ fn sources(change: &Change<'_>, count: usize) -> Vec<Option<usize>> {
     sources
 }
 
-fn compare_lines(old: &Line, new: &Line, parts: &[&str], file: &str) -> Result<(), String> {
+fn is_stage_called(line: &Line, name: &str) -> bool {
+    line.keyword == "FROM" && stage(&line.text).1.eq_ignore_ascii_case(name)
+}
+
+/// What is known of an instruction beside its text.
+struct Lines<'c> {
+    /// What is stated about it.
+    parts: &'c [&'c str],
+    /// Whether an earlier stage has the same name.
+    is_repeated: bool,
+    /// The file before.
+    file: &'c str,
+}
+
+fn compare_lines(old: &Line, new: &Line, known: &Lines<'_>) -> Result<(), String> {
     if old == new {
         return Ok(());
     }
+    let Lines { parts, is_repeated, file } = *known;
     let keyword = parts.iter().find_map(|part| part.strip_prefix("keyword:"));
     if new.keyword != keyword.unwrap_or(&old.keyword) {
         return Err(format!("`{} {}` became `{} {}`", old.keyword, old.text, new.keyword, new.text));
@@ -114,8 +134,9 @@ fn compare_lines(old: &Line, new: &Line, parts: &[&str], file: &str) -> Result<(
     }
     if old.keyword == "FROM" {
         let (a, b) = (stage(&old.text), stage(&new.text));
-        if a != b {
-            return Err(format!("a stage is from `{}` rather than `{}`", b.0, a.0));
+        let keeps_name = a.1 == b.1 || is_repeated && b.1.is_empty();
+        if a.0 != b.0 || !keeps_name {
+            return Err(format!("a stage is `{} {}` rather than `{} {}`", b.0, b.1, a.0, a.1));
         }
     }
     if new.keyword == "RUN" {
@@ -160,12 +181,15 @@ fn programs(script: &str) -> BTreeSet<&str> {
 fn addresses(lines: &[Line]) -> Vec<String> {
     let mut stage_number = 0;
     let mut prefix = String::new();
+    let mut names = BTreeSet::new();
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut found = Vec::with_capacity(lines.len());
     for line in lines {
         if line.keyword == "FROM" {
             let name = stage(&line.text).1.to_lowercase();
-            prefix = if name.is_empty() { format!("stage[{stage_number}].") } else { format!("{name}.") };
+            // A name that an earlier stage has already doesn't tell this one.
+            let is_told = !name.is_empty() && names.insert(name.clone());
+            prefix = if is_told { format!("{name}.") } else { format!("stage[{stage_number}].") };
             stage_number += 1;
             found.push(format!("{prefix}FROM"));
             continue;
@@ -220,4 +244,34 @@ fn keyword(instruction: &Instruction<'_>) -> Option<Span> {
         _ => return None,
     };
     Some(keyword.span.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
+    use super::{addresses, parse};
+    use crate::check_structure;
+    use crate::output::Stated;
+
+    const TWICE: &str = "FROM debian:12.8 AS build\nRUN make\nFROM alpine:3.20 AS build\nRUN make test\n";
+
+    #[test]
+    fn a_stage_with_the_name_of_another_is_told_by_its_number() {
+        let names = addresses(&parse(TWICE).unwrap());
+        assert_eq!(names, ["build.FROM", "build.RUN[0]", "stage[1].FROM", "stage[1].RUN[0]"]);
+    }
+
+    #[test]
+    fn only_a_name_that_another_stage_has_may_go() {
+        let stated = |number: usize| {
+            let stated =
+                serde_json::json!({"file": "Dockerfile", "type_key": "instruction", "name": number.to_string(), "path": "changed"});
+            vec![serde_json::from_value::<Stated>(stated).unwrap()]
+        };
+        let faults = |after: String, number: usize| check_structure("Dockerfile", TWICE, &after, &stated(number), &[]).faults;
+        assert_eq!(faults(TWICE.replace("3.20 AS build", "3.20"), 2), []);
+        assert!(!faults(TWICE.replace("3.20 AS build", "3.20 AS other"), 2).is_empty());
+        assert!(!faults(TWICE.replace("12.8 AS build", "12.8"), 0).is_empty());
+    }
 }

@@ -9,11 +9,14 @@ use anyhow::{Context as _, Result};
 
 use crate::dockerfile::{Moves, add_moved};
 use crate::figures::{Fault, Figures, Judged};
-use crate::output::{Claim, Document, Fix, Program, Report, TimeIsUp};
-use crate::{Formatter, Invariant, Random, edits, structure, tree};
+use crate::output::{Claim, Document, Fix, Outcome, Program, Report, TimeIsUp};
+use crate::{Formatter, Invariant, Random, edits, structure, tree, verdicts};
 
 /// The file with values for variables that only a person can know.
 const VALUES: &str = "referee.auto.tfvars";
+
+/// Where a finding is: the root, the rule and the address.
+pub type Place = (String, String, String);
 
 /// What of a folder is judged, and how closely.
 #[derive(Clone, Debug)]
@@ -24,8 +27,8 @@ pub struct Plan<'p> {
     pub folder: &'p Path,
     /// What of it is fixed, beneath the folder; empty for all.
     pub target: &'p str,
-    /// The fingerprints of the findings; empty for all.
-    pub findings: &'p [String],
+    /// The findings, as root, rule and address: fingerprints of equal findings change with each fix. Empty for all.
+    pub findings: &'p [Place],
     /// One of how many steps is scanned again (the last one always is).
     pub scan_one_of: usize,
     /// Whether the program is let write, too, and what it wrote compared with what it showed.
@@ -84,7 +87,15 @@ impl Referee {
 
     fn judge_steps(&self, plan: &Plan<'_>, random: &mut Random, figures: &mut Figures) -> Result<()> {
         let first = self.program.scan(plan.folder, plan.target)?;
-        let selection: Vec<&str> = plan.findings.iter().flat_map(|finding| ["--finding", finding.as_str()]).collect();
+        let wanted = wanted(plan, &first);
+        // What was asked for went with earlier fixes.
+        if wanted.is_empty() && !plan.findings.is_empty() {
+            return Ok(());
+        }
+        let selection: Vec<&str> = match plan.findings {
+            [] => Vec::new(),
+            _ => wanted.iter().flat_map(|finding| ["--finding", finding]).collect(),
+        };
         let document = self.program.fix(plan.folder, plan.target, &selection)?;
         let known = &Known::of(plan.folder, &first);
         for refused in &document.refused {
@@ -110,7 +121,14 @@ impl Referee {
             if is_scanned {
                 let after = self.program.scan(plan.folder, plan.target)?;
                 figures.scans += 1;
-                for (invariant, detail) in crate::verdicts::compare(&before, &after, &open, &moves) {
+                let mut told = Vec::new();
+                for claim in open.iter().filter(|claim| verdicts::is_silent(&after, claim) && !moves.contains_key(&claim.root)) {
+                    if verdicts::holds(&self.program.scan(plan.folder, &claim.root)?, claim) {
+                        told.push(*claim);
+                    }
+                }
+                open.retain(|claim| !told.contains(claim));
+                for (invariant, detail) in verdicts::compare(&before, &after, &open, &moves) {
                     figures.faults.push(fault(plan, known, invariant, fix, detail));
                 }
                 open.clear();
@@ -137,7 +155,7 @@ impl Referee {
     pub fn judge_whole(&self, name: &str, folder: &Path, before: &Report, moves: &Moves) -> Figures {
         let mut figures = Figures { scans: 1, ..Figures::default() };
         let found = match self.program.scan(folder, "") {
-            Ok(after) => crate::verdicts::compare(before, &after, &[], moves),
+            Ok(after) => verdicts::compare(before, &after, &[], moves),
             Err(error) if error.is::<TimeIsUp>() => {
                 figures.cut_off = 1;
                 Vec::new()
@@ -219,14 +237,14 @@ impl Referee {
             .map(|fix| fix.fingerprint.as_str())
             .chain(document.refused.iter().map(|refused| refused.fingerprint.as_str()))
             .collect();
-        let is_wanted = |fingerprint: &String| plan.findings.is_empty() || plan.findings.contains(fingerprint);
+        let wanted = wanted(plan, first);
         let failing: BTreeSet<(&str, &str, &str)> = last
             .results
             .iter()
             .filter(|result| result.status == "failed")
             .map(|result| (&*result.root, &*result.address, &*result.rule))
             .collect();
-        for result in first.results.iter().filter(|result| result.status == "failed" && is_wanted(&result.fingerprint)) {
+        for result in first.results.iter().filter(|result| wanted.contains(result.fingerprint.as_str())) {
             if told.contains(result.fingerprint.as_str()) {
                 continue;
             }
@@ -248,7 +266,13 @@ impl Referee {
         }
         let arguments: Vec<&str> = rules.iter().flat_map(|rule| ["--rule", rule]).collect();
         let again = self.program.fix(plan.folder, plan.target, &arguments)?;
-        for fix in again.fixes.iter().filter(|fix| fixed.contains(&fix.proof.claim)) {
+        // An instruction may have the number by now that one had which is fixed.
+        let is_fixed = |claim: &Claim| {
+            let before = verdicts::called_before(&figures.moves, claim);
+            before.is_some_and(|address| fixed.contains(&Claim { address: address.to_owned(), ..claim.clone() }))
+        };
+        let twice: Vec<&Fix> = again.fixes.iter().filter(|fix| is_fixed(&fix.proof.claim)).collect();
+        for fix in twice {
             figures.faults.push(fault(plan, known, Invariant::Idempotent, fix, "it is fixed a second time".to_owned()));
         }
         Ok(())
@@ -288,6 +312,15 @@ impl Referee {
         figures.written += 1;
         Ok(Written { expected, found: tree::digests(&copy)? })
     }
+}
+
+/// The fingerprints of what fails and is asked for.
+fn wanted<'r>(plan: &Plan<'_>, report: &'r Report) -> BTreeSet<&'r str> {
+    let is_it = |result: &&Outcome| {
+        let is_asked = |(root, rule, address): &Place| *root == result.root && *rule == result.rule && *address == result.address;
+        result.status == "failed" && (plan.findings.is_empty() || plan.findings.iter().any(is_asked))
+    };
+    report.results.iter().filter(is_it).map(|result| result.fingerprint.as_str()).collect()
 }
 
 /// The files of a folder that the program wrote to.

@@ -25,7 +25,7 @@ pub use edits::{apply, digest};
 pub use examples::{Example, examples};
 pub use figures::{Fault, Figures, Judged};
 pub use formatter::Formatter;
-pub use judge::{Plan, Referee};
+pub use judge::{Place, Plan, Referee};
 pub use output::{Claim, Document, FileEdit, Fix, Input, Outcome, Program, Report, Stated, TextEdit, TimeIsUp};
 pub use random::Random;
 pub use structure::check as check_structure;

@@ -68,6 +68,11 @@ impl<'m> Names<'m> {
     }
 }
 
+/// What an instruction was called before what moved it, if it was there.
+pub(crate) fn called_before<'m>(moves: &'m Moves, claim: &'m Claim) -> Option<&'m str> {
+    Some(Names::of(moves).before(&claim.root, &claim.address)).filter(|name| *name != NEW)
+}
+
 /// What speaks against a step, with what it is about.
 pub(crate) fn compare(before: &Report, after: &Report, claims: &[&Claim], moves: &Moves) -> Vec<(Invariant, String)> {
     let mut faults = Vec::new();
@@ -137,9 +142,23 @@ pub(crate) fn compare(before: &Report, after: &Report, claims: &[&Claim], moves:
     faults
 }
 
+/// Whether a report says nothing of what a claim is about. A block that several roots reach is reported with one of them, so that
+/// its root has to be scanned by itself.
+pub(crate) fn is_silent(report: &Report, claim: &Claim) -> bool {
+    !report.results.iter().any(|result| result.root == claim.root && result.rule == claim.rule && result.address == claim.address)
+}
+
+/// Whether a report on the root of a claim alone says that it holds.
+pub(crate) fn holds(report: &Report, claim: &Claim) -> bool {
+    let mut found = report.results.iter().filter(|result| result.rule == claim.rule && result.address == claim.address).peekable();
+    found.peek().is_some() && found.all(|result| result.status == "passed")
+}
+
 /// What a rule says about a block at an address: of several roots that lead there a report shows one.
+/// An object of several kustomizations is one, in whichever file each says what fails.
 fn block(result: &Outcome) -> (&str, &str, &str) {
-    (&result.file, &result.rule, &result.address)
+    let file = if result.dialect == "kubernetes" { "" } else { &result.file };
+    (file, &result.rule, &result.address)
 }
 
 /// For the most how many reasons a rule fails a block.
@@ -195,6 +214,26 @@ mod tests {
         assert_eq!(found(&before, &other, &[&claim]), [Invariant::NoNewFinding]);
         let worse = report(&[("p", a, "r", "passed"), ("p", a, "s", "failed")], 2, 0);
         assert_eq!(found(&before, &worse, &[&claim]), [Invariant::NoNewFinding]);
+    }
+
+    #[test]
+    fn what_a_report_is_silent_of_its_root_alone_may_tell() {
+        let claim = Claim { rule: "r".into(), root: "p".into(), address: "t.a".into() };
+        let of_other = report(&[("q", "t.a", "r", "failed")], 1, 0);
+        assert!(is_silent(&of_other, &claim) && !is_silent(&report(&[("p", "t.a", "r", "failed")], 1, 0), &claim));
+        assert!(!holds(&of_other, &claim) && !holds(&report(&[], 1, 0), &claim));
+        assert!(holds(&report(&[("p", "t.a", "r", "passed")], 1, 0), &claim));
+    }
+
+    #[test]
+    fn what_one_kustomization_no_longer_shows_another_may() {
+        let a = "Deployment.n.a";
+        let mut reports = [report(&[("p", a, "r", "failed")], 1, 0), report(&[("q", a, "r", "failed")], 1, 0)];
+        reports[1].results[0].file = "q/patch.yaml".into();
+        assert_eq!(found(&reports[0], &reports[1], &[]), [Invariant::NoNewFinding, Invariant::ResourcesKept]);
+        reports.iter_mut().for_each(|report| report.results[0].dialect = "kubernetes".into());
+        // The object is one, wherever what fails of it is written.
+        assert_eq!(found(&reports[0], &reports[1], &[]), [Invariant::ResourcesKept]);
     }
 
     #[test]

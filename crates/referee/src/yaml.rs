@@ -20,7 +20,10 @@ pub(crate) fn compare_json(change: &Change<'_>, faults: &mut Vec<(Invariant, Str
 }
 
 fn parse(text: &str) -> Option<Vec<Value>> {
-    yaml_serde::Deserializer::from_str(text).map(|document| Value::deserialize(document).ok()).collect()
+    let documents: Option<Vec<Value>> =
+        yaml_serde::Deserializer::from_str(text).map(|document| Value::deserialize(document).ok()).collect();
+    // One with nothing in it, or only comments, has no number in what a fix states.
+    documents.map(|documents| documents.into_iter().filter(|document| !document.is_null()).collect())
 }
 
 fn documents(change: &Change<'_>, faults: &mut Vec<(Invariant, String)>, parse: impl Fn(&str) -> Option<Vec<Value>>) -> bool {

@@ -1,9 +1,10 @@
 //! Random fixes before a referee that shares no code with the program.
 //!
 //! A pair is a file and a finding: what stands in the file, the rule and the address. Files that say the same are one file.
-//! Pairs are taken in rounds, a few of each repository first and more of each later, then of the rules' examples. What a
-//! repository or a folder of examples came to is kept in the target folder by the seed, so that a run that was broken off
-//! goes on where it was; where there was a fault it is judged anew.
+//! Pairs are taken of repositories, the small ones first: of those of about one size in rounds, a few of each first and more of
+//! each later; then of the rules' examples. What a repository or a folder of examples came to is kept in the target folder by the seed, so that a run
+//! that was broken off goes on where it was; where there was a fault it is judged anew. Parts of a run may be judged side by
+//! side, each with a target folder and repositories of its own: what they kept, put into one folder, is one run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use keyblind_referee::{Example, Fault, Figures, Formatter, Outcome, Plan, Program, Random, Referee, copy_tree, digest, examples};
+use keyblind_referee::{Example, Fault, Figures, Formatter, Outcome, Place, Plan, Program, Random, Referee, copy_tree, digest, examples};
 use serde::{Deserialize, Serialize};
 
 use crate::{corpora, process};
@@ -84,14 +85,20 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let mut run = Run { referee, scratch, kept: base, seed, time, program: digest, parts, seen, of_rules };
     let mut repositories = by_name();
     Random::new(seed).shuffle(&mut repositories);
-    for round in 0..ROUNDS {
-        for (name, places) in &repositories {
-            if run.seen.len() * 100 >= pairs * OF_REPOSITORIES {
-                break;
-            }
-            for (number, place) in places.iter().enumerate() {
-                run.part(&format!("{round}-{name}-{number}"), name, |run| run.repository(name, place, round))?;
-            }
+    // A large one takes its time to the end and gives no more than a small one.
+    let mut by_size: BTreeMap<u32, Vec<(String, Vec<PathBuf>)>> = BTreeMap::new();
+    for (name, places) in repositories {
+        let largest = places.iter().map(|place| size(place)).max().unwrap_or_default();
+        by_size.entry(largest.max(1).ilog2() / 2).or_default().push((name, places));
+    }
+    let rounds = by_size.values().flat_map(|repositories| (0..ROUNDS).map(move |round| (round, repositories)));
+    for (round, (name, places)) in rounds.flat_map(|(round, all)| all.iter().map(move |repository| (round, repository))) {
+        if run.seen.len() * 100 >= pairs * OF_REPOSITORIES {
+            break;
+        }
+        for place in places {
+            let corpus = place.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+            run.part(&format!("{round}-{corpus}-{name}"), name, |run| run.repository(name, place, round))?;
         }
     }
     run.examples(pairs)?;
@@ -106,6 +113,22 @@ fn by_name() -> Vec<(String, Vec<PathBuf>)> {
         found.entry(name).or_default().push(place);
     }
     found.into_iter().collect()
+}
+
+/// How many bytes of files a folder holds, without those of git.
+fn size(folder: &Path) -> u64 {
+    let mut open = vec![folder.to_path_buf()];
+    let mut sum = 0;
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(data) if data.is_dir() && entry.file_name() != ".git" => open.push(entry.path()),
+                Ok(data) if data.is_file() => sum += data.len(),
+                _ => {}
+            }
+        }
+    }
+    sum
 }
 
 struct Run {
@@ -185,7 +208,6 @@ impl Run {
                 continue;
             }
             let referee = if root.is_empty() { referee.clone() } else { self.referee.until(end.min(Instant::now() + self.time / OF_ROOT)) };
-            // A finding has another number among equal ones where less is scanned, so that its place is asked again.
             let Ok(report) = referee.program().scan(&copy, root) else {
                 figures.cut_off += 1;
                 continue;
@@ -193,8 +215,8 @@ impl Run {
             let scan_one_of = if report.results.len() < FEW { 1 } else { SCAN_ONE_OF };
             let wanted: BTreeSet<(&str, &str, &str)> = chosen.iter().map(|finding| place_of(finding)).collect();
             let of_root = report.results.iter().filter(|result| result.status == "failed" && (root.is_empty() || result.root == root));
-            let findings: Vec<String> =
-                of_root.filter(|result| wanted.contains(&place_of(result))).map(|result| result.fingerprint.clone()).collect();
+            let found: BTreeSet<(&str, &str, &str)> = of_root.map(place_of).filter(|place| wanted.contains(place)).collect();
+            let findings: Vec<Place> = found.into_iter().map(owned).collect();
             if findings.is_empty() {
                 continue;
             }
