@@ -202,7 +202,7 @@ impl Examples {
                 Some(_) => 3,
             },
             Change::Remove if matches!(wish.path.last(), Some(Key::Index(_))) => {
-                if shown.is_some() && self.empties(wish, remedy, body) {
+                if shown.is_some() && !is_named_right(type_key, &wish.path, body) && self.empties(wish, remedy, body) {
                     return None;
                 }
                 usize::from(shown.is_some())
@@ -323,6 +323,17 @@ impl Example {
     pub(crate) fn block(&self, resource: &Resource) -> Option<&Block> {
         self.file.body.blocks().find(|block| block.header() == resource.header.range)
     }
+}
+
+/// Whether an element is a rule of a Kubernetes role that names what it grants: without it the role grants just that no more. Of one that
+/// grants everything nobody can tell what of it is needed.
+fn is_named_right(type_key: &str, path: &[Key], body: Option<&Value>) -> bool {
+    let ([Key::Name(name), Key::Index(_)], "Role" | "ClusterRole") = (path, type_key) else { return false };
+    let says_all = |rule: &Value| {
+        let lists = ["verbs", "resources", "apiGroups"].iter().filter_map(|list| rule.get(list)?.as_items());
+        lists.flatten().any(|item| item.as_str().is_none_or(|text| text == "*"))
+    };
+    &**name == "rules" && body.and_then(|body| at(body, path)).is_some_and(|rule| !says_all(rule))
 }
 
 /// Whether a place says what something is made for, in one word with a version.

@@ -31,6 +31,8 @@ const MOST_ROUNDS: usize = 12;
 /// How many instances of a block are tried, of those that a rule fails and nothing helps, before the others are taken to be like
 /// them: `count` makes thousands of a line.
 const MOST_REFUSED: usize = 8;
+/// How often an address may be declared for a fix to be looked for.
+const MOST_DECLARED: usize = 8;
 
 /// What should be fixed.
 #[derive(Clone, Debug)]
@@ -225,6 +227,9 @@ impl<'t> Fixer<'t> {
         };
         let subject = &Subject { address: &address, ..subject.clone() };
         let Some((trial, resource)) = self.failing(subject) else { return Outcome::Gone };
+        if let Some(refusal) = declared_too_often(&trial, subject) {
+            return Outcome::Refused(refusal);
+        }
         let block = (subject.rule, subject.root.to_owned(), trial.graph.resources[resource].header);
         let is_answered = |refused: &&Refused| refused.instances >= MOST_REFUSED || refused.address == subject.address;
         if let Some(refused) = self.refused.get(&block).filter(is_answered) {
@@ -544,6 +549,20 @@ impl Ground {
         next.effects.dedup();
         next
     }
+}
+
+/// Of what has one address in many places no change of one place is a fix: the others would have to be tried with it, each with
+/// an evaluation of all of them.
+fn declared_too_often(trial: &Trial, subject: &Subject<'_>) -> Option<Refusal> {
+    let fails = |judgement: &&keyblind_rules::Judgement| {
+        judgement.rule == subject.rule
+            && matches!(judgement.verdict, Verdict::Fail(_))
+            && *trial.graph.resources[judgement.resource].address == *subject.address
+    };
+    let times = trial.judgements.iter().filter(fails).count();
+    let detail = || format!("`{}` is declared {times} times, and fails each time", subject.address);
+    (times > MOST_DECLARED)
+        .then(|| Refusal { hindrance: Hindrance::NeedsDecision, disproofs: vec![Disproof::new(Check::FaultGone, detail())] })
 }
 
 /// The resource of an address, if the rule fails it.

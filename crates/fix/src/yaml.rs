@@ -225,6 +225,10 @@ impl<'t> Drafting<'t> {
             && value.as_mapping().is_some_and(|entries| {
                 !entries.is_empty() && entries.iter().all(|(name, _)| wishes.names.get(name).is_some_and(Wishes::is_removal))
             });
+        // A role always says what it grants, be it nothing.
+        if removes_all && wishes.names.is_empty() && name == "rules" && resource.dialect == Dialect::Kubernetes {
+            return self.replace(resource, top, value, &Literal::List(Vec::new()));
+        }
         if removes_all && wishes.names.is_empty() || removes_entries && wishes.indices.is_empty() {
             return self.remove(resource, top, value);
         }

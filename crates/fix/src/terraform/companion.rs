@@ -1,9 +1,9 @@
 //! Resources that are added beside the one that fails.
 
 use keyblind_resource::{BlockKind, Resource, ResourceId};
-use keyblind_rules::{Change, Remedy, Subject};
+use keyblind_rules::{Change, Key, Remedy, Subject};
 use keyblind_syntax::TextRange;
-use keyblind_syntax::hcl::ast::Block;
+use keyblind_syntax::hcl::ast::{Attribute, Block};
 
 use super::insert::Rendered;
 use super::render::in_order_of;
@@ -18,6 +18,39 @@ use crate::wishes::Wishes;
 const MOST_COMPANIONS: usize = 6;
 /// Arguments that a companion gets from the resource that it stands beside, or not at all.
 const META: &[&str] = &["count", "for_each", "provider", "depends_on", "lifecycle"];
+
+/// Of which types a resource has at most one, and the argument by which that names it.
+///
+/// Source: documentation of the providers.
+const ALONE: &[(&str, &str)] = &[
+    ("aws_wafv2_web_acl_association", "resource_arn"),
+    ("aws_wafregional_web_acl_association", "resource_arn"),
+    ("aws_wafv2_web_acl_logging_configuration", "resource_arn"),
+    ("aws_ecr_repository_policy", "repository"),
+    ("aws_ecr_lifecycle_policy", "repository"),
+    ("aws_sns_topic_policy", "arn"),
+    ("aws_sqs_queue_policy", "queue_url"),
+    ("aws_secretsmanager_secret_policy", "secret_arn"),
+    ("aws_secretsmanager_secret_rotation", "secret_id"),
+    ("aws_kms_key_policy", "key_id"),
+    ("aws_redshift_logging", "cluster_identifier"),
+    ("azurerm_storage_account_customer_managed_key", "storage_account_id"),
+    ("azurerm_storage_account_network_rules", "storage_account_id"),
+    ("azurerm_postgresql_server_key", "server_id"),
+    ("azurerm_mssql_server_transparent_data_encryption", "server_id"),
+    ("azurerm_mssql_server_extended_auditing_policy", "server_id"),
+    ("azurerm_mssql_server_security_alert_policy", "server_name"),
+    ("azurerm_subnet_network_security_group_association", "subnet_id"),
+    ("azurerm_network_interface_security_group_association", "network_interface_id"),
+];
+/// Resources of buckets of which one may have several.
+const SEVERAL: &[&str] = &[
+    "aws_s3_bucket_object",
+    "aws_s3_bucket_inventory",
+    "aws_s3_bucket_analytics_configuration",
+    "aws_s3_bucket_metric",
+    "aws_s3_bucket_intelligent_tiering_configuration",
+];
 
 /// How a resource with several instances is referred to by a companion that has as many.
 struct Repetition {
@@ -34,6 +67,9 @@ impl<'t> Drafting<'t> {
         let mut names = Vec::new();
         for (index, companion) in remedy.companions.iter().enumerate() {
             let resource = &trial.graph.resources[self.beside(remedy, index)];
+            if self.has_alone(remedy, index, &companion.type_key) {
+                return Err(Hindrance::NeedsDecision);
+            }
             let file = resource.header.file;
             let tree = self.tree(file)?;
             let block = locate::block(&tree.body, resource.header.range).ok_or(Hindrance::NotProven)?;
@@ -58,6 +94,17 @@ impl<'t> Drafting<'t> {
         Ok(names)
     }
 
+    /// Whether a companion would be the second of what a resource has only one of.
+    fn has_alone(&self, remedy: &Remedy, companion: usize, type_key: &str) -> bool {
+        let graph = &self.trial.graph;
+        remedy.wishes.iter().filter(|wish| wish.subject == Subject::Companion(companion)).any(|wish| match (&wish.change, &wish.path[..]) {
+            (Change::Refer(Subject::Resource(id)), [Key::Name(argument)]) if is_alone(type_key, argument) => {
+                graph.incoming(*id).any(|link| *link.path == **argument && *graph.resources[link.from].type_key == *type_key)
+            }
+            _ => false,
+        })
+    }
+
     /// The resource that a companion refers to; if none, the one that is judged.
     fn beside(&self, remedy: &Remedy, companion: usize) -> ResourceId {
         let refers = remedy.wishes.iter().find_map(|wish| match wish.change {
@@ -67,7 +114,8 @@ impl<'t> Drafting<'t> {
         refers.unwrap_or(self.judged)
     }
 
-    /// Adds what stands beside such a resource in a good example.
+    /// Adds what stands beside such a resource in a good example. What the resource has already isn't added a second time:
+    /// it gets the blocks that it lacks.
     pub(super) fn transplant(&mut self, number: usize) -> Result<(), Hindrance> {
         let (trial, examples) = (self.trial, self.examples);
         let resource = &trial.graph.resources[self.judged];
@@ -79,10 +127,21 @@ impl<'t> Drafting<'t> {
         if is_repeated || others.len() > MOST_COMPANIONS || others.iter().any(|other| other.kind == BlockKind::Provider) {
             return Err(Hindrance::NeedsRedesign);
         }
+        let there = self.there_already(example, main, &others, self.judged)?;
+        let (known, new): (Vec<&Resource>, Vec<&Resource>) =
+            others.into_iter().partition(|other| there.iter().any(|(shown, _)| std::ptr::eq(*shown, *other)));
+        for (shown, id) in &there {
+            let own = &trial.graph.resources[*id];
+            self.renamed.push(Renaming { from: reference(shown), to: reference(own) });
+            // One of several instances can't be told from the others.
+            if own.address.ends_with(']') && !new.is_empty() {
+                return Err(Hindrance::NeedsRedesign);
+            }
+        }
         let mut names = Vec::new();
-        for other in &others {
+        for other in &new {
             let name = self.free_name(&other.type_key, resource);
-            self.renamed.push(Renaming { from: format!("{}.{}", other.type_key, other.name), to: format!("{}.{name}", other.type_key) });
+            self.renamed.push(Renaming { from: reference(other), to: format!("{}.{name}", other.type_key) });
             self.stated.push(Stated {
                 file: self.path(file).to_owned(),
                 type_key: other.type_key.to_string(),
@@ -93,7 +152,7 @@ impl<'t> Drafting<'t> {
         }
         let provider = block.body.attribute("provider").map(|provider| self.text(file)[provider.value.range.as_usize()].to_owned());
         let mut text = String::new();
-        for (other, name) in others.iter().zip(names) {
+        for (other, name) in new.iter().zip(names) {
             let pattern = example.block(other).ok_or(Hindrance::NeedsRedesign)?;
             let mut items: Vec<Rendered> = provider.iter().map(|provider| Rendered::attribute("provider", provider)).collect();
             let spot = Spot { file, type_key: &other.type_key, path: String::new() };
@@ -105,9 +164,104 @@ impl<'t> Drafting<'t> {
             text.push_str("\n\n");
             text.push_str(&Rendered::block(&head, items).text(""));
         }
-        let end = layout::line_end(self.text(file), block.range.end);
-        self.splice(file, TextRange::new(end, end), text);
-        self.refer_to_transplanted(example, main, block, resource)
+        if !text.is_empty() {
+            let end = layout::line_end(self.text(file), block.range.end);
+            self.splice(file, TextRange::new(end, end), text);
+        }
+        for (shown, id) in there.iter().filter(|(shown, _)| known.iter().any(|other| std::ptr::eq(*other, *shown))) {
+            self.complete(example, (main, shown), &trial.graph.resources[*id])?;
+        }
+        self.refer_to_transplanted(example, main, block, resource)?;
+        // Which of what is there would have to be otherwise, an example can't tell.
+        if self.splices.is_empty() { Err(Hindrance::NeedsDecision) } else { Ok(()) }
+    }
+
+    /// What the resource has already of what stands beside it in an example, with what each is here: what both refer to by the
+    /// same argument, what a resource has only one of, what it is a part of, and what these have in turn.
+    fn there_already(
+        &self,
+        example: &'t Example,
+        main: &'t Resource,
+        others: &[&'t Resource],
+        judged: ResourceId,
+    ) -> Result<Vec<(&'t Resource, ResourceId)>, Hindrance> {
+        let mut found: Vec<(&'t Resource, ResourceId)> = Vec::new();
+        let mut open = vec![(main, judged)];
+        while let Some((shown, own)) = open.pop() {
+            for other in others.iter().filter(|other| !other.type_key.starts_with("data.")) {
+                if found.iter().any(|(known, _)| std::ptr::eq(*known, *other)) {
+                    continue;
+                }
+                if let Some(id) = self.counterpart(example, shown, other, own)? {
+                    found.push((other, id));
+                    open.push((other, id));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// What is to a resource here what another is to an example's.
+    fn counterpart(&self, example: &Example, shown: &Resource, other: &Resource, own: ResourceId) -> Result<Option<ResourceId>, Hindrance> {
+        let graph = &self.trial.graph;
+        let is_one = |id: ResourceId| graph.resources[id].type_key == other.type_key && graph.resources[id].kind == BlockKind::Managed;
+        if let Some(argument) = referring_argument(example, shown, other) {
+            let referred = graph.outgoing(own).find(|link| *link.path == *argument && is_one(link.to)).map(|link| link.to);
+            if referred.is_some() {
+                return Ok(referred);
+            }
+            if is_part_of(&shown.type_key, &other.type_key) {
+                return self.only_parent(&other.type_key, &graph.resources[own]);
+            }
+        }
+        if let Some(argument) = referring_argument(example, other, shown).filter(|argument| is_alone(&other.type_key, argument)) {
+            return Ok(graph.incoming(own).find(|link| *link.path == *argument && is_one(link.from)).map(|link| link.from));
+        }
+        Ok(None)
+    }
+
+    /// What a resource is a part of, if its module has one of these.
+    ///
+    /// # Errors
+    /// If there are several: only a person can tell which is meant. If there is none: it is somewhere else, and no new one is.
+    pub(super) fn only_parent(&self, type_key: &str, part: &Resource) -> Result<Option<ResourceId>, Hindrance> {
+        let resources = &self.trial.graph.resources;
+        let of_module = |id: &&ResourceId| resources[**id].calls == part.calls && resources[**id].kind == BlockKind::Managed;
+        let mut parents = self.trial.graph.of_type(type_key).iter().filter(of_module);
+        match (parents.next(), parents.next()) {
+            (Some(only), None) if !resources[*only].address.ends_with(']') => Ok(Some(*only)),
+            (None, _) => Err(Hindrance::NeedsValue),
+            _ => Err(Hindrance::NeedsDecision),
+        }
+    }
+
+    /// Gives a resource the blocks that it lacks of those that its counterpart in an example has.
+    fn complete(&mut self, example: &'t Example, (main, shown): (&'t Resource, &'t Resource), own: &'t Resource) -> Result<(), Hindrance> {
+        let file = own.header.file;
+        let tree = self.tree(file)?;
+        let (Some(pattern), Some(block)) = (example.block(shown), locate::block(&tree.body, own.header.range)) else { return Ok(()) };
+        let has = |name: &str| {
+            let is_it = |inner: &Block| {
+                &*inner.kind.text == name
+                    || &*inner.kind.text == "dynamic" && inner.labels.first().is_some_and(|label| &*label.text == name)
+            };
+            block.body.attribute(name).is_some() || block.body.blocks().any(is_it)
+        };
+        let mut missing: Vec<String> =
+            pattern.body.blocks().map(|inner| inner.kind.text.to_string()).filter(|name| !has(name) && !META.contains(&&**name)).collect();
+        missing.dedup();
+        let spot = Spot { file, type_key: &own.type_key, path: String::new() };
+        let judged = &self.trial.graph.resources[self.judged];
+        self.renamed.push(Renaming { from: reference(main), to: self.instance_of(judged) });
+        let items = self.instantiated(&spot, example, shown, pattern, &|name| !missing.iter().any(|missing| missing == name), own);
+        self.renamed.pop();
+        let items = items?;
+        if items.is_empty() {
+            return Ok(());
+        }
+        missing.iter().for_each(|name| self.state(own, name));
+        self.insert_items(file, block, items);
+        Ok(())
     }
 
     /// The attributes by which the example's own resource refers to what stands beside it.
@@ -124,12 +278,14 @@ impl<'t> Drafting<'t> {
         for attribute in pattern.body.attributes().filter(|attribute| !META.contains(&&*attribute.name.text)) {
             let text = &example.text[attribute.value.range.as_usize()];
             let name = &*attribute.name.text;
-            if !self.renamed.iter().any(|renaming| text.contains(&renaming.from)) {
+            let Some(renaming) = self.renamed.iter().find(|renaming| text.contains(&renaming.from)) else { continue };
+            let own = block.body.attribute(name);
+            if own.is_some_and(|own| names_whole(&self.text(file)[own.value.range.as_usize()], &renaming.to)) {
                 continue;
             }
             let Piece::Text(renamed) = instantiate::expression(text, None, name, &self.renamed) else { continue };
             self.state(resource, name);
-            match block.body.attribute(name) {
+            match own {
                 Some(own) => self.splice(file, own.value.range, renamed),
                 None => added.push(Rendered::attribute(name, &renamed)),
             }
@@ -238,6 +394,37 @@ impl<'t> Drafting<'t> {
         let base = beside.name.to_string();
         std::iter::once(base.clone()).chain((2..).map(|number| format!("{base}_{number}"))).find(|name| !is_taken(name)).unwrap_or(base)
     }
+}
+
+/// How a resource is referred to.
+fn reference(resource: &Resource) -> String {
+    format!("{}.{}", resource.type_key, resource.name)
+}
+
+/// The argument of an example's resource that refers to another.
+fn referring_argument(example: &Example, from: &Resource, to: &Resource) -> Option<String> {
+    let to = reference(to);
+    let refers = |attribute: &&Attribute| names_whole(&example.text[attribute.value.range.as_usize()], &to);
+    Some(example.block(from)?.body.attributes().find(refers)?.name.text.to_string())
+}
+
+/// Whether a text names a resource, and not one whose name only begins like it.
+fn names_whole(text: &str, reference: &str) -> bool {
+    let is_word = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-');
+    text.match_indices(reference).any(|(at, _)| {
+        !text[..at].ends_with(|before| is_word(before) || before == '.') && !text[at + reference.len()..].starts_with(is_word)
+    })
+}
+
+/// Whether a type is that of a part of another type's resources: `azurerm_postgresql_server_key`.
+pub(super) fn is_part_of(type_key: &str, parent: &str) -> bool {
+    type_key.strip_prefix(parent).is_some_and(|rest| rest.starts_with('_'))
+}
+
+/// Whether a resource has at most one of a type that names it in an argument.
+fn is_alone(type_key: &str, argument: &str) -> bool {
+    ALONE.iter().any(|(alone, by)| *alone == type_key && *by == argument)
+        || type_key.starts_with("aws_s3_bucket_") && argument == "bucket" && !SEVERAL.contains(&type_key)
 }
 
 #[cfg(test)]

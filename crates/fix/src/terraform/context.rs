@@ -6,6 +6,7 @@ use keyblind_resource::{BlockKind, Resource, ResourceId, Value};
 use keyblind_syntax::hcl::ast::{Block, Body, Expr, ExprKind, Item};
 use keyblind_syntax::{FileId, TextRange};
 
+use super::companion::is_part_of;
 use super::insert::Rendered;
 use super::{Drafting, Spot, locate};
 use crate::examples::Example;
@@ -155,9 +156,10 @@ impl<'t> Drafting<'t> {
             }
             let to = match reference.strip_prefix("data.").and_then(|rest| rest.split('.').next()) {
                 Some(type_name) if NULLARY.contains(&type_name) => self.nullary(type_name, resource),
-                _ => match self.one_that_is_there(&reference, resource) {
-                    Some(there) => Ok(there),
-                    None => self.bring(source.example, &reference, resource),
+                _ => match self.one_that_is_there(&reference, source.resource, resource) {
+                    Ok(Some(there)) => Ok(there),
+                    Ok(None) => self.bring(source.example, &reference, resource),
+                    Err(hindrance) => Err(hindrance),
                 },
             };
             match to {
@@ -192,9 +194,16 @@ impl<'t> Drafting<'t> {
     }
 
     /// The one of a type that the module has already and that is meant.
-    fn one_that_is_there(&mut self, reference: &str, resource: &'t Resource) -> Option<String> {
-        let type_key = reference.split('.').next()?;
+    ///
+    /// # Errors
+    /// If the judged one is a part of it and which one is meant can't be told.
+    fn one_that_is_there(&self, reference: &str, shown: &Resource, resource: &'t Resource) -> Result<Option<String>, Hindrance> {
+        let Some(type_key) = reference.split('.').next() else { return Ok(None) };
         let trial = self.trial;
+        if shown.type_key == trial.graph.resources[self.judged].type_key && is_part_of(&shown.type_key, type_key) {
+            let parent = self.only_parent(type_key, resource)?.map(|id| &trial.graph.resources[id]);
+            return Ok(parent.map(|parent| format!("{}.{}", parent.type_key, parent.name)));
+        }
         let mut fitting: Vec<&Resource> = trial
             .graph
             .resources
@@ -205,12 +214,12 @@ impl<'t> Drafting<'t> {
         if type_key == "aws_s3_bucket" {
             fitting.retain(|bucket| holds_logs(bucket));
         } else if !ONLY_ONE.contains(&type_key) {
-            return None;
+            return Ok(None);
         }
-        match fitting[..] {
+        Ok(match fitting[..] {
             [only] => Some(format!("{}.{}", only.type_key, only.name)),
             _ => None,
-        }
+        })
     }
 
     /// Brings a resource of an example along, with what that stands on.

@@ -179,7 +179,7 @@ impl<'t> Drafting<'t> {
                     let name = &*attribute.name.text;
                     let text = &example.text[attribute.value.range.as_usize()];
                     let value = value_at(&shown.body, attribute.value.range);
-                    let text = match own_name(name, resource, text) {
+                    let text = match own_name(spot, name, (shown, resource), text) {
                         Some(own) => own,
                         None => self.fitted(&spot.inner(name), Source { example, resource: shown, text }, value.as_ref(), resource)?,
                     };
@@ -342,9 +342,14 @@ fn is_optional(name: &str) -> bool {
     name.contains("kms")
 }
 
-/// The name of a new resource is that of the one it stands beside.
-fn own_name(attribute: &str, resource: &Resource, text: &str) -> Option<String> {
-    (attribute == "name" && text.starts_with('"') && !text.contains("${")).then(|| quoted(&resource.name.replace('_', "-")))
+/// The name of a new resource is that of the one it stands beside; rules have names of their own, by which they are told apart.
+fn own_name(spot: &Spot<'_>, attribute: &str, (shown, resource): (&Resource, &Resource), text: &str) -> Option<String> {
+    let is_own = match attribute {
+        "name" => !spot.path.split('.').any(|block| block == "rule"),
+        "metric_name" => text == quoted(&shown.name),
+        _ => false,
+    };
+    (is_own && text.starts_with('"') && !text.contains("${")).then(|| quoted(&resource.name.replace('_', "-")))
 }
 
 /// The value that was written at a place.

@@ -171,6 +171,12 @@ impl Drafting<'_> {
             None => &entries[entries.len() - 1],
         };
         let at = line_end(text, content_end(text, before.range()));
+        // A script that the file ends with would get a line end that it didn't have.
+        if at as usize == text.len() && ends_with_script(&before.value) {
+            let at = before.key.range.start;
+            self.splice(file, TextRange::new(at, at), format!("{}\n{}", lines.trim_start(), " ".repeat(indent)));
+            return;
+        }
         // What is set apart by an empty line at the left margin stays set apart.
         let apart = indent == 0 && long.is_some() && text[at as usize..].trim_start_matches('\r').starts_with("\n\n");
         self.splice(file, TextRange::new(at, at), format!("{}\n{lines}", if apart { "\n" } else { "" }));
@@ -272,6 +278,15 @@ fn behind_colon(text: &str, entry: &Entry) -> Option<u32> {
 /// The lines that a key has under it.
 fn nested(literal: &Literal, manner: Manner) -> Vec<(usize, String)> {
     Written::entry("", literal, manner).into_iter().skip(1).collect()
+}
+
+/// Whether the last thing in a node is a text in lines of its own.
+fn ends_with_script(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Mapping(entries) => entries.last().is_some_and(|entry| ends_with_script(&entry.value)),
+        NodeKind::Sequence(items) => items.last().is_some_and(ends_with_script),
+        _ => matches!(node.style, Style::Literal | Style::Folded),
+    }
 }
 
 /// The end of what is written in a range: a block may reach over empty lines.

@@ -148,6 +148,36 @@ fn who_may_do_what_is_not_made_up() {
     assert!(!fix.inputs.is_empty(), "{fix:?}");
 }
 
+#[test]
+fn the_only_right_of_a_role_goes_where_nothing_narrower_is_known() {
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: a\nrules:\n";
+    let binding = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata:\n  name: a\nroleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: a\nsubjects:\n- kind: ServiceAccount\n  name: a\n  namespace: b\n";
+    let right = "- apiGroups: [\"\"]\n  resources: [services/status]\n  verbs: [patch]\n";
+    let before = format!("{role}{right}{binding}");
+    let [after] = &fixed("service-account-may-change-service-status", &[("role.yaml", &before)])[..] else { panic!() };
+    // Neither are other resources, verbs nor names taken from an example.
+    assert_eq!(*after, format!("{}{binding}", role.replace("rules:\n", "rules: []\n")));
+}
+
+#[test]
+fn a_script_at_the_end_of_a_file_stays_as_it_is() {
+    let head = "Resources:\n  Audit:\n    Type: AWS::Lambda::Function\n    Properties:\n      Handler: index.handler\n";
+    let code = "      Code:\n        ZipFile: |\n          import json\n          print(json)";
+    // With a line behind it the script would end with a line end, which it doesn't.
+    becomes(
+        "lambda-without-concurrency-limit",
+        "template.yaml",
+        &format!("{head}{code}"),
+        &format!("{head}      ReservedConcurrentExecutions: 5\n{code}"),
+    );
+    becomes(
+        "lambda-without-concurrency-limit",
+        "template.yaml",
+        &format!("{head}{code}\n"),
+        &format!("{head}{code}\n      ReservedConcurrentExecutions: 5\n"),
+    );
+}
+
 const JOB: &str = "on: push\npermissions: {}\njobs:\n  build:\n    runs-on: ubuntu-24.04\n    steps:\n";
 
 #[test]

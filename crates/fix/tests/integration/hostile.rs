@@ -31,7 +31,20 @@ fn a_name_that_is_declared_a_thousand_times_is_no_trap() {
     let folder = folder(&[("main.tf", &"resource \"aws_kms_key\" \"a\" {\n}\n".repeat(1_000))]);
     let rule = table.find("kms-key-never-rotated").unwrap();
     let mut fixer = Fixer::new(&table, &request(&table, folder.path()), Given::new());
-    // What helps one of them leaves the others as they are, and they have the same name.
+    // What helps one of them leaves the others as they are, and they have the same name: nothing is tried.
     let outcome = fixer.fix(&Subject { rule, root: "", address: "aws_kms_key.a" });
-    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    let Outcome::Refused(refusal) = outcome else { panic!("{outcome:?}") };
+    let details: Vec<&str> = refusal.disproofs.iter().map(|disproof| &*disproof.detail).collect();
+    assert_eq!(details, ["`aws_kms_key.a` is declared 1000 times, and fails each time"]);
+}
+
+#[test]
+fn what_is_declared_twice_is_mended_where_both_are_written() {
+    let table = RuleTable::embedded().unwrap();
+    let twice = "resource \"aws_kms_key\" \"a\" {\n  enable_key_rotation = var.rotates\n}\n".repeat(2);
+    let folder = folder(&[("main.tf", &twice), ("variables.tf", "variable \"rotates\" {\n  default = false\n}\n")]);
+    let rule = table.find("kms-key-never-rotated").unwrap();
+    let mut fixer = Fixer::new(&table, &request(&table, folder.path()), Given::new());
+    let outcome = fixer.fix(&Subject { rule, root: "", address: "aws_kms_key.a" });
+    assert!(matches!(outcome, Outcome::Fixed(_)), "{outcome:?}");
 }

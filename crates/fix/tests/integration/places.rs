@@ -4,7 +4,7 @@ use keyblind_fix::{Fixer, Given, Outcome, Subject};
 use keyblind_rules::RuleTable;
 use keyblind_scan::Targets;
 
-use crate::support::{fixed, folder, request};
+use crate::support::{fix_all, fixed, folder, request};
 
 #[track_caller]
 fn becomes(rule: &str, before: &str, after: &str) {
@@ -126,4 +126,57 @@ fn what_was_not_asked_for_is_not_broken() {
     let rule = table.find("iam-policy-document-writes-anywhere").unwrap();
     let outcome = fixer.fix(&Subject { rule, root: "live", address: "module.store.data.aws_iam_policy_document.all" });
     assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+}
+
+const ACL: &str =
+    "resource \"aws_wafv2_web_acl\" \"web\" {\n  name  = \"web\"\n  scope = \"REGIONAL\"\n\n  default_action {\n    allow {}\n  }\n";
+const VISIBILITY: &str = "\n  visibility_config {\n    cloudwatch_metrics_enabled = true\n    metric_name                = \"web\"\n    sampled_requests_enabled   = true\n  }\n}\n";
+const LOGGED: &str = "\nresource \"aws_wafv2_web_acl_logging_configuration\" \"web\" {\n  resource_arn            = aws_wafv2_web_acl.web.arn\n  log_destination_configs = [var.logs]\n}\n\nvariable \"logs\" {}\n";
+const PROTECTED: &str = "\nresource \"aws_appsync_graphql_api\" \"orders\" {\n  name                = \"orders\"\n  authentication_type = \"AWS_IAM\"\n}\n\nresource \"aws_wafv2_web_acl_association\" \"orders\" {\n  resource_arn = aws_appsync_graphql_api.orders.arn\n  web_acl_arn  = aws_wafv2_web_acl.web.arn\n}\n";
+
+#[test]
+fn what_is_associated_already_gets_what_it_lacks() {
+    let before = format!("{ACL}{VISIBILITY}{LOGGED}{PROTECTED}");
+    let [after] = &fixed("appsync-waf-without-log4j-rules", &[("main.tf", &before)])[..] else { panic!() };
+    assert_eq!(after.matches("resource \"").count(), before.matches("resource \"").count(), "{after}");
+    // Rules are told apart by their names.
+    for name in ["anonymous-addresses", "bad-inputs"] {
+        assert_eq!(after.matches(&format!("\n    name     = \"{name}\"\n")).count(), 1, "{after}");
+    }
+    assert!(after.starts_with(ACL), "{after}");
+}
+
+#[test]
+fn no_second_association_is_made_where_the_first_has_rules_of_its_own() {
+    let rule = "\n  rule {\n    name     = \"rates\"\n    priority = 1\n\n    action {\n      block {}\n    }\n\n    statement {\n      rate_based_statement {\n        limit = 2000\n      }\n    }\n  }\n";
+    let before = format!("{ACL}{rule}{VISIBILITY}{LOGGED}{PROTECTED}");
+    let (_, after) = tried("appsync-waf-without-log4j-rules", &before);
+    assert_eq!(after, before);
+}
+
+const DATABASE: &str = "resource \"azurerm_postgresql_server\" \"NAME\" {\n  name                    = \"NAME\"\n  resource_group_name     = \"shop\"\n  location                = \"westeurope\"\n  sku_name                = \"GP_Gen5_2\"\n  version                 = \"11\"\n  ssl_enforcement_enabled = true\n}\n\n";
+const KEY: &str = "resource \"azurerm_postgresql_server_key\" \"main\" {\n  server_id        = \"\"\n  key_vault_key_id = \"\"\n}\n";
+
+#[test]
+fn a_part_belongs_to_the_one_whole_that_is_there() {
+    let of = |names: &[&str]| {
+        let servers: String = names.iter().map(|name| DATABASE.replace("NAME", name)).collect();
+        tried("postgresql-server-key-unconnected", &format!("{servers}{KEY}"))
+    };
+    let (is_fixed, one) = of(&["orders"]);
+    assert!(is_fixed && one.contains("server_id        = azurerm_postgresql_server.orders.id"), "{one}");
+    for names in [&["orders"][..], &["orders", "stock"], &[]] {
+        let (_, after) = of(names);
+        // Another server is nobody's wish.
+        assert_eq!(after.matches("\"azurerm_postgresql_server\"").count(), names.len(), "{after}");
+    }
+}
+
+/// Whether what a rule finds in a text is fixed, and the text afterwards.
+fn tried(rule: &str, text: &str) -> (bool, String) {
+    let table = RuleTable::embedded().unwrap();
+    let folder = folder(&[("main.tf", text)]);
+    let (fixer, outcomes) = fix_all(&table, folder.path(), table.find(rule).unwrap());
+    let is_fixed = outcomes.iter().all(|(_, outcome)| !matches!(outcome, Outcome::Refused(_)));
+    (is_fixed, fixer.text("main.tf").unwrap().to_string())
 }
