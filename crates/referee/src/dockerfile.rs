@@ -206,6 +206,8 @@ fn addresses(lines: &[Line]) -> Vec<String> {
 }
 
 fn parse(text: &str) -> Option<Vec<Line>> {
+    // The parser counts from behind a byte-order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut starts = Vec::new();
     for instruction in parse_dockerfile::parse_iter(text).ok()? {
         starts.push(keyword(&instruction.ok()?)?);
@@ -260,6 +262,13 @@ mod tests {
     fn a_stage_with_the_name_of_another_is_told_by_its_number() {
         let names = addresses(&parse(TWICE).unwrap());
         assert_eq!(names, ["build.FROM", "build.RUN[0]", "stage[1].FROM", "stage[1].RUN[0]"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_moves_nothing() {
+        let lines = parse("\u{feff}FROM debian:12.8\nCMD [\"a\"]\n").unwrap();
+        assert_eq!(lines.iter().map(|line| &*line.keyword).collect::<Vec<_>>(), ["FROM", "CMD"]);
+        assert_eq!(lines[1].text, "[\"a\"]");
     }
 
     #[test]
