@@ -212,6 +212,11 @@ impl Dispatcher {
     pub async fn control(&self, session: &Session, control: Control) -> Result<Report, Outcome> {
         let refused = Outcome::Refused;
         let lacks = |missing| Outcome::NotConfigured { missing };
+        // Whoever asks what is connected, or connects, has the provider asked with an authority of ours.
+        let asks_provider = matches!(control, Control::ListConnections | Control::Connect { .. });
+        if asks_provider && self.kill_switch.as_ref().is_some_and(|switch| switch.is_stopped()) {
+            return Err(refused(Refusal::Halted));
+        }
         let no_switch = || lacks(Missing::Setting(keyblind_intent::Setting::KillSwitch));
         match control {
             Control::ListConnections => match &self.connections {

@@ -51,10 +51,20 @@ impl OwnSetUp {
         let own = [
             check(DoctorArea::Process, "secrets are locked in memory", memory, raise, None),
             self.mode(DoctorArea::State, "the state folder is the broker's alone", &self.state, 0o077),
-            self.mode(DoctorArea::Socket, "the socket is its owner's alone", &self.socket, 0o177),
+            match self.lets_others_in() {
+                false => self.mode(DoctorArea::Socket, "the socket is its owner's alone", &self.socket, 0o177),
+                true => {
+                    self.mode(DoctorArea::Socket, "other users reach the socket, and are let in by the kernel's word", &self.socket, 0o111)
+                }
+            },
             self.peers(),
         ];
         hardened.chain(own).flatten().collect()
+    }
+
+    fn lets_others_in(&self) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        self.peers.iter().any(|peer| peer.user != own)
     }
 
     fn mode(&self, area: DoctorArea, subject: &str, path: &std::path::Path, forbidden: u32) -> Option<Check> {

@@ -24,7 +24,8 @@ use keyblind_broker::providers::oidc::{Client, ClientAuthentication, OpenIdProvi
 use keyblind_broker::vault::{LocalKey, RecordKind, RecordName, Vault, VaultError, create_key_file, read_key_file};
 use keyblind_broker::work::{Changes, Effector, Entrance, GithubWork};
 use keyblind_intent::{ConnectionName, Count, Digest, Line, Provider};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::configuration::{Authentication, Configuration, Door, GithubSettings, LoginSettings};
 use crate::{say, stop};
@@ -192,13 +193,13 @@ impl Opened {
         Ok(())
     }
 
-    /// What a broker does by itself, until it is ended.
-    pub(crate) fn work(&mut self) -> JoinSet<()> {
+    /// What a broker does by itself: until it is ended; and the changes that it applies, until `closing` changes and they are done.
+    pub(crate) fn work(&mut self, closing: watch::Receiver<()>) -> (JoinSet<()>, JoinHandle<()>) {
         let mut working = JoinSet::new();
         let (leases, switch, changes) = (self.leases.clone(), self.switch.clone(), Arc::clone(&self.changes));
         working.spawn(async move { leases.work().await });
         working.spawn(async move { switch.watch_files().await });
-        working.spawn(async move { changes.work().await });
+        let applying = tokio::spawn(changes.work(closing));
         let (lender, approvals, sessions) = (self.lender.clone(), self.approvals.clone(), self.sessions());
         working.spawn(async move {
             loop {
@@ -222,7 +223,7 @@ impl Opened {
                 let _ = ledger.checkpoint().await;
             }
         });
-        working
+        (working, applying)
     }
 
     /// The pages, and the way to them from the socket.

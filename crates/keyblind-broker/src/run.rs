@@ -36,6 +36,9 @@ fn given_token(text: &str) -> Result<(RawFd, String), String> {
     Ok((number.parse().map_err(|_| wrong())?, subject.to_owned()))
 }
 
+/// How long the last changes may take when it ends.
+const APPLYING: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// What the process still reads of its environment once it runs: nothing that says where to connect or what to trust.
 const VARIABLES: &[&str] = &["HOME", "PATH", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"];
 
@@ -107,8 +110,8 @@ async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyb
         peers: configuration.peers.clone(),
     };
     let mut dispatcher = opened.dispatcher().with_examined(Arc::new(set_up));
-    let mut working = opened.work();
     let (close, closing) = tokio::sync::watch::channel(());
+    let (mut working, applying) = opened.work(closing.clone());
     if let Some(door) = &configuration.door {
         let (parts, entrance) = opened.door(door, configuration.login.as_ref());
         dispatcher = dispatcher.with_entrance(entrance);
@@ -148,6 +151,10 @@ async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyb
     };
     let cut_off = server.serve(stopping).await;
     drop(close);
+    // What is being applied is not torn apart: neither its effect nor the record of it.
+    if tokio::time::timeout(APPLYING, applying).await.is_err() {
+        say("warning: a change was being applied: what came of it isn't known");
+    }
     working.shutdown().await;
     opened.end().await;
     // The next broker would take it for a dead one's anyway.

@@ -353,7 +353,7 @@ impl Accounts {
     /// # Errors
     /// As [`Lender::read`]; what Auth0 said shows on that person's page.
     pub async fn borrow(
-        &self,
+        self: &Arc<Self>,
         holder: &Holder,
         name: &ConnectionName,
         operations: BTreeSet<Code>,
@@ -369,12 +369,12 @@ impl Accounts {
         };
         let target = Line::new(format!("{} of {}", offer.name, who.subject)).map_err(|_| unnamed(()))?;
         let purpose = Purpose { who, mission: None, permission: code("connected-account"), target, lifetime };
-        let vault = FromVault { accounts: self, holder, offer };
+        let vault = FromVault { accounts: Arc::clone(self), holder: holder.clone(), offer: offer.clone() };
         self.lender.read(operations, calls, &vault, &offer.scopes, purpose).await
     }
 
     /// Borrows a token to see whether that works, and uses it for nothing.
-    pub(super) async fn check(&self, holder: &Holder, offer: &Offer) -> Option<String> {
+    pub(super) async fn check(self: &Arc<Self>, holder: &Holder, offer: &Offer) -> Option<String> {
         match self.borrow(holder, &offer.name, BTreeSet::new(), 0, CHECK).await {
             Ok(_) => None,
             Err(LendError::Refused(_)) => self.last_trouble(holder, offer).map(|problem| problem.words()),
@@ -415,13 +415,14 @@ impl Accounts {
 }
 
 /// Token Vault as a source of authority for one person's account.
-struct FromVault<'a> {
-    accounts: &'a Accounts,
-    holder: &'a Holder,
-    offer: &'a Offer,
+#[derive(Clone)]
+struct FromVault {
+    accounts: Arc<Accounts>,
+    holder: Holder,
+    offer: Offer,
 }
 
-impl Authority for FromVault<'_> {
+impl Authority for FromVault {
     type Scope = Vec<String>;
 
     fn provider(&self) -> Provider {

@@ -3,6 +3,8 @@
 //! The provider opens in a tab of its own. Its answer comes to that tab, or, where there is only one, to this one: it is taken where it
 //! comes, and both find their way back. It belongs to the session that began it and to the browser that holds its cookie, and counts once.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
@@ -93,11 +95,11 @@ pub(super) struct OfferForm {
 }
 
 /// The offer that a sealed form is about.
-fn offered<'d>(door: &'d Door, session: &Session, sent: &OfferForm, purpose: &str) -> Result<(&'d Accounts, &'d Offer), Instead> {
+fn offered<'d>(door: &'d Door, session: &Session, sent: &OfferForm, purpose: &str) -> Result<(&'d Arc<Accounts>, &'d Offer), Instead> {
     if !session.is_sealed(&sent.seal, purpose, &sent.name, &sent.id) {
         return Err(forged());
     }
-    let accounts = door.accounts.as_deref().filter(|accounts| accounts.knows(&session.identity));
+    let accounts = door.accounts.as_ref().filter(|accounts| accounts.knows(&session.identity));
     accounts.and_then(|accounts| Some((accounts, accounts.offer(&sent.name)?))).ok_or_else(forged)
 }
 

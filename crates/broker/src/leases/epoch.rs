@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 #[non_exhaustive]
 pub enum EpochError {
     /// It is stopped.
-    #[error("Keyblind is stopped (epoch {epoch}): `keyblind-broker arm --epoch {epoch}` takes up work again")]
+    #[error("Keyblind is stopped (epoch {epoch}): `keyblind-broker arm` takes up work again")]
     Stopped {
         /// The epoch.
         epoch: u64,
@@ -149,6 +149,13 @@ impl KillSwitch {
     /// Whether everything is stopped, as far as this process knows: it never knows later than a kill is acknowledged.
     pub fn is_stopped(&self) -> bool {
         self.check_here().is_err()
+    }
+
+    /// Returns once everything is stopped.
+    pub(super) async fn stopped(&self) {
+        while !self.is_stopped() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Reads the switch for somebody who wants to borrow authority now.
@@ -293,6 +300,10 @@ impl KillSwitch {
                 }
             } else {
                 is_done = false;
+                // A stop that this process has seen and that could not be recorded, or whose file was gone too soon, is recorded first.
+                if self.is_stopped() && self.epoch().await.is_ok_and(|epoch| epoch.is_multiple_of(2)) {
+                    let _ = self.kill(Cause::File).await;
+                }
                 if is_there(&arm) {
                     // Whoever made it sees by its end that it was seen; one that ends no stop must not end a later one.
                     if let Ok(epoch) = self.epoch().await {

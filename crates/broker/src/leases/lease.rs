@@ -56,14 +56,18 @@ pub enum NotMinted {
 }
 
 /// A source of authority that can be narrowed.
-pub trait Authority: Send + Sync {
+pub trait Authority: Clone + Send + Sync + 'static {
     /// What may be allowed: the provider's own terms, rendered from typed fields.
-    type Scope: Clone + Send + Sync;
+    type Scope: Clone + Send + Sync + 'static;
 
     /// Whose it is.
     fn provider(&self) -> Provider;
     /// How its tokens end.
     fn ending(&self) -> Ending;
+    /// How long a token may live that is asked for so long a life, whatever happens: some providers can't make it shorter than theirs.
+    fn longest_life(&self, asked: Duration) -> Duration {
+        asked
+    }
     /// Asks for a token that allows exactly this for at most so long.
     fn mint(&self, asked: &Self::Scope, lifetime: Duration) -> impl Future<Output = Result<Minted<Self::Scope>, NotMinted>> + Send;
     /// Whether what was granted allows nothing beyond what was asked.
@@ -230,7 +234,25 @@ impl Lender {
         Ok(ReadLease { held, operations, calls_left: calls, over_at })
     }
 
+    /// Whether everything is stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.switch.is_stopped()
+    }
+
+    /// Borrows to the end even if whoever asked leaves meanwhile: what was given by then is recorded, and given back by [`Self::tidy`].
     async fn borrow<A: Authority>(&self, kind: LeaseKind, authority: &A, asked: &A::Scope, purpose: Purpose) -> Result<Held, LendError> {
+        let (lender, authority, asked) = (self.clone(), authority.clone(), asked.clone());
+        let borrowing = tokio::spawn(async move { lender.borrow_now(kind, &authority, &asked, purpose).await });
+        borrowing.await.unwrap_or_else(|_| Err(LendError::Unknown(word("interrupted"))))
+    }
+
+    async fn borrow_now<A: Authority>(
+        &self,
+        kind: LeaseKind,
+        authority: &A,
+        asked: &A::Scope,
+        purpose: Purpose,
+    ) -> Result<Held, LendError> {
         let lease = new_id()?;
         let permit = self.switch.permit().await?;
         let announcement = Announcement {
@@ -242,7 +264,7 @@ impl Lender {
             permission: purpose.permission.clone(),
             target: purpose.target.clone(),
             ending: authority.ending(),
-            dies_at: self.clock.now().saturating_add(purpose.lifetime),
+            dies_at: self.clock.now().saturating_add(authority.longest_life(purpose.lifetime)),
         };
         self.leases.announce(&permit, announcement).await?;
         if let Err(error) = self.switch.check(&permit) {
@@ -322,7 +344,14 @@ impl Held {
                 ledger.append(record(Event::CallEnded { call, result: CallResult::Failed { reason: word("stopped") } })).await?;
                 return Err(error.into());
             }
-            Ok(()) => tokio::time::timeout(patience.call, send(&self.token)).await.unwrap_or(Err(CallFailure::Unknown(word("timed-out")))),
+            Ok(()) => {
+                let longest = patience.call.min(self.purpose.lifetime);
+                tokio::select! {
+                    sent = tokio::time::timeout(longest, send(&self.token)) => sent.unwrap_or(Err(CallFailure::Unknown(word("timed-out")))),
+                    // A use of many requests ends with the stop, not with its last one.
+                    () = switch.stopped() => Err(CallFailure::Unknown(word("stopped"))),
+                }
+            }
         };
         let told = match &result {
             Ok(_) => CallResult::Succeeded,

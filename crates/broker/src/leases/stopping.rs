@@ -111,10 +111,11 @@ impl door::Switch for Stopping {
 }
 
 fn end(outstanding: Outstanding) -> (String, End) {
-    let Outstanding { lease, who, provider, state, dies_at, .. } = outstanding;
+    let Outstanding { lease, provider, state, dies_at, .. } = outstanding;
     let end = match state {
         OutstandingState::Announced | OutstandingState::Unrevoked => End::DiesAt(dies_at),
         OutstandingState::Live | OutstandingState::Ending => End::Waiting,
     };
-    (format!("{provider:?}, for {} of {}, lease {lease}", who.subject, who.tenant), end)
+    // The page is seen by people of every tenant: whose it is stands in the record.
+    (format!("{provider:?}, lease {lease}"), end)
 }

@@ -37,8 +37,9 @@ pub enum PlaceError {
     },
 }
 
-/// Listens at a path. What a broker that died left there is removed; a living one's isn't.
-pub(super) fn listen(path: &Path) -> Result<UnixListener, PlaceError> {
+/// Listens at a path. What a broker that died left there is removed; a living one's isn't. Where other users are let in, they may pass
+/// through the folder to the socket, and see nothing else of it; who they are the kernel says.
+pub(super) fn listen(path: &Path, lets_others_in: bool) -> Result<UnixListener, PlaceError> {
     let system = |source| PlaceError::System { path: path.to_owned(), source };
     let bad = || PlaceError::Path(path.to_owned());
     let folder = path.parent().filter(|folder| folder.file_name().is_some()).ok_or_else(bad)?;
@@ -48,7 +49,8 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, PlaceError> {
     if !folder.exists() {
         std::fs::DirBuilder::new().mode(0o700).recursive(true).create(folder).map_err(system)?;
     }
-    check_folder(folder)?;
+    let (folder_mode, mode) = if lets_others_in { (0o711, 0o666) } else { (0o700, 0o600) };
+    check(folder, 0o777 & !folder_mode)?;
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => return Err(PlaceError::Occupied(path.to_owned())),
         Ok(_) if UnixStream::connect(path).is_ok() => return Err(PlaceError::InUse(path.to_owned())),
@@ -56,8 +58,11 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, PlaceError> {
         Err(_) => {}
     }
     let listener = UnixListener::bind(path).map_err(system)?;
-    // Until here the folder keeps everybody else out.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(system)?;
+    // Until here nobody else may open it.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(system)?;
+    if lets_others_in {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(folder_mode)).map_err(system)?;
+    }
     Ok(listener)
 }
 
@@ -66,6 +71,10 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, PlaceError> {
 /// # Errors
 /// Says what it is instead.
 pub fn check_folder(folder: &Path) -> Result<(), PlaceError> {
+    check(folder, 0o077)
+}
+
+fn check(folder: &Path, forbidden: u32) -> Result<(), PlaceError> {
     let user = rustix::process::geteuid().as_raw();
     let found = std::fs::symlink_metadata(folder).map_err(|source| PlaceError::System { path: folder.to_owned(), source })?;
     let wrong = |found: String| Err(PlaceError::Folder { folder: folder.to_owned(), user, found });
@@ -75,7 +84,7 @@ pub fn check_folder(folder: &Path) -> Result<(), PlaceError> {
     if found.uid() != user {
         return wrong(format!("it belongs to user {}", found.uid()));
     }
-    if found.mode() & 0o077 != 0 {
+    if found.mode() & forbidden != 0 {
         return wrong(format!("its mode is {:04o}", found.mode() & 0o7777));
     }
     Ok(())

@@ -125,7 +125,8 @@ impl Server {
         dispatcher: Arc<Dispatcher>,
         limits: Limits,
     ) -> Result<Self, SocketError> {
-        let listener = listen(path)?;
+        let own = rustix::process::geteuid().as_raw();
+        let listener = listen(path, peers.iter().any(|peer| peer.user != own))?;
         listener.set_nonblocking(true)?;
         let shared = Shared {
             used: peers.iter().map(|_| Mutex::default()).collect(),

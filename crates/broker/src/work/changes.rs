@@ -8,6 +8,7 @@ use keyblind_intent::{
     Borrowed, Change, ChangeFields, ChangeState, Count, Digest, DocumentError, Failure, Intent, Inverse, Line, Missing, Outcome, Refusal,
     Report, UnixMillis, limits,
 };
+use tokio::sync::watch;
 
 use super::{failed, origin, outcomes, who};
 use crate::approvals::policy::{self, Identity, Requester};
@@ -27,6 +28,9 @@ const AT_ONCE: usize = 4;
 /// How long a change waits that can't be applied just now; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// How often it is tried to keep what came of a change, and how long between two tries.
+const KEEPING_TRIES: u32 = 60;
+const KEEPING_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a provider says that a change would be made on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,8 +155,9 @@ impl Changes {
             .await
     }
 
-    /// Applies what people approve, until the returned future is dropped: what is being applied then is found by [`Self::recover`].
-    pub async fn work(self: Arc<Self>) {
+    /// Applies what people approve, until `ending` changes; then it ends what is being applied, and takes up nothing more. What is torn
+    /// apart by a kill is found by [`Self::recover`].
+    pub async fn work(self: Arc<Self>, mut ending: watch::Receiver<()>) {
         let mut applying = tokio::task::JoinSet::new();
         loop {
             // What the database refuses now is looked for again.
@@ -163,8 +168,13 @@ impl Changes {
                 }
             }
             while applying.try_join_next().is_some() {}
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::select! {
+                // It has changed, or whoever would change it is gone.
+                _ = ending.changed() => break,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
         }
+        while applying.join_next().await.is_some() {}
     }
 
     /// Whether this change is to be tried now.
@@ -180,7 +190,7 @@ impl Changes {
     async fn finish(&self, request: Request) {
         let (digest, tenant) = (request.change.digest(), request.proposal.tenant.clone());
         let applied = match self.apply(request).await {
-            Ok(outcome) => self.keep(digest, tenant, outcome).await.is_ok(),
+            Ok(outcome) => self.keep_at_last(digest, &tenant, &outcome).await,
             Err(Later) => false,
         };
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,6 +225,17 @@ impl Changes {
             Err(error) => return Ok(told(&error)),
         };
         Ok(effector.apply(&who, approved, &rendered, whole.contents()).await)
+    }
+
+    /// Keeps an outcome, trying for a minute: the effect is there, and only this knows of it.
+    async fn keep_at_last(&self, change: Digest, tenant: &str, outcome: &Outcome) -> bool {
+        for _ in 0..KEEPING_TRIES {
+            if self.keep(change, tenant.to_owned(), outcome.clone()).await.is_ok() {
+                return true;
+            }
+            tokio::time::sleep(KEEPING_PAUSE).await;
+        }
+        false
     }
 
     async fn keep(&self, change: Digest, tenant: String, outcome: Outcome) -> Result<(), LedgerError> {

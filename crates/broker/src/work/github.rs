@@ -153,11 +153,12 @@ impl GithubWork {
         let github = self.authority.github();
         let resolve = async |access: &Access<'_>| github.resolve_branch(access, repository, revision).await;
         let (commit, branch) = self.call(lease, "resolve", resolve).await?;
-        let file = self.unnamed_file().map_err(|_| FAULT)?;
+        let (file, read_only) = self.unnamed_file().map_err(|_| FAULT)?;
         let limits = TreeLimits::default();
         let fetch = async |access: &Access<'_>| github.fetch_tree(access, repository, &commit, limits, file).await;
         let (fetched, file) = self.call(lease, "fetch-tree", fetch).await?;
-        let attached = tokio::task::spawn_blocking(move || BulkFile::unlinked(file)).await;
+        drop(file);
+        let attached = tokio::task::spawn_blocking(move || BulkFile::unlinked(read_only)).await;
         let attached = attached.ok().and_then(Result::ok).ok_or(FAULT)?;
         let outcome = Outcome::RepositoryRead {
             repository: repository.clone(),
@@ -170,13 +171,14 @@ impl GithubWork {
         Ok(Reply { outcome, attached: Some(attached) })
     }
 
-    /// A file that nobody else can open and that is gone with the broker.
-    fn unnamed_file(&self) -> std::io::Result<File> {
+    /// A file that nobody else can open and that is gone with the broker: to write to, and to hand over, which nobody can write through.
+    fn unnamed_file(&self) -> std::io::Result<(File, File)> {
         let name = new_id().map_err(std::io::Error::other)?;
         let path = self.folder.join(format!("archive-{name}"));
         let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        let read_only = File::open(&path);
         std::fs::remove_file(&path)?;
-        Ok(file)
+        Ok((file, read_only?))
     }
 
     async fn check_forge(&self, forge: &ConnectionName) -> Result<(), Outcome> {

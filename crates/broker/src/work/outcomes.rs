@@ -19,6 +19,8 @@ pub(super) fn keep(
         "INSERT INTO change_outcome (change, tenant, outcome, recorded) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         params![change.as_bytes(), tenant, text, now.unix_millis()],
     )?;
+    // Its bytes were kept to be shown and applied: both are over.
+    transaction.execute("DELETE FROM approval_material WHERE digest = ?1", [change.as_bytes()])?;
     Ok(())
 }
 

@@ -24,6 +24,37 @@ fn it_says_what_it_may_reach_and_ends_in_order() {
     assert!(!place.socket().exists());
 }
 
+/// A broker with a user of its own has clients of other users. Only root can try that.
+#[test]
+fn another_user_whom_the_configuration_names_is_let_in_and_nobody_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (named, stranger) = (64_001, 64_002);
+    let mut place = Place::new();
+    place.more = format!("[[peer]]\nuser = {named}\ntenant = \"octo\"\nsubject = \"local:{named}\"\nrole = \"person\"\n");
+    // They come as far as the socket's folder, and read nothing on the way.
+    std::fs::set_permissions(place.folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let _broker = place.start();
+    let socket = place.socket();
+    let ask = |user: u32| {
+        let program = place.folder.path().join("keyblind-broker");
+        if !program.exists() {
+            std::fs::copy(crate::support::PROGRAM, &program).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut command = std::process::Command::new(program);
+        command.arg("--socket").arg(&socket).arg("doctor").env_clear().env("HOME", "/nonexistent").uid(user).gid(user).output().unwrap()
+    };
+    let let_in = ask(named);
+    assert!(text(&let_in.stdout).contains("other users reach the socket"), "{}", text(&let_in.stderr));
+    let refused = ask(stranger);
+    assert!(text(&refused.stderr).contains("UnknownPeer"), "{}{}", text(&refused.stdout), text(&refused.stderr));
+}
+
 #[test]
 fn two_brokers_never_share_a_state() {
     let place = Place::new();

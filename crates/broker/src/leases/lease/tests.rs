@@ -16,6 +16,7 @@ use crate::vault::{LocalKey, Vault};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mood {
     Gives,
+    GivesSlowly,
     GivesMore,
     Refuses,
     Loses,
@@ -30,6 +31,7 @@ struct StandIn {
     revokes: AtomicBool,
 }
 
+#[derive(Clone)]
 struct Source(Arc<StandIn>);
 
 impl Authority for Source {
@@ -55,6 +57,7 @@ impl Authority for Source {
             Mood::GivesMore => {
                 granted.insert("administration: write");
             }
+            Mood::GivesSlowly => tokio::time::sleep(Duration::from_millis(30)).await,
             Mood::Gives => {}
         }
         self.0.minted.fetch_add(1, Ordering::SeqCst);
@@ -304,6 +307,40 @@ async fn a_stop_ends_a_lease_for_good() {
     assert_eq!(lending.sum().await.2, 0, "nothing is sent though the token lives still");
     let report = lending.report().await;
     assert!(report.is_sound(), "{:?}", report.findings);
+}
+
+#[tokio::test]
+async fn what_is_given_after_the_asker_has_left_is_given_back() {
+    let lending = Lending::new(Mood::GivesSlowly).await;
+    let approved = lending.approved(1).await;
+    let (source, scope) = (Source(lending.provider.clone()), BTreeSet::from(["contents: write"]));
+    let asking = lending.lender.write(approved, &source, &scope, lending.purpose());
+    drop(tokio::time::timeout(Duration::from_millis(10), asking).await);
+    for _ in 0..500 {
+        if lending.sum().await == (1, 1, 0, 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(lending.sum().await, (1, 1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_stop_ends_a_use_that_is_under_way() {
+    let lending = Lending::new(Mood::Gives).await;
+    let patience = Patience { mint: Duration::from_secs(60), call: Duration::from_secs(60) };
+    let (leases, switch, clock) = (lending.leases.clone(), lending.switch.clone(), lending.bench.clock.clone());
+    let lender = Lender::new(leases, switch.clone(), lending.ledger.clone(), clock, patience);
+    let (approved, source) = (lending.approved(1).await, Source(lending.provider.clone()));
+    let lease = lender.write(approved, &source, &BTreeSet::from(["contents: write"]), lending.purpose()).await.unwrap();
+    let rendered = lending.change(1);
+    let using = lease.apply(&rendered, word("create-pull-request"), async |_: &Secret| {
+        switch.kill(Cause::Command).await.unwrap();
+        std::future::pending::<Result<(), CallFailure>>().await
+    });
+    let result = tokio::time::timeout(Duration::from_secs(20), using).await.expect("it ends with the stop");
+    assert_eq!(result, Err(LendError::Lost(word("stopped"))));
+    assert_eq!(lending.sum().await.3, 0, "and its token is revoked");
 }
 
 #[tokio::test]

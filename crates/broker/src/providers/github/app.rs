@@ -8,6 +8,7 @@ use hyper::Method;
 use keyblind_intent::{PolicyTemplate, Provider, Repository};
 use serde::{Deserialize, Serialize};
 
+use super::pace::Pacing;
 use super::{Access, Github, GithubError, Identity};
 use crate::clock::Timestamp;
 use crate::egress::Authorization;
@@ -175,6 +176,10 @@ impl Authority for Installations {
     }
 
     /// GitHub's tokens live an hour: a shorter life can't be asked for, which is why they are revoked.
+    fn longest_life(&self, _: Duration) -> Duration {
+        LONGEST_LIFE
+    }
+
     async fn mint(&self, asked: &Scope, _: Duration) -> Result<Minted<Scope>, NotMinted> {
         self.github.mint(&self.app, asked).await.map_err(|error| match error {
             GithubError::Egress(egress) if egress.may_have_happened() => NotMinted::Unknown(error.code()),
@@ -269,7 +274,8 @@ impl Github {
         let word = self.word(app)?;
         let target = self.api.clone().path("/app/installations").segment(&installation.to_string()).segment("access_tokens");
         let ask = Ask { repositories, permissions: &asked.permissions };
-        let given: Given = self.write(Method::POST, Authorization::Bearer(&word), target, &ask).await?;
+        let given: Given =
+            self.send(Method::POST, Authorization::Bearer(&word), target, Some(&ask), 1 << 20, Pacing::Authority).await?.json()?;
         let expires = given.expires_at.parse::<jiff::Timestamp>().ok();
         let expires = expires.and_then(|at| u64::try_from(at.as_millisecond()).ok()).map(Timestamp::from_unix_millis);
         let is_selected = given.repository_selection.as_deref() == Some("selected");
@@ -283,7 +289,7 @@ impl Github {
 
     async fn end(&self, token: &Secret) -> Result<Revoked, GithubError> {
         let target = self.api.clone().path("/installation/token");
-        match self.send(Method::DELETE, Authorization::Bearer(token), target, None::<&()>, 1 << 16).await {
+        match self.send(Method::DELETE, Authorization::Bearer(token), target, None::<&()>, 1 << 16, Pacing::Authority).await {
             Ok(_) => Ok(Revoked::Confirmed),
             // It doesn't know the token any more.
             Err(GithubError::Unauthorized) => Ok(Revoked::WasDead),

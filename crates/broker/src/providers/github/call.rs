@@ -5,6 +5,7 @@ use hyper::header::{ACCEPT, HeaderName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::pace::Pacing;
 use super::{Github, GithubError};
 use crate::egress::{Answer, Authorization, Call, EgressError, Target};
 
@@ -19,7 +20,7 @@ impl Github {
         target: Target,
         most: usize,
     ) -> Result<T, GithubError> {
-        Ok(self.send(Method::GET, authorization, target, None::<&()>, most).await?.json()?)
+        Ok(self.send(Method::GET, authorization, target, None::<&()>, most, Pacing::Read).await?.json()?)
     }
 
     /// The same, with `None` for what isn't there.
@@ -43,7 +44,7 @@ impl Github {
         target: Target,
         body: &impl Serialize,
     ) -> Result<T, GithubError> {
-        Ok(self.send(method, authorization, target, Some(body), 4 << 20).await?.json()?)
+        Ok(self.send(method, authorization, target, Some(body), 4 << 20, Pacing::Write).await?.json()?)
     }
 
     /// Sends a request. What was turned away unread is sent again in its time; a write whose outcome isn't known never is.
@@ -54,10 +55,11 @@ impl Github {
         target: Target,
         body: Option<&B>,
         most: usize,
+        pacing: Pacing,
     ) -> Result<Answer, GithubError> {
-        let reads = method == Method::GET;
+        let reads = pacing == Pacing::Read;
         for attempt in 1.. {
-            let turn = self.pace.turn(!reads).await?;
+            let turn = self.pace.turn(pacing).await?;
             let mut call = self.prepared(method.clone(), authorization, target.clone()).at_most(most);
             if let Some(body) = body {
                 call = call.json(body)?;
@@ -71,7 +73,7 @@ impl Github {
             };
             let status = answer.status().as_u16();
             // The next turn waits as long as GitHub asks, or fails with that time.
-            match self.pace.heed(&answer, self.clock.now()) {
+            match self.pace.heed(pacing, &answer, self.clock.now()) {
                 Some(_) if attempt < TRIES => continue,
                 Some(wait) => return Err(GithubError::RateLimited { wait }),
                 None => {}

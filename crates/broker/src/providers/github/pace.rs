@@ -23,6 +23,18 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(3_600);
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
+/// What a request is, as far as its pace goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pacing {
+    /// It reads.
+    Read,
+    /// It makes or changes content: GitHub wants a pause between these.
+    Write,
+    /// It begins or ends a token. It waits for nobody's silence: one tenant's limit must not keep another's token alive, and each is asked
+    /// for once and ended once.
+    Authority,
+}
+
 /// The pace with one host.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -58,14 +70,14 @@ impl Pace {
     }
 
     /// Waits until a request may be sent.
-    pub(super) async fn turn(&self, writes: bool) -> Result<Turn<'_>, GithubError> {
+    pub(super) async fn turn(&self, pacing: Pacing) -> Result<Turn<'_>, GithubError> {
         // Whoever waits to write takes no reader's place.
-        let write = if writes { Some(self.last_write.lock().await) } else { None };
+        let write = if pacing == Pacing::Write { Some(self.last_write.lock().await) } else { None };
         if let Some(last) = write.as_ref().and_then(|last| **last) {
             tokio::time::sleep_until(last + self.pause).await;
         }
         let place = self.places.acquire().await.map_err(|_| GithubError::Broken { status: 0 })?;
-        let until = self.silence.lock().unwrap_or_else(PoisonError::into_inner).until;
+        let until = self.silence.lock().unwrap_or_else(PoisonError::into_inner).until.filter(|_| pacing != Pacing::Authority);
         if let Some(wait) = until.and_then(|until| until.checked_duration_since(Instant::now())) {
             if wait > PATIENCE {
                 return Err(GithubError::RateLimited { wait });
@@ -76,7 +88,7 @@ impl Pace {
     }
 
     /// Notes what an answer says about the pace, and for how long to be silent if the request was turned away because of it.
-    pub(super) fn heed(&self, answer: &Answer, now: Timestamp) -> Option<Duration> {
+    pub(super) fn heed(&self, pacing: Pacing, answer: &Answer, now: Timestamp) -> Option<Duration> {
         let status = answer.status().as_u16();
         let number = |name: &HeaderName| answer.header(name)?.trim().parse::<u64>().ok();
         let (after, is_used_up) = (number(&RETRY_AFTER), number(&REMAINING) == Some(0));
@@ -94,6 +106,9 @@ impl Pace {
         };
         let wait = wait.min(LONGEST_SILENCE);
         silence.times = silence.times.saturating_add(1);
+        if pacing == Pacing::Authority {
+            return Some(wait);
+        }
         let until = Instant::now() + wait;
         silence.until = Some(silence.until.map_or(until, |other| other.max(until)));
         Some(wait)
@@ -109,21 +124,21 @@ mod tests {
         let pace = Pace::new(Duration::from_secs(1));
         let start = Instant::now();
         for _ in 0..3 {
-            drop(pace.turn(true).await.unwrap());
+            drop(pace.turn(Pacing::Write).await.unwrap());
             for _ in 0..5 {
-                drop(pace.turn(false).await.unwrap());
+                drop(pace.turn(Pacing::Read).await.unwrap());
             }
         }
         let elapsed = start.elapsed();
         assert!((Duration::from_secs(2)..Duration::from_millis(2_100)).contains(&elapsed), "{elapsed:?}");
         let held: Vec<_> = futures_of(&pace).await;
         assert_eq!(held.len(), AT_ONCE);
-        assert!(tokio::time::timeout(Duration::from_secs(9), pace.turn(false)).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_secs(9), pace.turn(Pacing::Read)).await.is_err());
     }
 
     async fn futures_of(pace: &Pace) -> Vec<Turn<'_>> {
         let mut held = Vec::new();
-        while let Ok(turn) = tokio::time::timeout(Duration::from_millis(1), pace.turn(false)).await {
+        while let Ok(turn) = tokio::time::timeout(Duration::from_millis(1), pace.turn(Pacing::Read)).await {
             held.push(turn.unwrap());
         }
         held

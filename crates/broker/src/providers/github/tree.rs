@@ -18,6 +18,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::archive::{Reader, Writer};
+use super::pace::Pacing;
 use super::{Access, Github, GithubError};
 use crate::egress::{Authorization, EgressError};
 
@@ -213,13 +214,13 @@ impl Github {
         mut writer: Archive<W>,
     ) -> Result<Archive<W>, GithubError> {
         let target = self.repository(repository).path("/tarball").segment(commit.as_str());
-        let turn = self.pace.turn(false).await?;
+        let turn = self.pace.turn(Pacing::Read).await?;
         let call = self.prepared(Method::GET, Authorization::Bearer(access.token), target);
         // GitHub answers with a link to another host, which must not get the token.
         let mut incoming = self.egress.open(call.following(1).within(std::time::Duration::from_secs(TARBALL_SECONDS))).await?;
         if !incoming.status().is_success() {
             let answer = incoming.read(64 * 1024).await?;
-            self.pace.heed(&answer, self.clock.now());
+            self.pace.heed(Pacing::Read, &answer, self.clock.now());
             // The files can still be had one by one.
             return Ok(writer);
         }

@@ -82,6 +82,13 @@ impl door::Connections for GithubWork {
 impl dispatch::Examined for GithubWork {
     fn examine(&self) -> Answering<'_, Vec<Check>> {
         Box::pin(async move {
+            if self.lender.is_stopped() {
+                // Nothing of the App is used while everything is stopped.
+                let subject = Line::new("GitHub takes the App's key, and it is installed");
+                let area = DoctorArea::Provider(Provider::Github);
+                let check = |subject| Check { area, subject, state: CheckState::NotChecked, advice: None, said: None };
+                return subject.map(check).into_iter().collect();
+            }
             let (state, advice) = match self.authority.all().await {
                 Ok(installations) if installations.is_empty() => {
                     (CheckState::Weak, Some(format!("an owner installs the App at {}", self.authority.installation_page())))
