@@ -176,35 +176,44 @@ fn push(attempts: &mut Vec<Attempt>, what: &'static str, is_refused: bool, answe
     attempts.push(Attempt { what, is_refused, answer });
 }
 
-/// Whether it was refused in some way: nothing was done and nobody was asked.
-fn is_refusal(back: &Back) -> bool {
-    match back {
-        Back::Answer(answer) => matches!(&**answer, Answer::Outcome(Outcome::Refused(_) | Outcome::NotConfigured { .. })),
-        Back::Refused(_) | Back::Ended => true,
-    }
+/// Whether it was refused for one of these reasons; `None` is the end of the connection. Refused for another reason, something else stood in
+/// the way of it by chance.
+fn is_refused(back: &Back, reasons: &[Option<Refusal>]) -> bool {
+    let reason = match back {
+        Back::Answer(answer) => match &**answer {
+            Answer::Outcome(Outcome::Refused(refusal)) => Some(*refusal),
+            _ => return false,
+        },
+        Back::Refused(refusal) => Some(*refusal),
+        Back::Ended => None,
+    };
+    reasons.contains(&reason)
 }
 
 fn malformed(attempts: &mut Vec<Attempt>, agent: &impl Fn() -> Result<Enemy>, github: &Github) -> Result<()> {
-    let mut attempt = |what, back: Back| push(attempts, what, is_refusal(&back), &back);
-    attempt("bytes that are no frame", agent()?.raw(b"GET / HTTP/1.1\r\n\r\n")?);
+    const MALFORMED: &[Option<Refusal>] = &[Some(Refusal::Malformed)];
+    const NO_FRAME: &[Option<Refusal>] = &[Some(Refusal::BadFrame), Some(Refusal::BeyondLimit), None];
+    const BAD_BULK: &[Option<Refusal>] = &[Some(Refusal::BadBulk)];
+    let mut attempt = |what, reasons, back: Back| push(attempts, what, is_refused(&back, reasons), &back);
+    attempt("bytes that are no frame", NO_FRAME, agent()?.raw(b"GET / HTTP/1.1\r\n\r\n")?);
     let mut header = Frame::new(Kind::Request, id()?, Vec::new())?.to_bytes();
     header[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
-    attempt("a frame of 4 GiB", agent()?.raw(&header)?);
-    attempt("a request nested 10,000 deep", {
+    attempt("a frame of 4 GiB", NO_FRAME, agent()?.raw(&header)?);
+    attempt("a request nested 10,000 deep", MALFORMED, {
         let deep = [b"[".repeat(10_000), b"]".repeat(10_000)].concat();
         let frame = Frame::new(Kind::Request, id()?, deep)?;
         agent()?.raw(&frame.to_bytes())?
     });
-    attempt("an intent that doesn't exist", agent()?.document(&json!({"intent": {"run-command": {"command": "id"}}}))?);
-    attempt("a request for a credential", agent()?.document(&json!({"control": "show-token"}))?);
-    attempt("an address in an intent", {
+    attempt("an intent that doesn't exist", MALFORMED, agent()?.document(&json!({"intent": {"run-command": {"command": "id"}}}))?);
+    attempt("a request for a credential", MALFORMED, agent()?.document(&json!({"control": "show-token"}))?);
+    attempt("an address in an intent", MALFORMED, {
         let repository = json!({"forge": "https://evil.example", "owner": "acme", "name": "infra"});
         agent()?.document(&json!({"intent": {"read-repository": {"repository": repository, "revision": "default-branch"}}}))?
     });
     let after = b"changed";
     let mut extra = proposal(github, after);
     extra["intent"]["propose-pull-request"]["token"] = json!("ghs_mine");
-    attempt("a field that isn't the vocabulary's", agent()?.attached(after, &extra)?);
+    attempt("a field that isn't the vocabulary's", MALFORMED, agent()?.attached(after, &extra)?);
     for (what, path) in [
         ("a path out of the repository", "../../etc/passwd"),
         ("an absolute path", "/etc/passwd"),
@@ -215,24 +224,25 @@ fn malformed(attempts: &mut Vec<Attempt>, agent: &impl Fn() -> Result<Enemy>, gi
     ] {
         let mut request = proposal(github, after);
         request["intent"]["propose-pull-request"]["files"][0]["path"] = json!(path);
-        attempt(what, agent()?.attached(after, &request)?);
+        attempt(what, MALFORMED, agent()?.attached(after, &request)?);
     }
     let mut request = proposal(github, after);
     request["intent"]["propose-pull-request"]["branch"] = json!("main");
-    attempt("a branch that isn't ours", agent()?.attached(after, &request)?);
-    attempt("other bytes than announced", agent()?.attached(b"something else", &proposal(github, after))?);
-    attempt("no bytes where some are announced", agent()?.document(&proposal(github, after))?);
+    attempt("a branch that isn't ours", MALFORMED, agent()?.attached(after, &request)?);
+    attempt("other bytes than announced", BAD_BULK, agent()?.attached(b"something else", &proposal(github, after))?);
+    attempt("no bytes where some are announced", BAD_BULK, agent()?.document(&proposal(github, after))?);
     let mut request = proposal(github, after);
     request["intent"]["propose-pull-request"]["files"][0]["before"] = json!(Digest::of(b"never there"));
-    attempt("a change of a file that isn't so", agent()?.attached(after, &request)?);
+    attempt("a change of a file that isn't so", &[Some(Refusal::StaleState)], agent()?.attached(after, &request)?);
     let mut replaying = agent()?;
     let frame = Frame::new(Kind::Request, id()?, serde_json::to_vec(&json!({"control": "list-connections"}))?)?.to_bytes();
     replaying.raw(&frame)?;
-    attempt("the same request twice", replaying.raw(&frame)?);
+    attempt("the same request twice", &[Some(Refusal::Replayed)], replaying.raw(&frame)?);
     Ok(())
 }
 
 fn others(attempts: &mut Vec<Attempt>, socket: &Path, tokens: [&[u8]; 3], github: &Github) -> Result<()> {
+    const NOT_ALLOWED: &[Option<Refusal>] = &[Some(Refusal::NotAllowed)];
     let [runner_token, web_token, stranger_token] = tokens;
     let (mut runner, refusal) = Enemy::connect(socket, runner_token)?;
     anyhow::ensure!(refusal.is_none(), "the runner's token isn't taken: {refusal:?}");
@@ -241,22 +251,22 @@ fn others(attempts: &mut Vec<Attempt>, socket: &Path, tokens: [&[u8]; 3], github
     let (_, made_up) = Enemy::connect(socket, &random_bytes::<32>())?;
     push(attempts, "a one-time token that nobody gave out", made_up == Some(Refusal::BadToken), &made_up);
     let armed = runner.document(&json!({"control": "arm"}))?;
-    push(attempts, "the runner takes up work", is_refusal(&armed), &armed);
+    push(attempts, "the runner takes up work", is_refused(&armed, NOT_ALLOWED), &armed);
     let link = runner.document(&json!({"control": "log-in"}))?;
-    push(attempts, "the runner asks for a person's link", is_refusal(&link), &link);
+    push(attempts, "the runner asks for a person's link", is_refused(&link, NOT_ALLOWED), &link);
     let (mut web, refusal) = Enemy::connect(socket, web_token)?;
     anyhow::ensure!(refusal.is_none(), "the web tier's token isn't taken: {refusal:?}");
     let link = web.document(&json!({"control": "log-in"}))?;
-    push(attempts, "the web tier asks for a person's link", is_refusal(&link), &link);
+    push(attempts, "the web tier asks for a person's link", is_refused(&link, NOT_ALLOWED), &link);
     let proposed = web.attached(b"changed", &proposal(github, b"changed"))?;
-    push(attempts, "the web tier proposes a change", is_refusal(&proposed), &proposed);
+    push(attempts, "the web tier proposes a change", is_refused(&proposed, NOT_ALLOWED), &proposed);
     let (mut stranger, refusal) = Enemy::connect(socket, stranger_token)?;
     anyhow::ensure!(refusal.is_none(), "the stranger's token isn't taken: {refusal:?}");
     let repository = json!({"forge": "github", "owner": "acme", "name": "infra"});
     let read = stranger.document(&json!({"intent": {"read-repository": {"repository": repository, "revision": "default-branch"}}}))?;
-    push(attempts, "another tenant reads the repository", is_refusal(&read), &read);
+    push(attempts, "another tenant reads the repository", is_refused(&read, &[Some(Refusal::OtherTenant)]), &read);
     let proposed = stranger.attached(b"changed", &proposal(github, b"changed"))?;
-    push(attempts, "another tenant proposes a change", is_refusal(&proposed), &proposed);
+    push(attempts, "another tenant proposes a change", is_refused(&proposed, &[Some(Refusal::RequesterUnknown)]), &proposed);
     Ok(())
 }
 

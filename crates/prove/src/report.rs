@@ -50,6 +50,9 @@ impl Proof {
                 faults.push(format!("no process of the kind `{kind}` was seen at work: nothing is known of it"));
             }
         }
+        if self.watched.get(LEAF).is_some_and(|seen| seen.looks > 0 && seen.confined == 0) {
+            faults.push("a leaf was seen at work and never confined".to_owned());
+        }
         if !self.ledger.is_sound() {
             faults.push("the record doesn't verify".to_owned());
         }

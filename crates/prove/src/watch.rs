@@ -24,6 +24,8 @@ const LONGEST: Duration = Duration::from_secs(120);
 pub struct Seen {
     /// How often one was stopped and searched.
     pub looks: usize,
+    /// How often it was confined by then.
+    pub confined: usize,
     /// By place: memory, environment, arguments, descriptors.
     pub places: BTreeMap<&'static str, Looked>,
     /// What a process of this kind could do that it must not.
@@ -40,7 +42,7 @@ pub type Watched = BTreeMap<&'static str, Seen>;
 pub fn follow(mut child: Child, github: &Github, watched: &mut Watched, mut meanwhile: impl FnMut() -> Result<()>) -> Result<ExitStatus> {
     let end = Instant::now() + LONGEST;
     let mut known = (0, Needles::of(&github.canaries()?)?);
-    let (mut last, mut stood, mut new) = (Instant::now(), Duration::ZERO, BTreeSet::new());
+    let (mut last, mut stood, mut confined) = (Instant::now(), Duration::ZERO, BTreeSet::new());
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
@@ -54,12 +56,15 @@ pub fn follow(mut child: Child, github: &Github, watched: &mut Watched, mut mean
             known = (tokens, Needles::of(&github.canaries()?)?);
         }
         let family = family(child.id());
-        let is_new = family.iter().any(|(process, kind)| *kind == LEAF && new.insert(*process));
+        // A leaf is looked at until it has been seen confined: before that it has read nothing but its job.
+        let is_new = family.iter().any(|(process, kind)| *kind == LEAF && !confined.contains(process));
         if is_new || last.elapsed() >= BETWEEN.max(stood) {
             let begins = Instant::now();
             let stopped: Vec<(u32, &'static str)> = family.into_iter().filter(|(process, _)| stop(*process)).collect();
             for (process, kind) in &stopped {
-                look(*process, kind, &known.1, watched.entry(kind).or_default());
+                if look(*process, kind, &known.1, watched.entry(kind).or_default()) {
+                    confined.insert(*process);
+                }
             }
             for (process, _) in &stopped {
                 signal(*process, Signal::CONT);
@@ -74,10 +79,11 @@ pub fn follow(mut child: Child, github: &Github, watched: &mut Watched, mut mean
 /// A way of looking into a process.
 type Look = fn(u32, &Needles) -> Looked;
 
-fn look(process: u32, kind: &str, needles: &Needles, seen: &mut Seen) {
+/// Looks into a process. Says whether it is a leaf that has confined itself.
+fn look(process: u32, kind: &str, needles: &Needles, seen: &mut Seen) -> bool {
     // A process that has ended, or hasn't become what it will be, says nothing.
     if kind_of(process) != Some(kind) {
-        return;
+        return false;
     }
     seen.looks += 1;
     let looks: [(&'static str, Look); 4] = [
@@ -89,19 +95,13 @@ fn look(process: u32, kind: &str, needles: &Needles, seen: &mut Seen) {
     for (place, look) in looks {
         seen.places.entry(place).or_default().add(look(process, needles));
     }
-    if kind != LEAF {
-        return;
+    let Some(status) = confinement(process).filter(|status| kind == LEAF && status.is_confined) else { return false };
+    seen.confined += 1;
+    if !matches!(places::sockets(process), Ok(0)) {
+        seen.faults.insert("a leaf has a socket".to_owned());
     }
-    match confinement(process) {
-        // Before its first hostile byte a leaf confines itself; until then it has read its job only.
-        Some(status) if status.is_confined => {
-            if !matches!(places::sockets(process), Ok(0)) {
-                seen.faults.insert("a leaf has a socket".to_owned());
-            }
-            seen.faults.extend(status.faults);
-        }
-        _ => {}
-    }
+    seen.faults.extend(status.faults);
+    true
 }
 
 /// The name of the kind of process that reads hostile text.

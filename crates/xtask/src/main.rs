@@ -14,6 +14,7 @@ mod instructions;
 mod peers;
 mod picture;
 mod process;
+mod prove;
 mod second_judges;
 mod soak;
 mod test;
@@ -45,6 +46,8 @@ cargo xtask <command>
                    take in one round) and of the rules' examples; goes on where a run of that seed was broken off
   soak --only second-judges [FIXES] [SEED]
                    shows fixes of rules that carry an id of Checkov's or Trivy's to these, before and after
+  prove --mutations
+                   breaks the broker's defences one by one in a copy of the sources: the proof (crates/prove) must notice each
   picture          draws docs/images/scan.svg, the picture in the README, from a real scan
   dist             a static program, checksums, a bill of materials and a Python wheel, in dist/
 ";
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         ["soak", "--only", "second-judges", rest @ ..] => second_judges::run(rest),
         ["soak", time] => soak::duration(time).and_then(soak::run),
         ["book"] => book::run(),
+        ["prove", "--mutations"] => prove::mutations(),
         ["picture"] => picture::run(),
         ["dist"] => dist::run(),
         [] | ["help" | "--help" | "-h"] => {
