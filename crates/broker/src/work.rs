@@ -9,7 +9,7 @@ mod entrance;
 mod github;
 mod outcomes;
 
-use keyblind_intent::{Failure, Outcome, Refusal};
+use keyblind_intent::{Digest, Failure, Intent, Outcome, Refusal, RequestId};
 
 pub use self::changes::{Changes, Effector, Looked};
 pub use self::entrance::Entrance;
@@ -18,7 +18,8 @@ use crate::dispatch::{Role, Session};
 use crate::leases::epoch::EpochError;
 use crate::leases::lease::LendError;
 use crate::leases::revocation::LeaseError;
-use crate::ledger::{Origin, Who};
+use crate::ledger::{Event, Ledger, Origin, Record, Who};
+use crate::providers::code;
 
 /// For whom something is recorded.
 fn who(session: &Session) -> Who {
@@ -32,6 +33,15 @@ fn origin(role: Role) -> Origin {
         Role::Web => Origin::Web,
         Role::Runner => Origin::Mission,
     }
+}
+
+/// Records an intent before anything is done for it.
+async fn received(ledger: &Ledger, session: &Session, request: RequestId, intent: &Intent) -> Result<(), Outcome> {
+    let canonical = keyblind_intent::canonical(intent).map_err(|_| Outcome::Refused(Refusal::Malformed))?;
+    let (intent, digest) = (code(intent.name()), Digest::of(&canonical));
+    let event = Event::IntentReceived { request, intent, digest, origin: origin(session.role) };
+    let recorded = ledger.append(Record::of(&who(session), None, event)).await;
+    recorded.map(drop).map_err(|_| Outcome::Refused(Refusal::LedgerUnavailable))
 }
 
 /// A failure without anything more to say about it.

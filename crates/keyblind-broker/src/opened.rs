@@ -32,10 +32,6 @@ use crate::{say, stop};
 
 /// The name of the connection to GitHub.
 const GITHUB: &str = "github";
-/// What of GitHub's needs the yes of people.
-const GITHUB_CHANGES: &[&str] = &["propose-pull-request", "publish-check-run", "comment", "upload-sarif"];
-/// What of it doesn't.
-const GITHUB_READS: &[&str] = &["list-repositories", "read-repository"];
 /// The largest repositories take minutes.
 const CALL_SECONDS: u64 = 900;
 /// How often what was dropped or is overdue is closed.
@@ -157,7 +153,7 @@ impl Opened {
             Arc::new(GithubWork::new(authority, lender.clone(), ledger.clone(), owners, configuration.state.clone()))
         });
         if let Some(github) = &github {
-            changes = changes.with_effector(GITHUB_CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
+            changes = changes.with_effector(GithubWork::CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
         }
         let stopping = Arc::new(Stopping::new(switch.clone(), leases.clone()));
         Ok(Self { ledger, switch, leases, lender, stopping, approvals, changes: Arc::new(changes), egress, github, grants, devices, store })
@@ -272,8 +268,8 @@ impl Opened {
             Dispatcher::new().with_kill_switch(Arc::clone(&self.stopping) as _).with_changes(Arc::clone(&self.changes) as _);
         if let Some(github) = &self.github {
             dispatcher = dispatcher
-                .with_handler(GITHUB_READS, Arc::clone(github) as _)
-                .with_handler(GITHUB_CHANGES, Arc::clone(&self.changes) as _)
+                .with_handler(GithubWork::READS, Arc::clone(github) as _)
+                .with_handler(GithubWork::CHANGES, Arc::clone(&self.changes) as _)
                 .with_connections(Arc::clone(github) as _)
                 .with_examined(Arc::clone(github) as _);
         }

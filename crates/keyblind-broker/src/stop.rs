@@ -8,10 +8,10 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use keyblind_broker::leases::epoch::ARM_FILE;
+
 /// The file whose presence stops everything.
 const STOPPED: &str = "STOPPED";
-/// The file that takes up work again.
-const ARM: &str = "ARM";
 
 /// Where the stop file of that state folder is.
 pub(crate) fn file(state: &Path) -> PathBuf {
@@ -35,12 +35,12 @@ pub(crate) fn arm(state: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    write(state, ARM)
+    write(state, ARM_FILE)
 }
 
 /// Whether the broker has yet to see that it is armed.
 pub(crate) fn is_arming(state: &Path) -> bool {
-    state.join(ARM).symlink_metadata().is_ok()
+    state.join(ARM_FILE).symlink_metadata().is_ok()
 }
 
 fn write(state: &Path, name: &str) -> std::io::Result<()> {

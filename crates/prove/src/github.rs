@@ -257,7 +257,7 @@ async fn answer(State(github): State<Github>, request: Request) -> Response {
 }
 
 fn as_app(forge: &mut Forge, path: &str, body: &Value) -> Option<(StatusCode, Value)> {
-    let installation = json!({"id": 1, "app_id": APP});
+    let installation = json!({"id": 1, "app_id": APP, "account": {"login": "acme"}});
     match path {
         "app/installations" => Some((StatusCode::OK, json!([installation]))),
         "app/installations/1/access_tokens" => Some((StatusCode::CREATED, forge.give_token(body))),

@@ -8,8 +8,8 @@
 //! can't be read counts as stopped. To go on takes a second deliberate act, which names the epoch that it ends.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keyblind_intent::Count;
@@ -23,7 +23,7 @@ use crate::ledger::{Cause, Event, Ledger, LedgerError, Record};
 pub const FRESH: Duration = Duration::from_secs(1);
 
 /// The file beside the stop file that takes up work again, once.
-const ARM_FILE: &str = "ARM";
+pub const ARM_FILE: &str = "ARM";
 
 /// How often the two files are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -97,6 +97,8 @@ pub struct KillSwitch {
     stops: Arc<AtomicU64>,
     /// How many of these stops there were when it was last armed: arming ends no later one.
     stops_ended: Arc<AtomicU64>,
+    /// By what it was stopped when that could not be recorded.
+    unrecorded: Arc<Mutex<Option<Cause>>>,
     on_kill: Arc<[OnKill]>,
 }
 
@@ -121,7 +123,16 @@ impl KillSwitch {
             })
             .await?;
         let stops = Arc::new(AtomicU64::new(epoch % 2));
-        Ok(Self { database, ledger, clock, stop_file, stops, stops_ended: Arc::default(), on_kill: on_kill.into() })
+        Ok(Self {
+            database,
+            ledger,
+            clock,
+            stop_file,
+            stops,
+            stops_ended: Arc::default(),
+            unrecorded: Arc::default(),
+            on_kill: on_kill.into(),
+        })
     }
 
     /// The epoch as the database has it.
@@ -233,6 +244,7 @@ impl KillSwitch {
     /// If it could not be recorded. This process is stopped all the same.
     pub async fn kill(&self, by: Cause) -> Result<u64, EpochError> {
         self.stops.fetch_add(1, Ordering::SeqCst);
+        *self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner) = Some(by);
         let (ledger, on_kill, now) = (self.ledger.clone(), Arc::clone(&self.on_kill), self.clock.now().unix_millis());
         let recorded = self.database.transact_alone(
             move |transaction| {
@@ -252,7 +264,9 @@ impl KillSwitch {
             },
             |_| {},
         );
-        recorded.await.map_err(EpochError::StoppedUnrecorded)
+        let epoch = recorded.await.map_err(EpochError::StoppedUnrecorded)?;
+        *self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(epoch)
     }
 
     /// Takes up work again. The epoch that this ends must be named: who arms has seen what was stopped.
@@ -302,7 +316,8 @@ impl KillSwitch {
                 is_done = false;
                 // A stop that this process has seen and that could not be recorded, or whose file was gone too soon, is recorded first.
                 if self.is_stopped() && self.epoch().await.is_ok_and(|epoch| epoch.is_multiple_of(2)) {
-                    let _ = self.kill(Cause::File).await;
+                    let by = *self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _ = self.kill(by.unwrap_or(Cause::File)).await;
                 }
                 if is_there(&arm) {
                     // Whoever made it sees by its end that it was seen; one that ends no stop must not end a later one.

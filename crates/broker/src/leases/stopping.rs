@@ -46,16 +46,21 @@ impl Stopping {
     /// If it could not be recorded. This process is stopped all the same.
     pub async fn stop(&self, by: Cause) -> Result<Stopped, EpochError> {
         let epoch = self.switch.kill(by).await?;
-        // What can't be counted is not known to be dead: it shows in the page and in the ledger.
-        let count = async || self.leases.outstanding().await.map(|outstanding| outstanding.len());
-        let before = count().await.unwrap_or_default();
+        // What only dies by itself isn't waited for.
+        let counted = async || {
+            let outstanding = self.leases.outstanding().await.ok()?;
+            let is_ending = |state| matches!(state, OutstandingState::Live | OutstandingState::Ending);
+            Some((outstanding.iter().filter(|lease| is_ending(lease.state)).count(), outstanding.len()))
+        };
+        let (before, mut waiting) = counted().await.unwrap_or_default();
+        let mut left = before;
         let ends = tokio::time::Instant::now() + PATIENCE;
-        let mut waiting = before;
-        while waiting > 0 && tokio::time::Instant::now() < ends {
+        while left > 0 && tokio::time::Instant::now() < ends {
             tokio::time::sleep(LOOK_EVERY).await;
-            waiting = count().await.unwrap_or(waiting);
+            // What can't be counted is as it was: it isn't known to be dead.
+            (left, waiting) = counted().await.unwrap_or((left, waiting));
         }
-        Ok(Stopped { epoch, revoked: before.saturating_sub(waiting), waiting })
+        Ok(Stopped { epoch, revoked: before.saturating_sub(left), waiting })
     }
 
     async fn arm(&self, by: Cause) -> Result<u64, EpochError> {

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use keyblind_intent::{ConnectionName, Failure, Outcome, Refusal};
 
-pub use app::{App, Installations, Permissions, Reach, Scope};
+pub use app::{App, Installations, Installed, Permissions, Reach, Scope};
 pub use propose::{NotProposed, Proposed};
 pub use remarks::{Said, SarifUpload};
 pub use repositories::Listed;

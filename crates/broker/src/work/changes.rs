@@ -10,14 +10,13 @@ use keyblind_intent::{
 };
 use tokio::sync::watch;
 
-use super::{failed, origin, outcomes, who};
+use super::{failed, outcomes, received, who};
 use crate::approvals::policy::{self, Identity, Requester};
 use crate::approvals::{ApprovalError, Approvals, Approved, Material, Request, State};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseError};
 use crate::dispatch::{self, Answering, Asked, Role, Session};
 use crate::ledger::{Event, Ledger, LedgerError, Record, Who, new_id};
-use crate::providers::code;
 
 /// How long a change may borrow authority.
 const SECONDS: u64 = 300;
@@ -97,7 +96,7 @@ impl Changes {
         let target = intent.target().ok_or(Outcome::Refused(Refusal::Internal))?;
         let permission = intent.permission().ok_or(Outcome::Refused(Refusal::Internal))?;
         let who = who(&session);
-        self.received(&who, id, &intent, session.role).await.map_err(|_| Outcome::Refused(Refusal::LedgerUnavailable))?;
+        received(&self.ledger, &session, id, &intent).await?;
         let requester = requester(&session);
         let wanted =
             self.approvals.wanted(&session.tenant, &intent, &target, requester.clone(), None).await.map_err(|error| told(&error))?;
@@ -133,12 +132,6 @@ impl Changes {
         Ok(Outcome::ApprovalWanted { change: raised.digest, code, wanted, expires, page })
     }
 
-    async fn received(&self, who: &Who, request: keyblind_intent::RequestId, intent: &Intent, role: Role) -> Result<(), LedgerError> {
-        let digest = Digest::of(&keyblind_intent::canonical(intent)?);
-        let event = Event::IntentReceived { request, intent: code(intent.name()), digest, origin: origin(role) };
-        self.ledger.append(Record::of(who, None, event)).await.map(drop)
-    }
-
     /// Says of changes that an earlier broker was making when it ended that nobody knows what came of them.
     ///
     /// # Errors
@@ -161,7 +154,9 @@ impl Changes {
         let mut applying = tokio::task::JoinSet::new();
         loop {
             // What the database refuses now is looked for again.
-            for request in self.approvals.to_apply().await.unwrap_or_default() {
+            let approved = self.approvals.to_apply().await.unwrap_or_default();
+            self.forget_others(&approved);
+            for request in approved {
                 if applying.len() < AT_ONCE && self.take_up(request.change.digest()) {
                     let changes = Arc::clone(&self);
                     applying.spawn(async move { changes.finish(request).await });
@@ -175,6 +170,12 @@ impl Changes {
             }
         }
         while applying.join_next().await.is_some() {}
+    }
+
+    /// What isn't approved any more (its time is over, everything was stopped) is tried no more.
+    fn forget_others(&self, approved: &[Request]) {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.retain(|digest, found| found.is_applied_now || approved.iter().any(|request| request.change.digest() == *digest));
     }
 
     /// Whether this change is to be tried now.

@@ -13,20 +13,20 @@ use keyblind_intent::{
     Outcome, Owner, PolicyTemplate, Provider, ReadRepository, Refusal, Repository, Revision, TenantId, limits,
 };
 
-use super::{Effector, Looked, failed, origin, told, who};
+use super::{Effector, Looked, failed, received, told, who};
 use crate::approvals::Approved;
 use crate::dispatch::{self, Answering, Asked, Reply};
 use crate::leases::lease::{CallFailure, LendError, Lender, Purpose, ReadLease};
-use crate::ledger::{Code, Event, Ledger, Record, Who, new_id};
+use crate::ledger::{Code, Ledger, Who, new_id};
 use crate::providers::code;
-use crate::providers::github::{Access, GithubError, Installations, NotProposed, Permissions, Reach, Scope, TreeLimits};
+use crate::providers::github::{Access, GithubError, Installations, Listed, NotProposed, Permissions, Reach, Scope, TreeLimits};
 use crate::secret::Secret;
 use crate::socket::BulkFile;
 
 /// How long reading may borrow authority: the largest repositories take minutes.
 const READ_LIFETIME: Duration = Duration::from_secs(900);
-/// How long a look, or a change, may.
-const CHANGE_LIFETIME: Duration = Duration::from_secs(300);
+/// How long a look before a change may.
+const LOOK_LIFETIME: Duration = Duration::from_secs(300);
 
 /// Which owners' repositories a tenant reaches: one App is installed for many, and a tenant must not reach another's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +38,11 @@ pub enum Owners {
 }
 
 impl Owners {
-    fn reach(&self, owner: &Owner) -> bool {
+    fn reach(&self, owner: &str) -> bool {
         match self {
             Self::All => true,
             // GitHub's names are the same in upper and lower case.
-            Self::These(owners) => owners.iter().any(|ours| ours.as_str().eq_ignore_ascii_case(owner.as_str())),
+            Self::These(owners) => owners.iter().any(|ours| ours.as_str().eq_ignore_ascii_case(owner)),
         }
     }
 }
@@ -58,18 +58,14 @@ pub struct GithubWork {
 }
 
 impl GithubWork {
+    /// The intents that only read: done at once.
+    pub const READS: &[&str] = &["list-repositories", "read-repository"];
+    /// The intents that change something: done after people said yes.
+    pub const CHANGES: &[&str] = &["propose-pull-request", "publish-check-run", "comment", "upload-sarif"];
+
     /// Joins the App with the broker's leases. `folder` is one of the broker's own; a tenant that isn't among `owners` reaches nothing.
     pub fn new(authority: Installations, lender: Lender, ledger: Ledger, owners: BTreeMap<TenantId, Owners>, folder: PathBuf) -> Self {
         Self { authority, lender, ledger, owners, folder }
-    }
-
-    async fn received(&self, asked: &Asked) -> Result<(), Outcome> {
-        let digest = keyblind_intent::canonical(&asked.intent).map(|bytes| Digest::of(&bytes));
-        let digest = digest.map_err(|_| Outcome::Refused(Refusal::Malformed))?;
-        let intent = code(asked.intent.name());
-        let event = Event::IntentReceived { request: asked.id, intent, digest, origin: origin(asked.session.role) };
-        let recorded = self.ledger.append(Record::of(&who(&asked.session), None, event)).await;
-        recorded.map(drop).map_err(|_| Outcome::Refused(Refusal::LedgerUnavailable))
     }
 
     /// Borrows authority for these reads.
@@ -80,13 +76,14 @@ impl GithubWork {
         reach: Reach,
         permissions: &Permissions,
         permission: &str,
+        lifetime: Duration,
     ) -> Result<ReadLease, Outcome> {
         let target = match &reach {
             Reach::Repository(repository) => repository.to_string(),
             Reach::Installation(id) => format!("installation {id}"),
             Reach::Granted(_) => return Err(FAULT),
         };
-        let purpose = purpose(who, permission, &target, READ_LIFETIME).ok_or(FAULT)?;
+        let purpose = purpose(who, permission, &target, lifetime).ok_or(FAULT)?;
         let operations: BTreeSet<Code> = operations.iter().map(|operation| code(operation)).collect();
         let calls = u32::try_from(operations.len()).unwrap_or(u32::MAX);
         let scope = Scope::new(reach, permissions);
@@ -116,34 +113,49 @@ impl GithubWork {
     }
 
     async fn list(&self, who: &Who, request: &ListRepositories) -> Result<Reply, Outcome> {
-        self.check_forge(&request.forge).await?;
+        if !self.is_ours(&request.forge) {
+            return Err(Outcome::NotConfigured { missing: Missing::Connection });
+        }
         let permissions = Permissions::of(PolicyTemplate::GithubMetadataRead).ok_or(FAULT)?;
-        let mut all = Vec::new();
-        let mut complete = true;
-        for installation in self.authority.all().await.map_err(GithubError::outcome)? {
-            let reach = Reach::Installation(installation);
-            let mut lease = self.read(who, &["list-repositories"], reach, &permissions, "github-metadata-read").await?;
-            let github = self.authority.github();
-            let listed = self.call(&mut lease, "list-repositories", async |access| github.repositories(access).await).await;
-            finish(lease).await?;
-            let listed = listed?;
-            let owners = self.owners.get(&who.tenant);
-            all.extend(
-                listed.repositories.into_iter().filter(|summary| owners.is_some_and(|owners| owners.reach(&summary.repository.owner))),
-            );
-            complete &= listed.is_complete;
+        let (mut all, mut complete, mut failure) = (Vec::new(), true, None);
+        // A token of an installation sees all of its owner's: none is asked for where the tenant reaches nothing.
+        let reached = |owner: &str| self.owners.get(&who.tenant).is_some_and(|owners| owners.reach(owner));
+        let installations = self.authority.all().await.map_err(GithubError::outcome)?;
+        for installation in installations.into_iter().filter(|installation| reached(&installation.owner)) {
+            match self.list_of(who, installation.id, &permissions).await {
+                Ok(listed) => {
+                    all.extend(listed.repositories.into_iter().filter(|summary| reached(summary.repository.owner.as_str())));
+                    complete &= listed.is_complete;
+                }
+                // One that is suspended hides no other.
+                Err(outcome) => (complete, failure) = (false, Some(outcome)),
+            }
+        }
+        if let Some(outcome) = failure.filter(|_| all.is_empty()) {
+            return Err(outcome);
         }
         complete &= all.len() <= limits::LISTED_REPOSITORIES;
         all.truncate(limits::LISTED_REPOSITORIES);
         Ok(Outcome::RepositoriesListed { repositories: all, complete }.into())
     }
 
+    async fn list_of(&self, who: &Who, installation: u64, permissions: &Permissions) -> Result<Listed, Outcome> {
+        let reach = Reach::Installation(installation);
+        let mut lease = self.read(who, &["list-repositories"], reach, permissions, "github-metadata-read", READ_LIFETIME).await?;
+        let github = self.authority.github();
+        let listed = self.call(&mut lease, "list-repositories", async |access| github.repositories(access).await).await;
+        finish(lease).await?;
+        listed
+    }
+
     async fn fetch(&self, who: &Who, request: ReadRepository) -> Result<Reply, Outcome> {
         let ReadRepository { repository, revision } = request;
-        self.check_reach(&who.tenant, &repository).await?;
+        if let Some(outcome) = self.out_of_reach(&who.tenant, &repository) {
+            return Err(outcome);
+        }
         let permissions = Permissions::of(PolicyTemplate::GithubContentsRead).ok_or(FAULT)?;
         let reach = Reach::Repository(repository.clone());
-        let mut lease = self.read(who, &["resolve", "fetch-tree"], reach, &permissions, "github-contents-read").await?;
+        let mut lease = self.read(who, &["resolve", "fetch-tree"], reach, &permissions, "github-contents-read", READ_LIFETIME).await?;
         let fetched = self.fetch_with(&mut lease, &repository, &revision).await;
         finish(lease).await?;
         fetched
@@ -181,25 +193,28 @@ impl GithubWork {
         Ok((file, read_only?))
     }
 
-    async fn check_forge(&self, forge: &ConnectionName) -> Result<(), Outcome> {
-        let is_ours = forge == self.authority.github().forge();
-        if is_ours { Ok(()) } else { Err(Outcome::NotConfigured { missing: Missing::Connection }) }
+    fn is_ours(&self, forge: &ConnectionName) -> bool {
+        forge == self.authority.github().forge()
     }
 
-    /// Whether the tenant reaches that repository.
-    async fn check_reach(&self, tenant: &TenantId, repository: &Repository) -> Result<(), Outcome> {
-        self.check_forge(&repository.forge).await?;
-        let is_reached = self.owners.get(tenant).is_some_and(|owners| owners.reach(&repository.owner));
-        if is_reached { Ok(()) } else { Err(Outcome::Refused(Refusal::OtherTenant)) }
+    /// Why the tenant doesn't reach that repository, if it doesn't.
+    fn out_of_reach(&self, tenant: &TenantId, repository: &Repository) -> Option<Outcome> {
+        if !self.is_ours(&repository.forge) {
+            return Some(Outcome::NotConfigured { missing: Missing::Connection });
+        }
+        let is_reached = self.owners.get(tenant).is_some_and(|owners| owners.reach(repository.owner.as_str()));
+        if is_reached { None } else { Some(Outcome::Refused(Refusal::OtherTenant)) }
     }
 
     async fn look_at(&self, who: &Who, intent: &Intent) -> Result<Looked, Outcome> {
         let github = self.authority.github();
         let (repository, revision) = match intent {
             Intent::ProposePullRequest(request) => {
-                self.check_reach(&who.tenant, &request.repository).await?;
+                if let Some(outcome) = self.out_of_reach(&who.tenant, &request.repository) {
+                    return Err(outcome);
+                }
                 let reach = Reach::Repository(request.repository.clone());
-                let mut lease = self.read(who, &["look"], reach, &Permissions::to_look(), "github-look").await?;
+                let mut lease = self.read(who, &["look"], reach, &Permissions::to_look(), "github-look", LOOK_LIFETIME).await?;
                 let standing = self.call(&mut lease, "look", async |access| github.standing(access, request).await).await;
                 finish(lease).await?;
                 let standing = standing?;
@@ -211,9 +226,11 @@ impl GithubWork {
             Intent::Comment(request) => (&request.repository, Revision::PullRequest(request.pull_request)),
             _ => return Err(FAULT),
         };
-        self.check_reach(&who.tenant, repository).await?;
+        if let Some(outcome) = self.out_of_reach(&who.tenant, repository) {
+            return Err(outcome);
+        }
         let reach = Reach::Repository(repository.clone());
-        let mut lease = self.read(who, &["look"], reach, &Permissions::to_look(), "github-look").await?;
+        let mut lease = self.read(who, &["look"], reach, &Permissions::to_look(), "github-look", LOOK_LIFETIME).await?;
         let commit = self.call(&mut lease, "look", async |access| github.standing_commit(access, repository, &revision).await).await;
         finish(lease).await?;
         let state = Digest::of(commit?.as_str().as_bytes());
@@ -225,7 +242,9 @@ impl GithubWork {
         let permissions = Permissions::of(fields.borrowed.permission).ok_or(FAULT)?;
         let intent = &fields.intent;
         let repository = repository_of(intent).ok_or(FAULT)?;
-        let purpose = purpose(who, intent.name(), &repository.to_string(), CHANGE_LIFETIME).ok_or(FAULT)?;
+        // As long as people approved, and no longer.
+        let lifetime = Duration::from_secs(fields.borrowed.seconds.get());
+        let purpose = purpose(who, intent.name(), &repository.to_string(), lifetime).ok_or(FAULT)?;
         let scope = Scope::new(Reach::Repository(repository.clone()), &permissions);
         let lease = self.lender.write(approved, &self.authority, &scope, purpose).await.map_err(|error| told(&error, refused))?;
         let mut failure = None;
@@ -273,7 +292,7 @@ impl GithubWork {
 impl dispatch::Handler for GithubWork {
     fn handle(&self, asked: Asked) -> Answering<'_, Reply> {
         Box::pin(async move {
-            if let Err(outcome) = self.received(&asked).await {
+            if let Err(outcome) = received(&self.ledger, &asked.session, asked.id, &asked.intent).await {
                 return outcome.into();
             }
             let who = who(&asked.session);

@@ -218,8 +218,9 @@ async fn a_token_whose_end_was_not_confirmed_may_still_live() {
 #[tokio::test]
 async fn repositories_are_listed_with_an_app_and_with_a_person_s_token() {
     let world = world();
-    let installation = world.authority.all().await.unwrap()[0];
-    let asked = scope(Reach::Installation(installation), PolicyTemplate::GithubMetadataRead);
+    let installation = world.authority.all().await.unwrap()[0].clone();
+    assert_eq!(installation.owner, "acme");
+    let asked = scope(Reach::Installation(installation.id), PolicyTemplate::GithubMetadataRead);
     let Minted { token, granted, .. } = world.mint(&asked).await;
     assert!(world.authority.is_within(&granted, &asked));
     let own = secret(world.peer.told("owner_token"));

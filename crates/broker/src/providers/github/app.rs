@@ -9,6 +9,7 @@ use keyblind_intent::{PolicyTemplate, Provider, Repository};
 use serde::{Deserialize, Serialize};
 
 use super::pace::Pacing;
+use super::repositories::Login;
 use super::{Access, Github, GithubError, Identity};
 use crate::clock::Timestamp;
 use crate::egress::Authorization;
@@ -159,7 +160,7 @@ impl Installations {
     ///
     /// # Errors
     /// See [`GithubError`]; [`GithubError::BeyondLimit`] if there are more than 2,000.
-    pub async fn all(&self) -> Result<Vec<u64>, GithubError> {
+    pub async fn all(&self) -> Result<Vec<Installed>, GithubError> {
         self.github.installations(&self.app).await
     }
 }
@@ -228,6 +229,16 @@ struct Installation {
     id: u64,
     #[serde(default)]
     app_id: u64,
+    account: Option<Login>,
+}
+
+/// Where an App is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// GitHub's number for it.
+    pub id: u64,
+    /// Whose repositories it sees; empty where GitHub doesn't say.
+    pub owner: String,
 }
 
 impl Github {
@@ -249,14 +260,16 @@ impl Github {
         if found.app_id == app.id { Ok(found.id) } else { Err(GithubError::NotFound) }
     }
 
-    async fn installations(&self, app: &App) -> Result<Vec<u64>, GithubError> {
+    async fn installations(&self, app: &App) -> Result<Vec<Installed>, GithubError> {
         let word = self.word(app)?;
         let mut all = Vec::new();
         for page in 1..=20 {
             let target = self.api.clone().path("/app/installations").query("per_page", "100").query("page", &page.to_string());
             let found: Vec<Installation> = self.get(Authorization::Bearer(&word), target, 8 << 20).await?;
             let is_last = found.len() < 100;
-            all.extend(found.into_iter().map(|installation| installation.id));
+            let installed =
+                |Installation { id, account, .. }| Installed { id, owner: account.map(|account| account.login).unwrap_or_default() };
+            all.extend(found.into_iter().map(installed));
             if is_last {
                 return Ok(all);
             }
