@@ -38,7 +38,7 @@ use tokio::sync::Semaphore;
 
 pub use self::accounts::{Accounts, Departure, DepartureError, Holder, Offer};
 use self::gate::Rates;
-pub use self::grants::{EndedGrant, GrantEnd, GrantError, Grants};
+pub use self::grants::{EndedGrant, GrantEnd, GrantError, Grants, RefreshToken};
 pub use self::login::LogIn;
 pub use self::sessions::{LINK_LIFE, Link, Sessions};
 pub use self::sources::Sources;

@@ -142,11 +142,13 @@ impl Devices {
         let known: HashMap<Key, Question> =
             questions.into_iter().map(|question| ((question.change, question.identity.clone()), question)).collect();
         for question in known.values().filter(|question| question.stage != Stage::Over) {
-            match waiting.get(&question.change) {
-                None => self.close(question, "decided-elsewhere").await?,
-                Some(request) if !is_open_for(&policy, request, &question.identity) => self.close(question, "answered-elsewhere").await?,
-                Some(_) => {}
-            }
+            let outcome = match waiting.get(&question.change) {
+                None => "decided-elsewhere",
+                Some(request) if !is_open_for(&policy, request, &question.identity) => "answered-elsewhere",
+                Some(_) => continue,
+            };
+            // One that can't be closed now is closed in a later round: nothing of it is polled below.
+            let _ = self.close(question, outcome).await;
         }
         let known: HashMap<Key, Question> = known
             .into_iter()
@@ -168,11 +170,12 @@ impl Devices {
             if question.stage != Stage::Asked || self.open.contains_key(key) {
                 continue;
             }
-            let asked = Asked {
-                digest: question.change,
-                subject: question.identity.subject().to_owned(),
-                details: question.details.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            // What can't be read any more must not become a question about nothing, which any yes would answer.
+            let Ok(details) = question.details.as_deref().map(serde_json::from_str).transpose() else {
+                let _ = self.close(question, "lost").await;
+                continue;
             };
+            let asked = Asked { digest: question.change, subject: question.identity.subject().to_owned(), details };
             let (left, every) =
                 (question.expires.saturating_duration_since(now), question.every.map(|every| Duration::from_secs(every.into())));
             let kept = match record(question) {

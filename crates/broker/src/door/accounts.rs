@@ -193,6 +193,7 @@ pub struct Accounts {
     /// The last trouble with each, until it works again.
     troubles: Mutex<HashMap<(Holder, String), Problem>>,
     waiting: Mutex<HashMap<Digest, Waiting>>,
+    refreshing: tokio::sync::Mutex<()>,
 }
 
 impl Accounts {
@@ -209,7 +210,18 @@ impl Accounts {
         offers: Vec<Offer>,
     ) -> Result<Self, OidcError> {
         let auth0 = Auth0::new(Arc::clone(grants.provider()))?;
-        Ok(Self { auth0, grants, lender, approvals, clock, origin, offers, troubles: Mutex::default(), waiting: Mutex::default() })
+        Ok(Self {
+            auth0,
+            grants,
+            lender,
+            approvals,
+            clock,
+            origin,
+            offers,
+            troubles: Mutex::default(),
+            waiting: Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
+        })
     }
 
     pub(super) fn offer(&self, name: &str) -> Option<&Offer> {
@@ -223,12 +235,14 @@ impl Accounts {
 
     /// A token for the My Account interface, from what her login left.
     async fn access(&self, holder: &Holder) -> Result<Secret, Problem> {
+        // A token that is used twice at once is taken for a stolen one, where tokens rotate.
+        let _one_at_a_time = self.refreshing.lock().await;
         let refresh = self.grants.refresh_token(&holder.tenant, &holder.identity).await?.ok_or(AccountsError::SignedOut)?;
         let audience = self.auth0.accounts_audience();
-        let tokens = self.auth0.oidc().refresh(&refresh, Some(SCOPES), Some(&audience)).await;
+        let tokens = self.auth0.oidc().refresh(&refresh.token, Some(SCOPES), Some(&audience)).await;
         let tokens = tokens.map_err(|error| Problem::Trouble(error.into()))?;
         if let Some(rotated) = &tokens.refresh {
-            self.grants.rotated(&holder.tenant, &holder.identity, rotated).await?;
+            self.grants.rotated(&refresh, rotated).await?;
         }
         Ok(tokens.access)
     }
@@ -453,7 +467,8 @@ impl Authority for FromVault {
         let refresh = accounts.grants.refresh_token(&holder.tenant, &holder.identity).await;
         let refresh = refresh.map_err(|error| refused(error.into()))?.ok_or_else(|| refused(Problem::Trouble(Trouble::SignedOut)))?;
         let scopes: Vec<&str> = asked.iter().map(String::as_str).collect();
-        let request = VaultRequest { subject: Subject::Refresh(&refresh), connection: &offer.connection, account: None, scopes: &scopes };
+        let request =
+            VaultRequest { subject: Subject::Refresh(&refresh.token), connection: &offer.connection, account: None, scopes: &scopes };
         match accounts.auth0.borrow_token(&request).await {
             Ok(borrowed) => {
                 accounts.remember(holder, offer, None);

@@ -17,6 +17,7 @@ use super::pages::{Frame, MessagePage, OnwardPage, StrangerPage, render};
 use super::places::Place;
 use super::sessions::Session;
 use super::text::shown;
+use crate::approvals::policy::Identity;
 use crate::approvals::{Act, ApprovalError, Entry, ledger_name};
 use crate::database::DatabaseError;
 
@@ -93,14 +94,25 @@ impl FromRequestParts<Door> for Session {
 /// out on the broker's own machine. Anybody else has only proven to have an account at the identity provider, which may be anybody.
 pub(super) struct Known(pub(super) Session);
 
+/// Whether that is somebody who has a place in this tenant.
+pub(super) async fn is_known(door: &Door, identity: &Identity, tenant: &str) -> Result<bool, Instead> {
+    if identity.is_of_this_broker() {
+        return Ok(true);
+    }
+    match door.approvals.policy().await {
+        Ok((_, policy)) => Ok(policy.person_of(identity).is_some_and(|person| person.belongs_to(tenant))),
+        Err(ApprovalError::NoPolicy) => Ok(false),
+        // That it can't be read says nothing about anybody.
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl FromRequestParts<Door> for Known {
     type Rejection = Instead;
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Instead> {
         let session = Session::from_request_parts(parts, door).await?;
-        let policy = door.approvals.policy().await.ok().map(|(_, policy)| policy);
-        let person = policy.as_ref().and_then(|policy| policy.person_of(&session.identity));
-        if session.identity.is_of_this_broker() || person.is_some_and(|person| person.belongs_to(&session.tenant)) {
+        if is_known(door, &session.identity, &session.tenant).await? {
             return Ok(Self(session));
         }
         Err(Instead::Stranger(Box::new(StrangerPage {

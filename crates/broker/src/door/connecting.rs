@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::Door;
 use super::accounts::{Accounts, Holder, Offer, Problem, Standing};
-use super::answers::{Instead, Known, bare_frame, forged, form, frame};
+use super::answers::{self, Instead, Known, bare_frame, forged, form, frame};
 use super::login::onward;
 use super::pages::{AccountCard, ConnectPage, ConnectedPage, ConnectionCard, ConnectionsPage, LinkedAccount, render};
 use super::sessions::Session;
@@ -165,6 +165,10 @@ pub(super) async fn callback(
     let owner = match trip.session {
         Some(session) => door.sessions.owner(session).await?,
         None => None,
+    };
+    let owner = match owner {
+        Some(owner) if answers::is_known(&door, &owner.identity, &owner.tenant).await? => Some(owner),
+        _ => None,
     };
     let is_stopped = !matches!(door.switch.state().await, Ok(None));
     let mut response = match (owner, accounts.offer(&trip.about), brought.connect_code) {

@@ -79,6 +79,13 @@ pub struct Grants {
     kind: Provider,
 }
 
+/// A refresh token, and which login left it.
+pub struct RefreshToken {
+    grant: Held,
+    /// The token.
+    pub token: Secret,
+}
+
 #[derive(Clone)]
 struct Held {
     id: [u8; 16],
@@ -165,18 +172,34 @@ impl Grants {
                 Ok(())
             })
             .await?;
-        self.vault.put(&record, token).await?;
-        Ok(())
+        self.put(id, &record, token).await
+    }
+
+    /// Keeps a token under a row that is there; should the row have been ended meanwhile, nobody would know of the token any more.
+    async fn put(&self, id: [u8; 16], record: &RecordName, token: &Secret) -> Result<(), GrantError> {
+        self.vault.put(record, token).await?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM door_grant WHERE id = ?1)";
+        let is_there =
+            self.database.transact(move |transaction| Ok::<bool, DatabaseError>(transaction.query_row(sql, [id], |row| row.get(0))?));
+        if is_there.await? {
+            return Ok(());
+        }
+        // Only the provider's word would make it dead; without a row it can't be waited for.
+        let _ = self.provider.revoke(token, "refresh_token").await;
+        match self.vault.delete(record).await {
+            Ok(()) | Err(VaultError::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The refresh token of somebody who is logged in; none if they have to log in again first.
     ///
     /// # Errors
     /// If the database or the sealed store refuses.
-    pub async fn refresh_token(&self, tenant: &str, identity: &Identity) -> Result<Option<Secret>, GrantError> {
+    pub async fn refresh_token(&self, tenant: &str, identity: &Identity) -> Result<Option<RefreshToken>, GrantError> {
         let Some(grant) = self.living(tenant, identity).await? else { return Ok(None) };
         match self.vault.get(&grant.record()?).await {
-            Ok((_, token)) => Ok(Some(token)),
+            Ok((_, token)) => Ok(Some(RefreshToken { grant, token })),
             Err(VaultError::NotFound) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -195,15 +218,12 @@ impl Grants {
     }
 
     /// Puts another refresh token in the place of the one that was used: with rotation the old one is dead by then, and to revoke it would
-    /// end the new one as well.
+    /// end the new one as well. Where the old one was to end meanwhile, so is this one: it takes the same place, and no other.
     ///
     /// # Errors
     /// If it can't be kept.
-    pub async fn rotated(&self, tenant: &str, identity: &Identity, token: &Secret) -> Result<(), GrantError> {
-        match self.living(tenant, identity).await? {
-            Some(grant) => Ok(self.vault.put(&grant.record()?, token).await.map(drop)?),
-            None => self.keep(tenant, identity, token).await,
-        }
+    pub async fn rotated(&self, used: &RefreshToken, token: &Secret) -> Result<(), GrantError> {
+        self.put(used.grant.id, &used.grant.record()?, token).await
     }
 
     /// Ends what one person has left here: when they log out for good, or have left.
@@ -319,23 +339,35 @@ impl Grants {
         Ok(rows.into_iter().map(|(grant, state)| grant.ended(end(&state))).collect())
     }
 
+    /// Ends one, or puts it off: what fails in any way keeps no other from its turn.
     async fn end(&self, grant: Held) -> Result<EndedGrant, GrantError> {
+        let ended = self.end_now(&grant).await;
+        if let Err(error) = &ended {
+            self.postpone(&grant, None, error.to_string()).await?;
+        }
+        ended
+    }
+
+    async fn end_now(&self, grant: &Held) -> Result<EndedGrant, GrantError> {
         let record = grant.record()?;
         let result = match self.vault.get(&record).await {
-            Ok((_, token)) => self.provider.revoke(&token, "refresh_token").await,
-            // It never was kept, or was confirmed and forgotten before: there is nothing left to revoke.
-            Err(VaultError::NotFound) => Ok(Revocation::Confirmed),
+            Ok((_, token)) => self.provider.revoke(&token, "refresh_token").await.map(Some),
+            // It never was kept, or was forgotten before: there is nothing to revoke, and nobody has confirmed anything.
+            Err(VaultError::NotFound) => Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let end = match &result {
-            Ok(Revocation::Confirmed) => GrantEnd::Revoked,
-            Ok(Revocation::NotOffered) => GrantEnd::Unrevoked,
-            Err(_) => GrantEnd::Waiting,
+        let end = match result {
+            Ok(Some(Revocation::Confirmed)) => GrantEnd::Revoked,
+            Ok(Some(Revocation::NotOffered) | None) => GrantEnd::Unrevoked,
+            Err(error) => {
+                let asked = match error {
+                    OidcError::RateLimited { wait } => wait,
+                    _ => None,
+                };
+                self.postpone(grant, asked, error.to_string()).await?;
+                return Ok(grant.ended(GrantEnd::Waiting));
+            }
         };
-        if let Err(error) = result {
-            self.postpone(&grant, &error).await?;
-            return Ok(grant.ended(end));
-        }
         let entry = Entry::Disconnected {
             tenant: grant.tenant.clone(),
             who: self.ledger_name(&grant.identity).await,
@@ -350,26 +382,24 @@ impl Grants {
         let (id, now, journal) = (grant.id, self.clock.now(), self.approvals.journal());
         self.database
             .transact(move |transaction| -> Result<(), DatabaseError> {
-                journal.append(transaction, now, &entry)?;
                 let sql = match end {
-                    GrantEnd::Unrevoked => "UPDATE door_grant SET state = 'unrevoked' WHERE id = ?1",
-                    _ => "DELETE FROM door_grant WHERE id = ?1",
+                    GrantEnd::Unrevoked => "UPDATE door_grant SET state = 'unrevoked' WHERE id = ?1 AND state = 'ending'",
+                    _ => "DELETE FROM door_grant WHERE id = ?1 AND state = 'ending'",
                 };
-                transaction.execute(sql, params![id])?;
+                // Two may end the same one; its end is recorded once.
+                if transaction.execute(sql, params![id])? == 1 {
+                    journal.append(transaction, now, &entry)?;
+                }
                 Ok(())
             })
             .await?;
         Ok(grant.ended(end))
     }
 
-    async fn postpone(&self, grant: &Held, error: &OidcError) -> Result<(), GrantError> {
-        let asked = match error {
-            OidcError::RateLimited { wait } => *wait,
-            _ => None,
-        };
+    async fn postpone(&self, grant: &Held, asked: Option<Duration>, failure: String) -> Result<(), GrantError> {
         let pause = asked.unwrap_or_else(|| Duration::from_secs(1 << grant.attempts.min(10))).min(LONGEST_PAUSE);
         let next = millis(self.clock.now().saturating_add(pause.max(Duration::from_secs(1))));
-        let (id, failure) = (grant.id, error.to_string());
+        let id = grant.id;
         self.database
             .transact(move |transaction| -> Result<(), DatabaseError> {
                 let sql = "UPDATE door_grant SET attempts = attempts + 1, next_attempt = ?2, last_failure = ?3 WHERE id = ?1";

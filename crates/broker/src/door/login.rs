@@ -268,8 +268,10 @@ async fn logged_in(door: &Door, login: &LogIn, trip: &Trip, max_age: u32, tokens
     let identity = Identity::new(login.provider().issuer(), id.subject);
     let now = door.clock.now();
     // Without the provider's word they may have been there at any time.
-    let present_at =
-        id.authenticated.and_then(|seconds| u64::try_from(seconds).ok()).map(|seconds| Timestamp::from_unix_millis(seconds * 1000));
+    let present_at = id
+        .authenticated
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .map(|seconds| Timestamp::from_unix_millis(seconds.saturating_mul(1_000)));
     let present_at = present_at.unwrap_or_default().min(now);
     if let Some(session) = trip.session {
         let before = door.sessions.owner(session).await?;

@@ -99,6 +99,10 @@ pub(super) async fn arm(
     if !sent.typed.trim().eq_ignore_ascii_case("arm") {
         return stop_view(&door, &session, StatusCode::CONFLICT, Some("Type arm to take up work again.".to_owned())).await;
     }
+    // A button that is pressed twice ends one stop, and voids nothing that was asked since.
+    if door.switch.state().await.map_err(switch_failed)?.is_none() {
+        return Ok(Redirect::to("/").into_response());
+    }
     let (_, policy) = door.approvals.policy().await?;
     if !may_arm(&policy, &session) {
         return stop_view(

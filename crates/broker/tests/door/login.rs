@@ -271,7 +271,7 @@ async fn a_refresh_token_is_in_the_sealed_store_only_and_ends_when_it_isnt_wante
     visitor.log_in(&joined.peer, "ada").await;
     let grants = joined.login.grants();
     let ada = Identity::new(joined.peer.told("issuer"), "ada");
-    let token = grants.refresh_token("acme", &ada).await.unwrap().unwrap();
+    let token = grants.refresh_token("acme", &ada).await.unwrap().unwrap().token;
     let text = token.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
     for file in std::fs::read_dir(joined.broker.folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();

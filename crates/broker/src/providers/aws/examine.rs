@@ -117,7 +117,9 @@ impl Examination {
             say("is of this account", CheckState::Broken, Some("the role's ARN names another account than the configuration"));
             return checks;
         }
-        match self.try_role(linked, role, linked.external_id.clone(), linked.says_whose).await {
+        // What the role can be taken with: a probe with marks that the trust policy doesn't take would be denied for these.
+        let mut says_whose = linked.says_whose;
+        match self.try_role(linked, role, linked.external_id.clone(), says_whose).await {
             Ok(()) => say("can be taken", CheckState::Sound, None),
             Err(AwsError::AccessDenied { .. })
                 if linked.says_whose && self.try_role(linked, role, linked.external_id.clone(), false).await.is_ok() =>
@@ -130,6 +132,7 @@ impl Examination {
                     StsPermission::AssumeRole.as_str(),
                 );
                 say("lets sessions say in whose name they are", CheckState::Broken, Some(&advice));
+                says_whose = false;
             }
             Err(error) => {
                 say("can be taken", state(error), Some(&advice(error)));
@@ -139,7 +142,7 @@ impl Examination {
         if linked.external_id.is_some() && !matches!(self.authority.base().root, Root::WebIdentity(_)) {
             let other = new_id().ok().and_then(|id| ExternalId::new(id.to_string()).ok());
             let found = match other {
-                Some(other) => self.try_role(linked, role, Some(other), linked.says_whose).await,
+                Some(other) => self.try_role(linked, role, Some(other), says_whose).await,
                 None => return checks,
             };
             match found {

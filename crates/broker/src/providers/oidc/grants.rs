@@ -86,7 +86,14 @@ impl OpenIdProvider {
             form.with_some("scope", scope).with_some("audience", audience)
         };
         let tokens = self.tokens(form, None).await?;
-        if is_broader(&tokens, scope) { Err(OidcError::OtherThanAsked) } else { Ok(tokens) }
+        if !is_broader(&tokens, scope) {
+            return Ok(tokens);
+        }
+        // Nobody keeps what isn't wanted, and the old one is dead.
+        if let Some(rotated) = &tokens.refresh {
+            let _ = self.revoke(rotated, "refresh_token").await;
+        }
+        Err(OidcError::OtherThanAsked)
     }
 
     /// Exchanges a token (RFC 8693).

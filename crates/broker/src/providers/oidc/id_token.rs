@@ -96,7 +96,9 @@ impl OpenIdProvider {
         }
         let is_now = now.saturating_sub(SKEW_SECONDS) < claims.exp
             && claims.iat <= now.saturating_add(SKEW_SECONDS)
-            && claims.nbf.is_none_or(|start| start <= now.saturating_add(SKEW_SECONDS));
+            && claims.nbf.is_none_or(|start| start <= now.saturating_add(SKEW_SECONDS))
+            // Somebody who will have been there later hasn't proven to be there.
+            && claims.auth_time.is_none_or(|time| time <= now.saturating_add(SKEW_SECONDS));
         if !is_now {
             return Err(IdTokenFault::Time);
         }
