@@ -1,7 +1,7 @@
 //! Model, agent, runner and web in an enemy's hands: what each could send, and what must come of it.
 //!
 //! Each attempt goes to the real socket or the real pages. What counts is what the broker and the provider did, not only what was
-//! answered: after all of it nothing was written, and no token was made for it.
+//! answered: after all of it nothing was written.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -303,7 +303,7 @@ fn approvals(attempts: &mut Vec<Attempt>, change: Digest, person: &mut Visitor, 
         let page = visitor.post(path, &fields)?;
         // A redirection to the change is how a word that counted is answered; one to the login isn't.
         let to_login = page.location.as_deref().is_some_and(|location| location.starts_with("/login"));
-        push(attempts, what, page.status >= 400 || to_login, &(page.status, page.location));
+        push(attempts, what, page.status == 403 || to_login, &(page.status, page.location));
         Ok(())
     };
     attempt("a yes without a login", &mut nobody.clone(), &path, &fields(&seal))?;
@@ -313,6 +313,7 @@ fn approvals(attempts: &mut Vec<Attempt>, change: Digest, person: &mut Visitor, 
     attempt("a yes from a page of another origin", &mut elsewhere, &path, &fields(&seal))?;
     let other = Digest::of(b"another change");
     attempt("a seal of one change for another", person, &format!("/change/{other}/decide"), &fields(&seal))?;
-    attempt("taking up work without a seal", person, "/arm", &[("typed", "arm".to_owned())])?;
+    let unsealed = [("typed", "arm".to_owned()), ("seal", "A".repeat(seal.len()))];
+    attempt("taking up work with a seal that somebody made up", person, "/arm", &unsealed)?;
     Ok(())
 }

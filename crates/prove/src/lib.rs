@@ -1,6 +1,6 @@
 //! Lets a stranger test the claim that no credential ever exists outside of the broker.
 //!
-//! A canary stands in every secret slot. Whole missions run with the real programs against a GitHub of ours on loopback; the blind
+//! A canary stands in every slot of a provider's credential, and the sealed store's key is one. Whole missions run with the real programs against a GitHub of ours on loopback; the blind
 //! processes are stopped again and again meanwhile, and their memory, environment, arguments and open files are searched for each canary
 //! in every form in which it could have leaked; so are all files, logs and bytes that passed between the two sides. Adversaries take
 //! the place of model, agent, runner and web. Each way of searching first has to find a canary that was left for it.
@@ -68,7 +68,7 @@ pub fn prove(programs: &Path) -> Result<Proof> {
     scan(&world, &github, &mut watched)?;
     change(&world, &github, &mut watched, &mut person)?;
     let attempts = adversary::run(&world.socket(), &tokens, &github, &mut person, &world.visitor())?;
-    revoked(&github)?;
+    wait_for_revocations(&github);
 
     // While it runs: its log isn't in its database yet.
     let mut files = searched(&world, &github)?;
@@ -83,7 +83,7 @@ pub fn prove(programs: &Path) -> Result<Proof> {
 fn scan(world: &World, github: &Github, watched: &mut Watched) -> Result<()> {
     let target = format!("github:{REPOSITORY}");
     let child = world.keyblind("scan", &["scan", &target, "--color", "never"])?;
-    let status = watch::follow(child, github, watched, || Ok(()))?;
+    let status = watch::follow(child, world, github, watched, || Ok(()))?;
     ensure!(status.code() == Some(1), "the scan doesn't find the fault that is there ({status}): {}", world.said("scan"));
     Ok(())
 }
@@ -93,7 +93,7 @@ fn change(world: &World, github: &Github, watched: &mut Watched, person: &mut do
     let target = format!("github:{REPOSITORY}");
     let child = world.keyblind("change", &["fix", &target, "--pr", "--all", "--color", "never"])?;
     let mut is_decided = false;
-    let status = watch::follow(child, github, watched, || {
+    let status = watch::follow(child, world, github, watched, || {
         if is_decided {
             return Ok(());
         }
@@ -109,27 +109,23 @@ fn change(world: &World, github: &Github, watched: &mut Watched, person: &mut do
     Ok(())
 }
 
-/// Waits until the broker has ended every token, as it does after each use.
-fn revoked(github: &Github) -> Result<()> {
+/// Waits for the broker to end every token, as it does after each use; whether it does, the report says.
+fn wait_for_revocations(github: &Github) {
     for _ in 0..200 {
         if github.tokens().1 == 0 {
-            return Ok(());
+            return;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    ensure!(github.tokens().1 == 0, "{} tokens still live", github.tokens().1);
-    Ok(())
 }
 
 /// All that must be nowhere.
-fn canaries(world: &World, github: &Github) -> Result<Vec<Canary>> {
+pub(crate) fn canaries(world: &World, github: &Github) -> Result<Vec<Canary>> {
     let mut canaries = github.canaries()?;
     let text = fs::read_to_string(world.vault_key()).context("the sealed store has no key")?;
     let key = text.trim_end().rsplit(' ').next().unwrap_or_default();
-    let key = data_encoding::BASE64.decode(key.as_bytes()).or_else(|_| data_encoding::BASE64URL.decode(key.as_bytes()));
-    if let Ok(bytes) = key {
-        canaries.push(Canary { name: "the sealed store's key".to_owned(), bytes });
-    }
+    let bytes = data_encoding::BASE64.decode(key.as_bytes()).context("the sealed store's key can't be read")?;
+    canaries.push(Canary { name: "the sealed store's key".to_owned(), bytes });
     ensure!(canaries.iter().all(|canary| canary.bytes.len() >= 16), "a canary is too short to be looked for");
     Ok(canaries)
 }

@@ -42,5 +42,9 @@ fn run() -> Result<ExitCode> {
     let beside = own.parent().context("this program is in a folder")?;
     let proof = prove(&cli.programs.unwrap_or_else(|| beside.to_owned()))?;
     write!(std::io::stdout(), "{proof}")?;
-    Ok(if proof.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(match (proof.faults().is_empty(), proof.not_checked().is_empty()) {
+        (true, true) => ExitCode::SUCCESS,
+        (false, _) => ExitCode::from(1),
+        (true, false) => ExitCode::from(3),
+    })
 }

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::canaries;
 use crate::canary::Needles;
 use crate::github::Github;
 use crate::places::{self, Looked};
+use crate::world::World;
 
 /// How long processes work at least between two looks; they work at least as long as they stood still.
 const BETWEEN: Duration = Duration::from_millis(20);
@@ -22,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// What was seen of the processes of one kind.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// How often one was stopped and searched.
+    /// How often one was stopped and its memory searched.
     pub looks: usize,
     /// How often it was confined by then.
     pub confined: usize,
@@ -39,9 +41,15 @@ pub type Watched = BTreeMap<&'static str, Seen>;
 ///
 /// # Errors
 /// If it doesn't end, or can't be waited for.
-pub fn follow(mut child: Child, github: &Github, watched: &mut Watched, mut meanwhile: impl FnMut() -> Result<()>) -> Result<ExitStatus> {
+pub fn follow(
+    mut child: Child,
+    world: &World,
+    github: &Github,
+    watched: &mut Watched,
+    mut meanwhile: impl FnMut() -> Result<()>,
+) -> Result<ExitStatus> {
     let end = Instant::now() + LONGEST;
-    let mut known = (0, Needles::of(&github.canaries()?)?);
+    let mut known = (0, Needles::of(&canaries(world, github)?)?);
     let (mut last, mut stood, mut confined) = (Instant::now(), Duration::ZERO, BTreeSet::new());
     loop {
         if let Some(status) = child.try_wait()? {
@@ -53,7 +61,7 @@ pub fn follow(mut child: Child, github: &Github, watched: &mut Watched, mut mean
         }
         let tokens = github.tokens().0;
         if tokens != known.0 {
-            known = (tokens, Needles::of(&github.canaries()?)?);
+            known = (tokens, Needles::of(&canaries(world, github)?)?);
         }
         let family = family(child.id());
         // A leaf is looked at until it has been seen confined: before that it has read nothing but its job.
@@ -85,7 +93,6 @@ fn look(process: u32, kind: &str, needles: &Needles, seen: &mut Seen) -> bool {
     if kind_of(process) != Some(kind) {
         return false;
     }
-    seen.looks += 1;
     let looks: [(&'static str, Look); 4] = [
         ("memory", places::memory),
         ("environment", places::environment),
@@ -93,12 +100,17 @@ fn look(process: u32, kind: &str, needles: &Needles, seen: &mut Seen) -> bool {
         ("descriptors", places::descriptors),
     ];
     for (place, look) in looks {
-        seen.places.entry(place).or_default().add(look(process, needles));
+        let looked = look(process, needles);
+        // What only was tried to be looked at isn't a look.
+        seen.looks += usize::from(place == "memory" && looked.bytes > 0);
+        seen.places.entry(place).or_default().add(looked);
     }
     let Some(status) = confinement(process).filter(|status| kind == LEAF && status.is_confined) else { return false };
     seen.confined += 1;
-    if !matches!(places::sockets(process), Ok(0)) {
-        seen.faults.insert("a leaf has a socket".to_owned());
+    match places::sockets(process) {
+        Ok(0) => {}
+        Ok(_) => drop(seen.faults.insert("a leaf has a socket".to_owned())),
+        Err(error) => drop(seen.places.entry("sockets").or_default().not_checked.insert(format!("sockets: {error}"))),
     }
     seen.faults.extend(status.faults);
     true

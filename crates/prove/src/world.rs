@@ -157,12 +157,6 @@ impl World {
         Ok(tokens)
     }
 
-    /// The broker's process.
-    #[must_use]
-    pub fn broker(&self) -> Option<u32> {
-        self.broker.as_ref().map(Child::id)
-    }
-
     /// Ends the broker in order.
     ///
     /// # Errors

@@ -25,28 +25,40 @@ fn said(output: &Output) -> String {
 fn no_canary_is_anywhere_but_in_the_broker() {
     let proof = prove(&programs());
     let said = said(&proof);
-    assert_eq!(proof.status.code(), Some(0), "{said}");
-    assert!(said.contains("The claim holds, as far as it was checked."), "{said}");
+    // Only root may look into a process that lets nobody look.
+    let expected =
+        if rustix::process::geteuid().is_root() { (0, "The claim holds.\n") } else { (3, "The claim holds, as far as it was checked") };
+    assert_eq!(proof.status.code(), Some(expected.0), "{said}");
+    assert!(said.contains(expected.1), "{said}");
 }
 
-/// A `keyblind` that is given the sealed store's key: what no process of the blind side may ever have.
-#[test]
-fn a_program_that_holds_a_secret_is_found() {
+/// A `keyblind` that does something first. It lies beside its own world: two folders up is the sealed store's key, which no process of
+/// the blind side may ever have.
+fn prove_leaking(first: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
     let real = programs();
     std::os::unix::fs::symlink(real.join("keyblind-broker"), folder.path().join("keyblind-broker")).unwrap();
-    // It lies beside its own world: two folders up are the sealed store's key and the folder of what is searched.
-    let script = format!(
-        "#!/bin/sh\ncp \"$(dirname \"$0\")/../vault/vault.key\" \"$(dirname \"$0\")/../work/copied\"\nexec -a keyblind {} \"$@\"\n",
-        real.join("keyblind").display()
-    );
+    let script =
+        format!("#!/bin/bash\nworld=\"$(dirname \"$0\")/..\"\n{first}\nexec -a keyblind {} \"$@\"\n", real.join("keyblind").display());
     let leaking = folder.path().join("keyblind");
-    std::fs::write(&leaking, script.replace("#!/bin/sh", "#!/bin/bash")).unwrap();
+    std::fs::write(&leaking, script).unwrap();
     std::fs::set_permissions(&leaking, std::fs::Permissions::from_mode(0o755)).unwrap();
     let proof = prove(folder.path());
     let said = said(&proof);
     assert_eq!(proof.status.code(), Some(1), "{said}");
+    said
+}
+
+#[test]
+fn a_secret_in_a_file_is_found() {
+    let said = prove_leaking("cp \"$world/vault/vault.key\" \"$world/work/copied\"");
     assert!(said.contains("found: the sealed store's key, base 64, in files"), "{said}");
+}
+
+#[test]
+fn a_secret_in_the_environment_is_found() {
+    let said = prove_leaking("export LEAKED=\"$(cat \"$world/vault/vault.key\")\"");
+    assert!(said.contains("found: the sealed store's key, base 64, in environment of keyblind"), "{said}");
 }

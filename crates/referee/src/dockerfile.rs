@@ -65,9 +65,11 @@ pub(crate) fn compare(change: &Change<'_>, faults: &mut Vec<(Invariant, String)>
         match source {
             Some(number) => {
                 let line = &before[*number];
-                // Of two stages with one name the second may lose it.
+                // Of two stages with one name the second may lose it, unless something later says the name.
                 let name = stage(&line.text).1;
-                let is_repeated = !name.is_empty() && before[..*number].iter().any(|other| is_stage_called(other, name));
+                let is_repeated = !name.is_empty()
+                    && before[..*number].iter().any(|other| is_stage_called(other, name))
+                    && !before[number + 1..].iter().any(|later| says(&later.text, name));
                 let parts = parts(change, *number);
                 if let Err(detail) = compare_lines(line, new, &Lines { parts: &parts, is_repeated, file: change.before }) {
                     wrong(detail);
@@ -104,6 +106,12 @@ fn sources(change: &Change<'_>, count: usize) -> Vec<Option<usize>> {
         }
     }
     sources
+}
+
+/// Whether a text has that word in it, of letters, digits and what else a stage's name may have.
+fn says(text: &str, name: &str) -> bool {
+    let is_apart = |character: char| !character.is_alphanumeric() && !matches!(character, '-' | '_' | '.');
+    text.split(is_apart).any(|word| word.eq_ignore_ascii_case(name))
 }
 
 fn is_stage_called(line: &Line, name: &str) -> bool {
@@ -280,6 +288,9 @@ mod tests {
         };
         let faults = |after: String, number: usize| check_structure("Dockerfile", TWICE, &after, &stated(number), &[]).faults;
         assert_eq!(faults(TWICE.replace("3.20 AS build", "3.20"), 2), []);
+        let used = format!("{TWICE}FROM scratch\nCOPY --from=build /a /a\n");
+        let after = used.replace("3.20 AS build", "3.20");
+        assert!(!check_structure("Dockerfile", &used, &after, &stated(2), &[]).faults.is_empty(), "another image is copied from");
         assert!(!faults(TWICE.replace("3.20 AS build", "3.20 AS other"), 2).is_empty());
         assert!(!faults(TWICE.replace("12.8 AS build", "12.8"), 0).is_empty());
     }

@@ -145,9 +145,12 @@ pub(crate) fn compare(before: &Report, after: &Report, claims: &[&Claim], moves:
     faults
 }
 
-/// Whether a rule that failed a Dockerfile passes it now, and fails nothing in it more often: of a file that the other parser
-/// doesn't take nobody knows which instruction is which, and what was missing is told of the one that came.
+/// Whether a rule that failed a Dockerfile as a whole passes it now, and fails nothing in it more often: what was missing is told of the
+/// instruction that came.
 fn passes_in_dockerfile(before: &Report, after: &Report, claim: &Claim) -> bool {
+    if claim.address != "dockerfile" {
+        return false;
+    }
     let count = |report: &Report, status: &str| {
         let is_it = |result: &&Outcome| result.dialect == "dockerfile" && result.root == claim.root && result.rule == claim.rule;
         report.results.iter().filter(is_it).filter(|result| result.status == status).count()
@@ -163,7 +166,8 @@ pub(crate) fn is_silent(report: &Report, claim: &Claim) -> bool {
 
 /// Whether a report on the root of a claim alone says that it holds.
 pub(crate) fn holds(report: &Report, claim: &Claim) -> bool {
-    let mut found = report.results.iter().filter(|result| result.rule == claim.rule && result.address == claim.address).peekable();
+    let is_it = |result: &&Outcome| result.root == claim.root && result.rule == claim.rule && result.address == claim.address;
+    let mut found = report.results.iter().filter(is_it).peekable();
     found.peek().is_some() && found.all(|result| result.status == "passed")
 }
 
@@ -249,6 +253,7 @@ mod tests {
         assert!(is_silent(&of_other, &claim) && !is_silent(&report(&[("p", "t.a", "r", "failed")], 1, 0), &claim));
         assert!(!holds(&of_other, &claim) && !holds(&report(&[], 1, 0), &claim));
         assert!(holds(&report(&[("p", "t.a", "r", "passed")], 1, 0), &claim));
+        assert!(!holds(&report(&[("q", "t.a", "r", "passed")], 1, 0), &claim), "another root beneath it says nothing of it");
     }
 
     #[test]

@@ -247,9 +247,13 @@ impl<'t> Drafting<'t> {
             };
             block.body.attribute(name).is_some() || block.body.blocks().any(is_it)
         };
-        let mut missing: Vec<String> =
-            pattern.body.blocks().map(|inner| inner.kind.text.to_string()).filter(|name| !has(name) && !META.contains(&&**name)).collect();
-        missing.dedup();
+        let names = pattern.body.blocks().map(|inner| inner.kind.text.to_string());
+        let mut missing: Vec<String> = Vec::new();
+        for name in names.filter(|name| !has(name) && !META.contains(&&**name)) {
+            if !missing.contains(&name) {
+                missing.push(name);
+            }
+        }
         let spot = Spot { file, type_key: &own.type_key, path: String::new() };
         let judged = &self.trial.graph.resources[self.judged];
         self.renamed.push(Renaming { from: reference(main), to: self.instance_of(judged) });

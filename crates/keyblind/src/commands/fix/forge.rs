@@ -76,9 +76,16 @@ fn propose(remote: Remote, arguments: &FixArguments, global: Global) -> anyhow::
         }
     } else {
         let interrupt = Interrupt::watch()?;
-        let mut broker = Broker::connect()?;
+        let mut broker = Some(Broker::connect()?);
         for (wanted, standing) in &mut all {
-            *standing = ask(&mut broker, wanted).unwrap_or_else(|error| Standing::Ended(Ending::failed(&error)));
+            let asked = ask(&mut broker, wanted);
+            // The relay got the signal as well: what was sent may stand.
+            if asked.is_err() && interrupt.happened() {
+                terminal::say("interrupted while asking: the request may stand; whoever may approve sees it on the broker's pages");
+                print_json(&place, &all, is_json)?;
+                return Ok(Exit::Interrupted);
+            }
+            *standing = asked.unwrap_or_else(|error| Standing::Ended(Ending::failed(&error)));
             show(wanted, standing, is_json)?;
         }
         if wait(broker, &mut all, &interrupt, arguments, is_json, global)? == Followed::Interrupted {
@@ -101,9 +108,16 @@ fn wanted(inbox: &Inbox, fetched: &Fetched, place: &Place<'_>, arguments: &FixAr
     composed.map(|wanted| Ok((wanted?, Standing::Ended(Ending::not_asked())))).collect()
 }
 
-fn ask(broker: &mut Broker, wanted: &Wanted) -> anyhow::Result<Standing> {
+fn ask(broker: &mut Option<Broker>, wanted: &Wanted) -> anyhow::Result<Standing> {
+    let mut asked = match broker.take() {
+        Some(broker) => broker,
+        None => Broker::connect()?,
+    };
     let request = Request::Intent(Intent::ProposePullRequest(wanted.request.clone()));
-    broker.ask_with(&request, &wanted.contents).map(standing::asked)
+    // After an error there is no knowing what comes next on this connection: it is left behind.
+    let answer = asked.ask_with(&request, &wanted.contents)?;
+    *broker = Some(asked);
+    Ok(standing::asked(answer))
 }
 
 /// Shows what people have to do, or what came of it at once. What programs read comes at the end.
@@ -121,7 +135,7 @@ fn show(wanted: &Wanted, standing: &Standing, is_json: bool) -> anyhow::Result<(
 
 /// Waits for what is open, and shows what becomes of it.
 fn wait(
-    broker: Broker,
+    broker: Option<Broker>,
     all: &mut [(Wanted, Standing)],
     interrupt: &Interrupt,
     arguments: &FixArguments,

@@ -15,7 +15,7 @@ use crate::terminal;
 /// The first pause between two questions, and the longest.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5);
-/// How often in a row the broker may not answer.
+/// How many times in a row the broker may answer nothing at all.
 const MOST_FAILURES: u32 = 5;
 /// What clocks may differ by.
 const LENIENCE: Duration = Duration::from_secs(60);
@@ -30,19 +30,19 @@ pub(super) enum Followed {
 }
 
 /// Asks again and again, with growing pauses.
-pub(super) fn follow(broker: Broker, all: &mut [(Wanted, Standing)], interrupt: &Interrupt, global: Global) -> Followed {
-    let mut broker = Some(broker);
+pub(super) fn follow(mut broker: Option<Broker>, all: &mut [(Wanted, Standing)], interrupt: &Interrupt, global: Global) -> Followed {
     let (mut pause, mut failures) = (SHORTEST, 0);
     while all.iter().any(|(_, standing)| matches!(standing, Standing::Open(_))) {
         if interrupt.within(pause) {
             return Followed::Interrupted;
         }
         pause = LONGEST.min(pause * 3 / 2);
+        let (mut is_answered, mut last) = (false, None);
         for (_, standing) in all.iter_mut() {
             let Standing::Open(open) = standing else { continue };
             match ask(&mut broker, open) {
                 Ok(next) => {
-                    failures = 0;
+                    is_answered = true;
                     tell(open, &next, global);
                     *standing = next;
                 }
@@ -51,11 +51,16 @@ pub(super) fn follow(broker: Broker, all: &mut [(Wanted, Standing)], interrupt: 
                     if interrupt.happened() {
                         return Followed::Interrupted;
                     }
-                    failures += 1;
-                    if failures >= MOST_FAILURES {
-                        let lost = error.context(format!("the broker can't be asked any more; the request {} stands", open.code));
-                        *standing = Standing::Ended(Ending::failed(&lost));
-                    }
+                    last = Some(error);
+                }
+            }
+        }
+        failures = if is_answered { 0 } else { failures + 1 };
+        if let Some(error) = last.filter(|_| failures >= MOST_FAILURES) {
+            for (_, standing) in all.iter_mut() {
+                if let Standing::Open(open) = standing {
+                    let lost = anyhow::anyhow!("the broker can't be asked any more ({error:#}); the request {} stands", open.code);
+                    *standing = Standing::Ended(Ending::failed(&lost));
                 }
             }
         }
