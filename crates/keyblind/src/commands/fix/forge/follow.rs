@@ -59,7 +59,8 @@ pub(super) fn follow(mut broker: Option<Broker>, all: &mut [(Wanted, Standing)],
         if let Some(error) = last.filter(|_| failures >= MOST_FAILURES) {
             for (_, standing) in all.iter_mut() {
                 if let Standing::Open(open) = standing {
-                    let lost = anyhow::anyhow!("the broker can't be asked any more ({error:#}); the request {} stands", open.code);
+                    let lost = anyhow::anyhow!("{error:#}")
+                        .context(format!("the broker can't be asked any more; the request {} stands", open.code));
                     *standing = Standing::Ended(Ending::failed(&lost));
                 }
             }
