@@ -53,6 +53,7 @@ fn request(world: &World, path: &str, text: &str, variables: Vec<(String, String
     Request {
         targets: Targets::resolve(&[], Some(&world.folder.join(path)), None, Some(&world.folder)).expect("the folder is there"),
         snapshot: None,
+        changed: keyblind_scan::Changed::new(),
         text: Some(text.as_bytes().to_vec()),
         selection: Selection::all(&world.table),
         severities: Default::default(),

@@ -64,6 +64,7 @@ fn scanned(world: &World) -> ScanReport {
     let request = Request {
         targets: Targets::resolve(std::slice::from_ref(&world.folder), None, None, Some(&world.folder)).expect("the folder is there"),
         snapshot: None,
+        changed: keyblind_scan::Changed::new(),
         text: None,
         selection: Selection::all(&world.table),
         severities: Default::default(),

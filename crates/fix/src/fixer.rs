@@ -365,11 +365,14 @@ impl<'t> Fixer<'t> {
             shared: &shared,
         };
         if goal.trial.dialect != Dialect::Terraform {
-            let drafts = yaml::taught(self.table, goal.rule, &goal.trial, goal.resource, &settings);
-            return drafts.into_iter().find_map(|(draft, effects)| self.attempt(search, &ground.with(draft, effects), goal, round));
+            for (draft, effects) in yaml::taught(self.table, goal.rule, &goal.trial, goal.resource, &settings) {
+                if let Some(fix) = self.attempt(search, &ground.with(draft, effects), goal, round) {
+                    return Some(fix);
+                }
+            }
         }
         // A whole arrangement of resources only an example can show.
-        for number in (0..MOST_EXAMPLES).filter(|_| round == 0) {
+        for number in (0..MOST_EXAMPLES).filter(|_| round == 0 && goal.trial.dialect == Dialect::Terraform) {
             let Ok(draft) = terraform::transplant(&goal.trial, goal.resource, number, &settings) else { continue };
             let next = ground.with(draft, vec![Effect::Costs]);
             if let Some(fix) = self.attempt(search, &next, goal, round) {
@@ -419,7 +422,7 @@ impl<'t> Fixer<'t> {
                 let about = disproof.about.clone();
                 search.refusal.hindrance = Hindrance::NotProven;
                 search.refusal.disproofs.push(disproof);
-                let (Some((rule, address)), Some(trial)) = (about, trial) else { return None };
+                let (Some(proof::About { rule, root, address }), Some(trial)) = (about, trial) else { return None };
                 if round + 1 >= MOST_ROUNDS {
                     return None;
                 }
@@ -427,7 +430,10 @@ impl<'t> Fixer<'t> {
                 let again = Goal { trial, resource, rule };
                 // What was added beside and didn't help is gone on with when nothing else helps either.
                 let adds = next.draft.stated.iter().any(|stated| stated.path.is_empty());
-                if adds && goal.is_of(&again) && again.reasons() >= goal.reasons() {
+                let is_no_better = adds && goal.is_of(&again) && again.reasons() >= goal.reasons();
+                // Nor is anything mended where it wasn't asked for, unless that is the only way.
+                let is_elsewhere = rule == search.subject.rule && *root != *search.subject.root;
+                if is_no_better || is_elsewhere {
                     search.deferred.push((next.clone(), again));
                     return None;
                 }
@@ -479,8 +485,9 @@ impl<'t> Fixer<'t> {
                 Ok(Fix { edits, texts: after, proof, effects: ground.effects.clone(), inputs: draft.inputs.clone() })
             }
             Err(disproof) => {
-                let state = disproof.about.as_ref().and_then(|(rule, address)| {
-                    trials.iter().map(|(_, _, after)| after).find(|after| failing(after, *rule, address).is_some()).cloned()
+                let state = disproof.about.as_ref().and_then(|about| {
+                    let mut of_root = trials.iter().filter(|(job, ..)| self.trials.place(*job) == about.root).map(|(_, _, after)| after);
+                    of_root.find(|after| failing(after, about.rule, &about.address).is_some()).cloned()
                 });
                 Err((disproof, state))
             }

@@ -24,6 +24,11 @@ impl<'t> Image<'t> {
         &self.text[self.name_start..self.name_end]
     }
 
+    /// Its tag, if it has one.
+    pub(crate) fn tag(&self) -> Option<&'t str> {
+        self.text[self.name_end..].strip_prefix(':').filter(|tag| !tag.is_empty())
+    }
+
     /// Whether it has a tag that means one version.
     fn has_version(&self) -> bool {
         self.text.len() > self.name_end + 1 && !self.text.ends_with(":latest")

@@ -127,8 +127,19 @@ pub struct Disproof {
     pub check: Check,
     /// What it found.
     pub detail: String,
-    /// The rule and the address that it found it about.
-    pub about: Option<(RuleId, String)>,
+    /// The finding that it is about.
+    pub about: Option<About>,
+}
+
+/// A finding that speaks against a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The rule.
+    pub rule: RuleId,
+    /// Where the resource was evaluated: in one place an address may be another resource than in another.
+    pub root: String,
+    /// The resource, as it is called after the change.
+    pub address: String,
 }
 
 impl Disproof {

@@ -4,6 +4,7 @@
 
 mod companion;
 mod contradiction;
+mod image;
 mod insert;
 mod lesson;
 mod place;
@@ -23,7 +24,6 @@ use keyblind_syntax::{FileId, Site, TextRange};
 
 use crate::draft::{Draft, Level, Settings};
 use crate::hindrance::Hindrance;
-use crate::image::Image;
 use crate::impact::{self, Effect};
 use crate::instantiate::{Input, is_made_up};
 use crate::proof::{Stated, pointer};
@@ -211,10 +211,10 @@ impl<'t> Drafting<'t> {
             Some(Change::Remove) => return self.remove(resource, top, value),
             Some(Change::Set(Wanted::WithoutLines(lines))) => return self.without_lines(resource, top, value, lines),
             Some(Change::Set(wanted)) => {
-                let literal = match self.versioned(resource, name, value)? {
-                    Some(image) => image,
-                    None => self.literal(wanted, name)?,
-                };
+                if self.version(resource, top, name, value)? {
+                    return Ok(());
+                }
+                let literal = self.literal(wanted, name)?;
                 return self.replace(resource, top, value, &literal);
             }
             None => {}
@@ -277,24 +277,6 @@ impl<'t> Drafting<'t> {
         self.overwrite(site.file, &inner, &Literal::Map(Vec::new()), manner)?;
         self.splice(site.file, key, if manner.json { "\"emptyDir\"" } else { "emptyDir" });
         Ok(())
-    }
-
-    /// A container's image with the version that was given for it, or with what shows where that belongs.
-    fn versioned(&mut self, resource: &Resource, name: &str, value: &Value) -> Result<Option<Literal>, Hindrance> {
-        if resource.dialect != Dialect::Kubernetes || name != "image" || self.settings.given.contains_key(name) {
-            return Ok(None);
-        }
-        let Some(image) = value.as_str().and_then(Image::without_digest) else { return Ok(None) };
-        let (sample, description) = image.asked();
-        let version = match self.settings.given.get(image.name()) {
-            Some(given) if image.takes(given) => given,
-            None if self.settings.ask => {
-                self.input(image.name(), description, sample);
-                sample
-            }
-            _ => return Err(Hindrance::NeedsValue),
-        };
-        Ok(Some(Literal::Text(image.with(version).into())))
     }
 
     /// Takes lines out of a script that stands in a template.

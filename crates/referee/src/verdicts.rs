@@ -91,9 +91,10 @@ pub(crate) fn compare(before: &Report, after: &Report, claims: &[&Claim], moves:
             wrong(Invariant::FaultGone, format!("`{}` {}: {count:?}", claim.address, claim.rule));
         }
     }
-    let (old_blocks, mut shown_elsewhere) = (blocks(before), BTreeSet::new());
+    let (old_blocks, homes, mut shown_elsewhere) = (blocks(before), Homes::of(after), BTreeSet::new());
     for result in after.results.iter().filter(|result| result.status == "failed") {
-        if old_blocks.get(&block(result)).is_some_and(|reasons| *reasons >= result.evidence.len().max(1)) {
+        let is_known = |block| old_blocks.get(&block).is_some_and(|reasons| *reasons >= result.evidence.len().max(1));
+        if homes.blocks(result).into_iter().any(is_known) {
             shown_elsewhere.insert((&*result.root, &*result.address, &*result.rule));
         }
     }
@@ -124,9 +125,9 @@ pub(crate) fn compare(before: &Report, after: &Report, claims: &[&Claim], moves:
     }
     let there: BTreeSet<(&str, &str)> = after.results.iter().map(|result| (&*result.file, &*result.address)).collect();
     for (root, address) in addresses(before).difference(&addresses(after)) {
-        let of_address = before.results.iter().find(|result| (&*result.root, &*result.address) == (*root, *address));
+        let mut of_address = before.results.iter().filter(|result| (&*result.root, &*result.address) == (*root, *address));
         // What passes now may be reported with another root that reaches it; how many there are is counted below.
-        if of_address.is_none_or(|result| !there.contains(&(&*result.file, &*result.address))) {
+        if !of_address.any(|result| there.contains(&(&*result.file, &*result.address))) {
             wrong(Invariant::ResourcesKept, format!("`{address}` of `{root}` is gone"));
         }
     }
@@ -171,19 +172,35 @@ pub(crate) fn holds(report: &Report, claim: &Claim) -> bool {
     found.peek().is_some() && found.all(|result| result.status == "passed")
 }
 
-/// What a rule says about a block at an address: of several roots that lead there a report shows one.
-/// An object of several kustomizations is one, in whichever file each says what fails.
-fn block(result: &Outcome) -> (&str, &str, &str) {
-    let file = if result.dialect == "kubernetes" { "" } else { &result.file };
-    (file, &result.rule, &result.address)
+/// The files in which the resources of a report are declared, by root and address. What fails is shown where the fault is, which may be
+/// a patch or a variable's value; what passes is shown at its declaration.
+struct Homes<'r>(BTreeMap<(&'r str, &'r str), BTreeSet<&'r str>>);
+
+impl<'r> Homes<'r> {
+    fn of(report: &'r Report) -> Self {
+        let mut homes: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
+        for result in report.results.iter().filter(|result| result.status == "passed") {
+            homes.entry((&*result.root, &*result.address)).or_default().insert(&result.file);
+        }
+        Self(homes)
+    }
+
+    /// What a rule says about a declaration at an address: of several roots that lead there a report shows one. Objects of one address
+    /// in folders of their own are several, and an object of several kustomizations is one.
+    fn blocks(&self, result: &'r Outcome) -> Vec<(&'r str, &'r str, &'r str)> {
+        let files = self.0.get(&(&*result.root, &*result.address)).cloned().unwrap_or_else(|| BTreeSet::from([&*result.file]));
+        files.into_iter().map(|file| (file, &*result.rule, &*result.address)).collect()
+    }
 }
 
 /// For the most how many reasons a rule fails a block.
 fn blocks(report: &Report) -> BTreeMap<(&str, &str, &str), usize> {
-    let mut blocks = BTreeMap::new();
+    let (homes, mut blocks) = (Homes::of(report), BTreeMap::new());
     for result in report.results.iter().filter(|result| result.status == "failed") {
-        let most = blocks.entry(block(result)).or_default();
-        *most = result.evidence.len().max(1).max(*most);
+        for block in homes.blocks(result) {
+            let most = blocks.entry(block).or_default();
+            *most = result.evidence.len().max(1).max(*most);
+        }
     }
     blocks
 }
@@ -259,12 +276,18 @@ mod tests {
     #[test]
     fn what_one_kustomization_no_longer_shows_another_may() {
         let a = "Deployment.n.a";
-        let mut reports = [report(&[("p", a, "r", "failed")], 1, 0), report(&[("q", a, "r", "failed")], 1, 0)];
-        reports[1].results[0].file = "q/patch.yaml".into();
-        assert_eq!(found(&reports[0], &reports[1], &[]), [Invariant::NoNewFinding, Invariant::ResourcesKept]);
-        reports.iter_mut().for_each(|report| report.results[0].dialect = "kubernetes".into());
+        let rendered = |root: &str, declared_in: &str| {
+            let mut report = report(&[(root, a, "r", "failed"), (root, a, "s", "passed")], 1, 0);
+            report.results.iter_mut().for_each(|result| result.dialect = "kubernetes".into());
+            report.results[0].file = format!("{root}/patch.yaml");
+            report.results[1].file = declared_in.into();
+            report
+        };
         // The object is one, wherever what fails of it is written.
-        assert_eq!(found(&reports[0], &reports[1], &[]), [Invariant::ResourcesKept]);
+        assert_eq!(found(&rendered("p", "base/a.yaml"), &rendered("q", "base/a.yaml"), &[]), []);
+        // Another object of that address, in a folder of its own, is another finding.
+        let other = found(&rendered("p", "base/a.yaml"), &rendered("q", "other/a.yaml"), &[]);
+        assert_eq!(other, [Invariant::NoNewFinding, Invariant::ResourcesKept]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::redact;
 use crate::selection::TableNames;
 use crate::target::{Target, Targets};
 use crate::tree::SourceTree;
+use crate::trial::Changed;
 use crate::unused::Uses;
 
 /// Everything that decides what a scan finds.
@@ -37,6 +38,8 @@ pub struct Request {
     pub targets: Targets,
     /// The files, if they don't lie on disk; then the trust root only says how they are shown.
     pub snapshot: Option<Arc<dyn Listing>>,
+    /// Texts that are judged in the place of what files hold.
+    pub changed: Changed,
     /// The text of the target that is one ([`Target::Text`]).
     pub text: Option<Vec<u8>>,
     /// Which rules.
@@ -292,6 +295,9 @@ fn tree_of(request: &Request) -> SourceTree {
         Some(snapshot) => SourceTree::of_snapshot(snapshot.clone()),
         None => SourceTree::new(request.targets.root.clone()),
     };
+    for (path, text) in &request.changed {
+        tree.overlay(path, text.as_bytes());
+    }
     if let Some(text) = &request.text {
         for target in &request.targets.paths {
             if let Target::Text(path) = target {

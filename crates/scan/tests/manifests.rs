@@ -8,7 +8,7 @@ use globset::GlobSet;
 use keyblind_dialects::terraform::Inputs;
 use keyblind_rules::suppressions::Policy;
 use keyblind_rules::{RuleTable, Selection, read_folder};
-use keyblind_scan::{Keep, Request, ScanReport, Targets, scan};
+use keyblind_scan::{Changed, Keep, Request, ScanReport, Targets, scan};
 
 const RULES: [(&str, &str); 2] = [
     (
@@ -85,6 +85,10 @@ impl Folder {
     }
 
     fn scan(&self, paths: &[&str]) -> ScanReport {
+        self.scan_with(paths, Changed::new())
+    }
+
+    fn scan_with(&self, paths: &[&str], changed: Changed) -> ScanReport {
         let rules = tempfile::tempdir().unwrap();
         for (name, text) in RULES {
             std::fs::write(rules.path().join(name), text).unwrap();
@@ -98,6 +102,7 @@ impl Folder {
         let request = Request {
             targets: Targets::resolve(&paths, None, None, Some(self.root())).unwrap(),
             snapshot: None,
+            changed,
             text: None,
             selection: Selection::all(&table),
             severities: Default::default(),
@@ -131,6 +136,21 @@ fn results(report: &ScanReport) -> Vec<String> {
     let mut lines: Vec<String> = report.results.iter().map(line).collect();
     lines.sort();
     lines
+}
+
+#[test]
+fn a_text_is_judged_in_the_place_of_what_a_base_holds() {
+    let folder = Folder::new(&[
+        ("base/pod.yaml", POD),
+        ("base/kustomization.yaml", "resources: [pod.yaml]\n"),
+        ("prod/kustomization.yaml", "namespace: prod\nresources: [../base]\n"),
+    ]);
+    let privileged =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: web, securityContext: {privileged: true}}]}\n";
+    let changed = Changed::from([("base/pod.yaml".to_owned(), privileged.into())]);
+    let found = results(&folder.scan_with(&[""], changed));
+    assert_eq!(found[0], "container-privileged Pod.prod.web failed base/pod.yaml: true");
+    assert!(results(&folder.scan(&[""])).iter().all(|line| !line.contains("container-privileged Pod.prod.web failed")));
 }
 
 #[test]

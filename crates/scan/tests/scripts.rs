@@ -28,6 +28,7 @@ fn scanned(files: &[(&str, &str)], aliases: &[&str]) -> ScanReport {
     let request = Request {
         targets: Targets::resolve(&[folder.path().to_owned()], None, None, None).unwrap(),
         snapshot: None,
+        changed: keyblind_scan::Changed::new(),
         text: None,
         selection: Selection::of(&table, |_, meta| meta.aliases.iter().any(|own| aliases.contains(&&**own))),
         severities: Default::default(),

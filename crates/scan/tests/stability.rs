@@ -64,6 +64,7 @@ fn scanned(table: &RuleTable, folder: &Path, baseline: Option<Baseline>) -> Scan
     let request = Request {
         targets: Targets::resolve(&[folder.to_owned()], None, None, None).expect("the folder is there"),
         snapshot: None,
+        changed: keyblind_scan::Changed::new(),
         text: None,
         selection: Selection::all(table),
         severities: Default::default(),

@@ -8,7 +8,7 @@ use keyblind_scan::Trial;
 use keyblind_syntax::Level;
 
 use super::dockerfile::{Plan, Source};
-use super::{Check, Claim, Disproof, Pair, Stated};
+use super::{About, Check, Claim, Disproof, Pair, Stated};
 use crate::demands;
 
 /// The deepest values that are compared.
@@ -227,6 +227,7 @@ pub(super) fn check_fault(table: &RuleTable, rule: RuleId, claim: &Claim, stated
         return wrong("the claim is about another rule".to_owned());
     }
     let mut failed_before = false;
+    let mut origins: BTreeSet<(&str, u32)> = BTreeSet::new();
     for pair in pairs.iter().filter(|pair| pair.root == claim.root) {
         let names = Names::of(pair, stated);
         let of_claim = |trial: &Trial, names: &BTreeMap<Name<'_>, usize>| {
@@ -237,6 +238,8 @@ pub(super) fn check_fault(table: &RuleTable, rule: RuleId, claim: &Claim, stated
         let (before, after) = (of_claim(pair.before, &names.before), of_claim(pair.after, &names.after));
         let failed = before.iter().any(|judgement| matches!(judgement.verdict, Verdict::Fail(_)));
         failed_before |= failed;
+        let failing = before.iter().filter(|judgement| matches!(judgement.verdict, Verdict::Fail(_)));
+        origins.extend(failing.map(|judgement| origin(pair.before, judgement.resource)));
         // An instruction that is gone, or another now, or of which something else took the place, has no fault any more; that
         // the others have none either, the check of findings tells.
         let is_settled = |verdict: &Verdict| match verdict {
@@ -249,10 +252,51 @@ pub(super) fn check_fault(table: &RuleTable, rule: RuleId, claim: &Claim, stated
             let detail = format!("`{}` doesn't pass `{}`", claim.address, claim.rule);
             let address =
                 after.first().map_or(claim.address.clone(), |judgement| pair.after.graph.resources[judgement.resource].address.to_string());
-            return Err(Disproof { about: Some((rule, address)), ..Disproof::new(Check::FaultGone, detail) });
+            return Err(Disproof {
+                about: Some(About { rule, root: pair.root.to_owned(), address }),
+                ..Disproof::new(Check::FaultGone, detail)
+            });
         }
     }
+    for pair in pairs.iter().filter(|pair| pair.root != claim.root) {
+        check_elsewhere(rule, claim, stated, pair, &origins)?;
+    }
     if failed_before { Ok(()) } else { wrong(format!("`{}` didn't fail `{}` before", claim.address, claim.rule)) }
+}
+
+/// Where the head of a resource is written.
+fn origin(trial: &Trial, resource: usize) -> (&str, u32) {
+    let header = trial.graph.resources[resource].header;
+    (&trial.sources.file(header.file).path, header.range.start)
+}
+
+/// What a rule says of a resource.
+fn verdict(trial: &Trial, resource: usize, rule: RuleId) -> Option<&Verdict> {
+    let at = trial.judgements.binary_search_by_key(&(resource, rule), |judgement| (judgement.resource, judgement.rule)).ok()?;
+    Some(&trial.judgements[at].verdict)
+}
+
+/// What is written at one place several root modules or kustomizations may lead to, and each may say more about it (give the image
+/// another version). It is one finding, so it is gone when it is in all of them that the change reaches.
+fn check_elsewhere(
+    rule: RuleId,
+    claim: &Claim,
+    stated: &[Stated],
+    pair: &Pair<'_>,
+    origins: &BTreeSet<(&str, u32)>,
+) -> Result<(), Disproof> {
+    let names = Names::of(pair, stated);
+    let of_claim = names.before.iter().filter(|((address, _), _)| *address == claim.address);
+    for (name, &id) in of_claim.filter(|(_, id)| origins.contains(&origin(pair.before, **id))) {
+        let failed = matches!(verdict(pair.before, id, rule), Some(Verdict::Fail(_)));
+        let now = names.after.get(name).and_then(|&id| verdict(pair.after, id, rule));
+        if failed && !matches!(now, Some(Verdict::Pass)) {
+            let detail = format!("`{}` doesn't pass `{}` in `{}`", claim.address, claim.rule, pair.root);
+            let about = About { rule, root: pair.root.to_owned(), address: claim.address.clone() };
+            return Err(Disproof { about: Some(about), ..Disproof::new(Check::FaultGone, detail) });
+        }
+    }
+    Ok(())
 }
 
 /// What a verdict counts as, and for how many reasons.
@@ -275,7 +319,8 @@ pub(super) fn check_findings(table: &RuleTable, pair: &Pair<'_>, stated: &[State
             (Standing::Failed(_), _) => {
                 let detail = format!("`{}` fails `{}`", name.0, table.meta(*rule).id);
                 let address = names.after.get(name).map_or(name.0, |id| &pair.after.graph.resources[*id].address);
-                return Err(Disproof { about: Some((*rule, address.to_owned())), ..Disproof::new(Check::NoNewFinding, detail) });
+                let about = About { rule: *rule, root: pair.root.to_owned(), address: address.to_owned() };
+                return Err(Disproof { about: Some(about), ..Disproof::new(Check::NoNewFinding, detail) });
             }
             (Standing::Unknown, Some(Standing::Fine)) => {
                 let detail = format!("it can't be told any more whether `{}` passes `{}`", name.0, table.meta(*rule).id);

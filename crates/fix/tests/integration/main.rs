@@ -7,6 +7,7 @@ mod dockerfiles;
 mod documents;
 mod examples;
 mod hostile;
+mod kustomizations;
 mod places;
 mod policies;
 mod provenance;

@@ -128,6 +128,31 @@ fn what_was_not_asked_for_is_not_broken() {
     assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
 }
 
+#[test]
+fn a_default_that_does_not_reach_every_root_module_is_left_alone() {
+    let table = RuleTable::embedded().unwrap();
+    let module = |default: bool| {
+        format!(
+            "variable \"encrypted\" {{\n  type    = bool\n  default = {default}\n}}\n\nresource \"aws_ebs_volume\" \"a\" {{\n  encrypted = var.encrypted\n}}\n"
+        )
+    };
+    let call = |argument: &str| format!("module \"disk\" {{\n  source    = \"../modules/disk\"\n{argument}}}\n");
+    let said = call("  encrypted = false\n");
+    let folder = folder(&[("modules/disk/main.tf", &*module(false)), ("live/main.tf", &*said), ("test/main.tf", &*call(""))]);
+    let mut fixer = Fixer::new(&table, &request(&table, folder.path()), Given::new());
+    let rule = table.find("ebs-volume-not-encrypted").unwrap();
+    let address = "module.disk.aws_ebs_volume.a";
+    let outcome = fixer.fix(&Subject { rule, root: "test", address });
+    let Outcome::Fixed(fix) = outcome else { panic!("{outcome:?}") };
+    // With the default changed the other would fail still, as it says otherwise itself.
+    let texts: Vec<_> = fix.texts.iter().map(|(path, text)| (path.as_str(), text.to_string())).collect();
+    assert_eq!(texts, [("test/main.tf", call("  encrypted = true\n"))]);
+    fixer.accept(&fix);
+    let outcome = fixer.fix(&Subject { rule, root: "live", address });
+    let Outcome::Fixed(fix) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(fix.texts.into_iter().collect::<Vec<_>>(), [("live/main.tf".to_owned(), said.replace("false", "true").into())]);
+}
+
 const ACL: &str =
     "resource \"aws_wafv2_web_acl\" \"web\" {\n  name  = \"web\"\n  scope = \"REGIONAL\"\n\n  default_action {\n    allow {}\n  }\n";
 const VISIBILITY: &str = "\n  visibility_config {\n    cloudwatch_metrics_enabled = true\n    metric_name                = \"web\"\n    sampled_requests_enabled   = true\n  }\n}\n";

@@ -15,6 +15,7 @@ pub(crate) fn request(table: &RuleTable, folder: &Path) -> Request {
     Request {
         targets: Targets::resolve(&[folder.to_owned()], None, None, Some(folder)).unwrap(),
         snapshot: None,
+        changed: keyblind_scan::Changed::new(),
         text: None,
         selection: Selection::all(table),
         severities: HashMap::new(),

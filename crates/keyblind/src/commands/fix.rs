@@ -5,7 +5,6 @@ mod dialogue;
 mod forge;
 mod index;
 mod json;
-mod overlay;
 mod proposal;
 mod summary;
 mod verify;

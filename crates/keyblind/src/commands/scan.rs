@@ -15,7 +15,7 @@ use keyblind_rules::baseline::Baseline;
 use keyblind_rules::suppressions::{Date, Policy};
 use keyblind_rules::{RuleId, RuleTable};
 use keyblind_scan::config::FailOn;
-use keyblind_scan::{Ignore, Keep, Request, ScanReport, ScanResult, Status, Target, Targets, choose, rules_named, scan};
+use keyblind_scan::{Changed, Ignore, Keep, Request, ScanReport, ScanResult, Status, Target, Targets, choose, rules_named, scan};
 use keyblind_syntax::{Diagnostic, Level};
 use tempfile::TempDir;
 
@@ -233,6 +233,7 @@ pub(super) fn prepare_for(
     let request = Request {
         targets,
         snapshot: None,
+        changed: Changed::new(),
         text,
         selection,
         severities,

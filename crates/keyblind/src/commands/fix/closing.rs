@@ -1,15 +1,11 @@
 //! The full scan that closes a run: whatever the proofs say, what was written is judged once more as a whole, by every rule.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use anyhow::Context as _;
-use keyblind_dialects::Listing;
 use keyblind_rules::Selection;
-use keyblind_scan::{Keep, ScanReport, ScanResult, Status, scan};
+use keyblind_scan::{Changed, Keep, ScanReport, ScanResult, Status, scan};
 use keyblind_syntax::Level;
 
-use super::overlay::Overlay;
 use super::summary::named;
 use super::{Changes, write};
 use crate::arguments::{FixArguments, Global};
@@ -56,12 +52,8 @@ pub(super) fn rehearse(
     changes: &Changes,
     arguments: &FixArguments,
 ) -> anyhow::Result<Closing> {
-    let judged = |texts: BTreeMap<String, Arc<str>>| {
-        let tree = Overlay::new(report.places.root(), &texts).context("the files can't be listed")?;
-        judged_in(Some(Arc::new(tree)), arguments)
-    };
-    let before = judged(BTreeMap::new())?;
-    let after = judged(changes.iter().map(|(path, (_, new))| (path.clone(), new.clone())).collect())?;
+    let before = judged(arguments)?;
+    let after = judged_with(changes.iter().map(|(path, (_, new))| (path.clone(), new.clone())).collect(), arguments)?;
     Ok(compare(report, wanted, [&before, &after]))
 }
 
@@ -83,13 +75,13 @@ fn compare(report: &ScanReport, wanted: &[&ScanResult], [before, after]: [&ScanR
 
 /// Judges everything by every rule, whatever is silenced or known.
 fn judged(arguments: &FixArguments) -> anyhow::Result<ScanReport> {
-    judged_in(None, arguments)
+    judged_with(Changed::new(), arguments)
 }
 
-/// The same, of files that don't lie on disk as they are judged.
-fn judged_in(snapshot: Option<Arc<dyn Listing>>, arguments: &FixArguments) -> anyhow::Result<ScanReport> {
+/// The same, with other texts in the place of some files.
+fn judged_with(changed: Changed, arguments: &FixArguments) -> anyhow::Result<ScanReport> {
     let mut prepared = prepare(&what_is_judged(&arguments.what), None, Keep::default())?;
-    prepared.request.snapshot = snapshot;
+    prepared.request.changed = changed;
     prepared.request.selection = Selection::all(&prepared.table);
     prepared.request.policy = None;
     prepared.request.ignores.clear();
