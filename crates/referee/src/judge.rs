@@ -108,8 +108,11 @@ impl Referee {
         let mut open: Vec<&Claim> = Vec::new();
         let mut moves = Moves::new();
         let taken: Vec<&Fix> = document.fixes.iter().filter(|fix| fix.taken).collect();
+        let mut fixed: BTreeSet<Claim> = BTreeSet::new();
         for (number, fix) in taken.iter().enumerate() {
             let Some(step) = self.apply(plan, known, fix, figures)? else { break };
+            // The steps before may have moved what it is about.
+            fixed.extend(verdicts::before(&figures.moves, &fix.proof.claim));
             self.check_texts((plan, known), &step, figures, &mut format, &mut moves);
             for (path, _, new) in &step.texts {
                 fs::write(plan.folder.join(path), new)?;
@@ -144,7 +147,7 @@ impl Referee {
                 figures.faults.push(fault(plan, known, Invariant::Formatted, fix, "`terraform fmt` would change it".to_owned()));
             }
         }
-        self.check_end((plan, known), &first, &before, &document, figures)?;
+        self.check_end((plan, known), [&first, &before], &document, &fixed, figures)?;
         if let Some(written) = written {
             check_written(plan, &written, figures);
         }
@@ -226,9 +229,9 @@ impl Referee {
     fn check_end(
         &self,
         (plan, known): (&Plan<'_>, &Known<'_>),
-        first: &Report,
-        last: &Report,
+        [first, last]: [&Report; 2],
         document: &Document,
+        fixed: &BTreeSet<Claim>,
         figures: &mut Figures,
     ) -> Result<()> {
         let told: BTreeSet<&str> = document
@@ -259,7 +262,6 @@ impl Referee {
                 });
             }
         }
-        let fixed: BTreeSet<&Claim> = document.fixes.iter().map(|fix| &fix.proof.claim).collect();
         let rules: BTreeSet<&str> = fixed.iter().map(|claim| claim.rule.as_str()).collect();
         if rules.is_empty() {
             return Ok(());
@@ -267,10 +269,7 @@ impl Referee {
         let arguments: Vec<&str> = rules.iter().flat_map(|rule| ["--rule", rule]).collect();
         let again = self.program.fix(plan.folder, plan.target, &arguments)?;
         // An instruction may have the number by now that one had which is fixed.
-        let is_fixed = |claim: &Claim| {
-            let before = verdicts::called_before(&figures.moves, claim);
-            before.is_some_and(|address| fixed.contains(&Claim { address: address.to_owned(), ..claim.clone() }))
-        };
+        let is_fixed = |claim: &Claim| verdicts::before(&figures.moves, claim).is_some_and(|claim| fixed.contains(&claim));
         let twice: Vec<&Fix> = again.fixes.iter().filter(|fix| is_fixed(&fix.proof.claim)).collect();
         for fix in twice {
             figures.faults.push(fault(plan, known, Invariant::Idempotent, fix, "it is fixed a second time".to_owned()));

@@ -68,9 +68,11 @@ impl<'m> Names<'m> {
     }
 }
 
-/// What an instruction was called before what moved it, if it was there.
-pub(crate) fn called_before<'m>(moves: &'m Moves, claim: &'m Claim) -> Option<&'m str> {
-    Some(Names::of(moves).before(&claim.root, &claim.address)).filter(|name| *name != NEW)
+/// The claim as it would have been made before what moved its instruction, if that was there.
+pub(crate) fn before(moves: &Moves, claim: &Claim) -> Option<Claim> {
+    let names = Names::of(moves);
+    let address = Some(names.before(&claim.root, &claim.address)).filter(|name| *name != NEW)?;
+    Some(Claim { address: address.to_owned(), ..claim.clone() })
 }
 
 /// What speaks against a step, with what it is about.
@@ -299,6 +301,18 @@ mod tests {
         assert_eq!(found(&before, &gone, &[&claim]), [Invariant::FaultGone, Invariant::ResourcesKept, Invariant::ResourcesKept]);
         let untold = report(&[("p", "t.a", "r", "passed"), ("p", "t.b", "r", "unknown")], 2, 1);
         assert_eq!(found(&before, &untold, &[&claim]), [Invariant::UnknownsNotGrown, Invariant::UnknownsNotGrown]);
+    }
+
+    #[test]
+    fn a_claim_about_an_instruction_that_moved_is_one_about_where_it_was() {
+        let claim = |address: &str| Claim { rule: "r".into(), root: "Dockerfile".into(), address: address.into() };
+        assert_eq!(before(&Moves::new(), &claim("s.ADD[1]")), Some(claim("s.ADD[1]")));
+        // The first of three became a `COPY`, so that the others have the numbers of those before them.
+        let names = [("s.ADD[0]", "s.COPY[0]"), ("s.ADD[1]", "s.ADD[0]"), ("s.ADD[2]", "s.ADD[1]")];
+        let addresses = names.into_iter().map(|(old, new)| (old.to_owned(), Some(new.to_owned()))).collect();
+        let moves = Moves::from([("Dockerfile".to_owned(), Moved { addresses, fewer: 0 })]);
+        assert_eq!(before(&moves, &claim("s.ADD[1]")), Some(claim("s.ADD[2]")));
+        assert_eq!(before(&moves, &claim("s.ADD[2]")), None, "nothing was called so that is called so now");
     }
 
     #[test]
