@@ -101,6 +101,7 @@ impl Egress {
             }
             let Some(next) = incoming.location(&call.target)? else { return Ok(incoming) };
             call.redirects -= 1;
+            call.secret_path = None;
             if call.target.origin().is_secure() && !next.origin().is_secure() {
                 return Err(EgressError::Redirect);
             }

@@ -6,7 +6,9 @@
 pub mod auth0;
 pub mod aws;
 pub mod github;
+pub mod models;
 pub mod oidc;
+pub mod slack;
 
 use std::fmt;
 

@@ -7,6 +7,8 @@
 mod changes;
 mod entrance;
 mod github;
+mod models;
+mod notify;
 mod outcomes;
 
 use keyblind_intent::{Digest, Failure, Intent, Outcome, Refusal, RequestId};
@@ -14,8 +16,11 @@ use keyblind_intent::{Digest, Failure, Intent, Outcome, Refusal, RequestId};
 pub use self::changes::{Changes, Effector, Looked};
 pub use self::entrance::Entrance;
 pub use self::github::{GithubWork, Owners};
+pub use self::models::{ModelWork, OfferedModel, model_key_name};
+pub use self::notify::{SlackChannel, SlackWork, hook_name};
 use crate::dispatch::{Role, Session};
 use crate::leases::epoch::EpochError;
+use crate::leases::kept::KeptError;
 use crate::leases::lease::LendError;
 use crate::leases::revocation::LeaseError;
 use crate::ledger::{Event, Ledger, Origin, Record, Who};
@@ -62,5 +67,18 @@ fn told(error: &LendError, refused: impl FnOnce(&str) -> Outcome) -> Outcome {
         LendError::OtherChange | LendError::Expired => Outcome::Refused(Refusal::NotApproved),
         LendError::UsedUp => Outcome::Refused(Refusal::BeyondLimit),
         LendError::Lost(_) => failed(Failure::Lost),
+    }
+}
+
+/// What whoever asked is told when something that is kept wasn't used, beyond what a provider's own answer says.
+fn kept(error: &KeptError) -> Outcome {
+    match error {
+        KeptError::Epoch(EpochError::Stale) => Outcome::Refused(Refusal::Busy),
+        KeptError::Epoch(EpochError::Ledger(_)) | KeptError::Ledger(_) => Outcome::Refused(Refusal::LedgerUnavailable),
+        KeptError::Epoch(_) => Outcome::Refused(Refusal::Halted),
+        KeptError::Vault(_) | KeptError::NotKept => Outcome::Refused(Refusal::Internal),
+        KeptError::Failed(_) => failed(Failure::Unreachable),
+        KeptError::Lost(reason) if reason.as_str() == "stopped" => Outcome::Refused(Refusal::Halted),
+        KeptError::Lost(_) => failed(Failure::Lost),
     }
 }

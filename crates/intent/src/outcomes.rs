@@ -323,6 +323,8 @@ pub enum Refusal {
     BeyondLimit,
     /// The locked digest is another.
     LockMismatch,
+    /// What was to be sent to a model holds something that looks like a secret.
+    HoldsSecret,
     /// The broker failed in itself.
     Internal,
 }

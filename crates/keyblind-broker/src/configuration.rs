@@ -1,5 +1,7 @@
 //! The configuration: a TOML file, each of whose keys is known.
 
+mod services;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use keyblind_broker::socket::{Limits, Peer};
 use keyblind_broker::work::Owners;
 use keyblind_intent::{Owner, SubjectId, TenantId};
 use serde::Deserialize;
+
+pub(crate) use self::services::Services;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,9 @@ pub(crate) enum ConfigurationError {
     /// Something that can't be guessed is missing.
     #[error("{0}")]
     Missing(&'static str),
+    /// Two parts don't fit together.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// What the broker is told.
@@ -56,6 +63,8 @@ pub(crate) struct Configuration {
     pub(crate) login: Option<LoginSettings>,
     /// GitHub.
     pub(crate) github: Option<GithubSettings>,
+    /// Chats and models.
+    pub(crate) services: Services,
     /// Whether the user that it runs as is its own.
     pub(crate) account: Account,
     /// Where and for whom it listens.
@@ -178,6 +187,10 @@ struct File {
     approvals: ApprovalsFile,
     login: Option<LoginFile>,
     github: Option<GithubFile>,
+    #[serde(default)]
+    slack: Vec<services::SlackFile>,
+    #[serde(default)]
+    model: Vec<services::ModelFile>,
     #[serde(default)]
     socket: SocketFile,
     #[serde(default)]
@@ -330,6 +343,7 @@ impl Configuration {
                 is_private: private,
             }),
             github,
+            services: Services::complete(file.slack, file.model)?,
             account: file.account.unwrap_or(Account::Shared),
             socket: Socket { path, limits },
             peers,
@@ -430,6 +444,7 @@ impl fmt::Display for Configuration {
                 writeln!(formatter, "         for {tenant}: {owners}")?;
             }
         }
+        write!(formatter, "{}", self.services)?;
         for Peer { user, needs_token, session } in &self.peers {
             let token = if *needs_token { ", with a one-time token" } else { "" };
             let Session { tenant, subject, role } = session;

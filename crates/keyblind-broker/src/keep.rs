@@ -18,6 +18,8 @@ use crate::{print, run};
 pub(crate) struct Arguments {
     /// What it is. It is read from standard input.
     what: What,
+    /// For which part of the configuration it is, where there can be several: the name of a [[slack]] or a [[model]].
+    name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -26,11 +28,18 @@ enum What {
     GithubAppKey,
     /// What proves the configured client to the OpenID provider: its secret, or its private key in PEM.
     ClientCredential,
+    /// The address of a channel's incoming webhook, as Slack shows it.
+    SlackWebhook,
+    /// The key of a model's endpoint.
+    ModelKey,
 }
 
 pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (_lock, _hardened) = run::enter(configuration, &[])?;
-    let secret = read()?;
+    let mut secret = read()?;
+    if arguments.name.is_some() && matches!(arguments.what, What::GithubAppKey | What::ClientCredential) {
+        anyhow::bail!("there is only one of these: leave the name out");
+    }
     let name = match arguments.what {
         What::GithubAppKey => {
             let github = configuration.github.as_ref().context("there is no [github] in the configuration: set `app` and `slug` first")?;
@@ -45,6 +54,14 @@ pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyh
             }
             client_credential(&login.client)?
         }
+        What::SlackWebhook => {
+            secret = on_one_line(&secret);
+            configuration.services.hook(named(arguments)?, &secret)?
+        }
+        What::ModelKey => {
+            secret = on_one_line(&secret);
+            configuration.services.model_key(named(arguments)?, &secret)?
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -54,6 +71,18 @@ pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyh
         print("kept in the sealed store: the file that it came from can be deleted\n")
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without the line feed that a terminal or an editor puts at its end.
+fn on_one_line(secret: &Secret) -> Secret {
+    secret.expose(|bytes| {
+        let bytes = bytes.trim_ascii();
+        Secret::filled(bytes.len(), |target| target.copy_from_slice(bytes))
+    })
+}
+
+fn named(arguments: &Arguments) -> anyhow::Result<&str> {
+    arguments.name.as_deref().context("say for which one: its `name` in the configuration")
 }
 
 /// Reads the secret into a buffer that never grows, and from there into locked memory.

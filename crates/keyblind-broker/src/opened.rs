@@ -1,5 +1,7 @@
 //! All parts of a broker, opened and joined.
 
+mod services;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -98,6 +100,7 @@ pub(crate) struct Opened {
     pub(crate) github: Option<Arc<GithubWork>>,
     grants: Option<Grants>,
     devices: Option<Devices>,
+    services: services::Services,
 }
 
 impl Opened {
@@ -146,6 +149,7 @@ impl Opened {
         let patience = Patience { call: Duration::from_secs(CALL_SECONDS), ..Patience::default() };
         let lender = Lender::new(leases.clone(), switch.clone(), ledger.clone(), Arc::clone(clock), patience);
         let pages = configuration.door.as_ref().map(|door| door.origin.as_str().to_owned());
+        let services = services::Services::open(configuration, &store, &switch, &ledger, &egress)?;
         let mut changes = Changes::new(approvals.clone(), database.clone(), ledger.clone(), Arc::clone(clock), pages);
         let github = app.zip(configuration.github.as_ref()).map(|((github, app), settings)| {
             let authority = Installations::new(github, Arc::new(app));
@@ -156,7 +160,21 @@ impl Opened {
             changes = changes.with_effector(GithubWork::CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
         }
         let stopping = Arc::new(Stopping::new(switch.clone(), leases.clone()));
-        Ok(Self { ledger, switch, leases, lender, stopping, approvals, changes: Arc::new(changes), egress, github, grants, devices, store })
+        Ok(Self {
+            ledger,
+            switch,
+            leases,
+            lender,
+            stopping,
+            approvals,
+            changes: Arc::new(changes),
+            egress,
+            github,
+            grants,
+            devices,
+            services,
+            store,
+        })
     }
 
     /// Takes up what an earlier broker left, and says in the ledger what this one begins with.
@@ -176,6 +194,7 @@ impl Opened {
         if configuration.login.is_some() && self.grants.is_none() {
             say("warning: what proves us to the OpenID provider isn't kept: `keyblind-broker keep client-credential` while no broker runs");
         }
+        self.services.warn().await;
         let event = Event::BrokerStarted {
             version: Line::new(env!("CARGO_PKG_VERSION"))?,
             epoch: Count::saturating(self.switch.epoch().await?),
@@ -273,7 +292,7 @@ impl Opened {
                 .with_connections(Arc::clone(github) as _)
                 .with_examined(Arc::clone(github) as _);
         }
-        dispatcher
+        self.services.join(dispatcher)
     }
 }
 
@@ -299,6 +318,7 @@ fn allowed_hosts(configuration: &Configuration) -> anyhow::Result<Vec<AllowedHos
             hosts.push(host(parsed(text, "`hosts` under [login]")?, login.is_private));
         }
     }
+    hosts.extend(configuration.services.hosts());
     Ok(hosts)
 }
 

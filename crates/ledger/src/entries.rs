@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use keyblind_intent::{Count, Digest, Line as Text, Provider, RequestId, SubjectId, TenantId, UnixMillis};
+use keyblind_intent::{ChannelName, ConnectionName, Count, Digest, Line as Text, Provider, RequestId, SubjectId, TenantId, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::EntryHash;
@@ -295,14 +295,34 @@ pub enum Event {
         /// Its approval.
         approval: RequestId,
     },
-    /// Bytes were sent to a model. They are kept beside the ledger, encrypted, and can be deleted.
+    /// Bytes are about to be sent to a model, with a key that the broker keeps.
     ModelAsked {
         /// The call's id.
         call: RequestId,
-        /// Their digest.
+        /// Which, by the name that the configuration gives it.
+        model: ConnectionName,
+        /// Their digest. The bytes themselves aren't kept.
         digest: Digest,
         /// How many.
         bytes: Count,
+    },
+    /// A message is about to be sent to people, through a hook that the broker keeps.
+    PeopleTold {
+        /// The call's id.
+        call: RequestId,
+        /// Where, by the name that the configuration gives it.
+        channel: ChannelName,
+        /// The message's digest.
+        digest: Digest,
+        /// How many bytes it has.
+        bytes: Count,
+    },
+    /// A module is about to be asked for at a registry or at the hosts that it names.
+    RegistryAsked {
+        /// The call's id.
+        call: RequestId,
+        /// Which, by the name that the configuration gives it.
+        registry: ConnectionName,
     },
 
     /// The kill switch: nothing is borrowed from here on.
@@ -480,6 +500,8 @@ impl Event {
             Self::ChangeApplied { .. } => "change-applied",
             Self::ChangeUndone { .. } => "change-undone",
             Self::ModelAsked { .. } => "model-asked",
+            Self::PeopleTold { .. } => "people-told",
+            Self::RegistryAsked { .. } => "registry-asked",
             Self::Killed { .. } => "killed",
             Self::Armed { .. } => "armed",
         }

@@ -111,13 +111,15 @@ fn authentication(activity: u8, name: &str, status: (u8, &str), method: Option<L
 
 fn api(event: &Event, user: &Value) -> Map<String, Value> {
     let (activity, name) = match event {
-        Event::CallStarted { effect: Effect::Read, .. } => (READ, "Read"),
+        Event::CallStarted { effect: Effect::Read, .. } | Event::ModelAsked { .. } | Event::RegistryAsked { .. } => (READ, "Read"),
         Event::CallStarted { effect: Effect::Write { .. }, .. } | Event::ChangeApplied { .. } | Event::ChangeUndone { .. } => {
             (UPDATE, "Update")
         }
-        Event::ApprovalAsked { .. } | Event::LeaseAnnounced { .. } | Event::TokenBorn { .. } | Event::Connected { .. } => {
-            (CREATE, "Create")
-        }
+        Event::ApprovalAsked { .. }
+        | Event::PeopleTold { .. }
+        | Event::LeaseAnnounced { .. }
+        | Event::TokenBorn { .. }
+        | Event::Connected { .. } => (CREATE, "Create"),
         Event::TokenEnded { .. } | Event::Disconnected { .. } => (DELETE, "Delete"),
         _ => (OTHER, event.name()),
     };
@@ -138,6 +140,7 @@ fn api(event: &Event, user: &Value) -> Map<String, Value> {
     let status = match event {
         Event::CallEnded { result: CallResult::Failed { .. }, .. } | Event::Refused { .. } | Event::RevocationFailed { .. } => FAILURE,
         Event::CallEnded { result: CallResult::Unknown { .. }, .. } | Event::CallStarted { .. } | Event::LeaseAnnounced { .. } => UNKNOWN,
+        Event::ModelAsked { .. } | Event::PeopleTold { .. } | Event::RegistryAsked { .. } => UNKNOWN,
         _ => SUCCESS,
     };
     let mut fields = classified((6, "Application Activity"), (6003, "API Activity"), (activity, name), severity, status);

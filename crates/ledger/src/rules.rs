@@ -203,6 +203,12 @@ impl State {
             }
             Event::RevocationFailed { lease, .. } => self.leases.contains_key(lease).then_some(()).ok_or(Breach::UnknownLease),
             Event::CallStarted { call, lease, effect, .. } => self.call(*call, *lease, *effect, entry.time),
+            Event::ModelAsked { call, .. } | Event::PeopleTold { call, .. } | Event::RegistryAsked { call, .. } => {
+                self.unused(*call)?;
+                self.calls.insert(*call, Effect::Read);
+                // What the broker keeps itself is under no lease, and under the switch all the same.
+                if self.is_killed() { Err(Breach::WhileKilled) } else { Ok(()) }
+            }
             Event::CallEnded { call, .. } => {
                 self.calls.remove(call).ok_or(Breach::UnknownCall)?;
                 self.over.insert(*call);

@@ -22,6 +22,9 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("aws.py", include_str!("../peers/aws.py")),
     ("aws_signature.py", include_str!("../peers/aws_signature.py")),
     ("iam.mjs", include_str!("../peers/iam.mjs")),
+    ("slack.mjs", include_str!("../peers/slack.mjs")),
+    ("models.mjs", include_str!("../peers/models.mjs")),
+    ("models.py", include_str!("../peers/models.py")),
     ("auth0-my-account.json", include_str!("../peers/auth0-my-account.json")),
 ];
 
@@ -93,6 +96,23 @@ impl Peer {
     /// If it can't be started.
     pub fn iam() -> Self {
         Self::start("iam.mjs", &json!({}))
+    }
+
+    /// Slack's incoming webhooks (npm `emulate`).
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn slack() -> Self {
+        Self::start("slack.mjs", &json!({}))
+    }
+
+    /// Models that say what a test tells them to; requests and answers by the definitions of Anthropic's and OpenAI's own clients.
+    /// Whoever shows another key is turned away; none is asked for where `key` is empty.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn models(key: &str) -> Self {
+        Self::start("models.mjs", &json!({"key": key}))
     }
 
     fn start(script: &str, options: &Value) -> Self {

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005-outcomes.sql"),
     include_str!("migrations/0006-login.sql"),
     include_str!("migrations/0007-devices.sql"),
+    include_str!("migrations/0008-models.sql"),
 ];
 
 /// The newest form that this broker knows.

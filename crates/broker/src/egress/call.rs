@@ -4,11 +4,11 @@ use data_encoding::BASE64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Method, Uri};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::destination::encode;
+use super::destination::{encode, is_path};
 use super::{EgressError, Target, USUAL_ANSWER, USUAL_DEADLINE};
 use crate::secret::Secret;
 
@@ -102,6 +102,8 @@ impl FormBody {
 pub struct Call<'s> {
     pub(super) method: Method,
     pub(super) target: Target,
+    /// The path, where it is a credential itself; then the target has none.
+    pub(super) secret_path: Option<&'s Secret>,
     pub(super) authorization: Authorization<'s>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) kind: Option<&'static str>,
@@ -128,6 +130,7 @@ impl<'s> Call<'s> {
         Self {
             method,
             target,
+            secret_path: None,
             authorization: Authorization::None,
             headers: Vec::new(),
             kind: None,
@@ -176,6 +179,14 @@ impl<'s> Call<'s> {
     #[must_use]
     pub fn authorized(mut self, authorization: Authorization<'s>) -> Self {
         self.authorization = authorization;
+        self
+    }
+
+    /// Sends it to a path that is a credential itself, as that of an incoming webhook is. It takes the place of the target's, and isn't
+    /// taken along to where a redirect leads.
+    #[must_use]
+    pub fn at_secret_path(mut self, path: &'s Secret) -> Self {
+        self.secret_path = Some(path);
         self
     }
 
@@ -231,6 +242,16 @@ impl<'s> Call<'s> {
     pub(super) fn without_credentials(&mut self) {
         self.authorization = Authorization::None;
         self.headers.retain(|(_, value)| !value.is_sensitive());
+    }
+
+    /// What the request line names. Where that is a credential its buffer is overwritten when the last user lets go of it.
+    pub(super) fn uri(&self) -> Result<Uri, EgressError> {
+        let Some(path) = self.secret_path else { return self.target.path_and_query().parse().map_err(|_| EgressError::Target) };
+        let text = path.expose(|bytes| {
+            let text = std::str::from_utf8(bytes).ok().filter(|text| text.starts_with('/') && is_path(text))?;
+            Some(Zeroizing::new(text.as_bytes().to_vec()))
+        });
+        Uri::from_maybe_shared(Bytes::from_owner(Wiped(text.ok_or(EgressError::Target)?))).map_err(|_| EgressError::Target)
     }
 
     /// The `Authorization` header. Its buffer is overwritten when the last user lets go of it.

@@ -256,7 +256,7 @@ impl Target {
 }
 
 /// Printable ASCII without what some readers take for the end of a path, and without steps upwards.
-fn is_path(path: &str) -> bool {
+pub(super) fn is_path(path: &str) -> bool {
     let plain =
         path.len() <= 8_192 && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'`'));
     let only_path = path.split('?').next().unwrap_or_default();

@@ -85,7 +85,7 @@ pub(super) async fn exchange(stream: Stream, call: &Call<'_>, deadline: Instant)
     let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
     let mut request = Request::builder()
         .method(call.method.clone())
-        .uri(call.target.path_and_query())
+        .uri(call.uri()?)
         .header(HOST, call.target.origin().authority())
         .header(USER_AGENT, concat!("keyblind-broker/", env!("CARGO_PKG_VERSION")))
         // A compressed answer could be far larger than it looks.

@@ -6,4 +6,5 @@ mod changing;
 mod logging_in;
 mod relaying;
 mod running;
+mod services;
 mod support;

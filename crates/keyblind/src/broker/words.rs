@@ -29,6 +29,7 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
             mendable("a pull request with exactly these fixes was closed before, which counts as a no: reopen it, or choose other fixes")
         }
         Refusal::LockMismatch => mendable("what is there isn't what was locked"),
+        Refusal::HoldsSecret => mendable("what was to be sent to a model holds something that looks like a secret: nothing was sent"),
         Refusal::TooMuchAuthority => {
             mendable("the provider lent more than was asked for, so nothing was done: `keyblind-broker doctor` says what to set")
         }

@@ -1,0 +1,72 @@
+//! Chats and models, with what is kept for them.
+
+use std::sync::Arc;
+
+use keyblind_broker::dispatch::{Dispatcher, Examined as _};
+use keyblind_broker::egress::Egress;
+use keyblind_broker::leases::epoch::KillSwitch;
+use keyblind_broker::leases::kept::Keeper;
+use keyblind_broker::ledger::Ledger;
+use keyblind_broker::work::{ModelWork, SlackWork};
+use keyblind_intent::CheckState;
+
+use super::Store;
+use crate::configuration::Configuration;
+use crate::say;
+
+/// What is done with authority that the broker keeps itself.
+pub(crate) struct Services {
+    slack: Option<Arc<SlackWork>>,
+    models: Option<Arc<ModelWork>>,
+}
+
+impl Services {
+    /// Joins what the configuration names.
+    pub(crate) fn open(
+        configuration: &Configuration,
+        store: &Store,
+        switch: &KillSwitch,
+        ledger: &Ledger,
+        egress: &Egress,
+    ) -> anyhow::Result<Self> {
+        let keeper = Keeper::new(Arc::clone(&store.vault), switch.clone(), ledger.clone());
+        let settings = &configuration.services;
+        let pages = configuration.door.as_ref().map(|door| door.origin.as_str().to_owned());
+        let slack = match settings.channels.is_empty() {
+            true => None,
+            false => Some(Arc::new(SlackWork::new(settings.channels(), keeper.clone(), egress.clone(), pages)?)),
+        };
+        let models = (!settings.models.is_empty()).then(|| {
+            let (database, clock) = (store.database.clone(), Arc::clone(&store.clock));
+            Arc::new(ModelWork::new(settings.models.clone(), keeper, egress.clone(), database, clock))
+        });
+        Ok(Self { slack, models })
+    }
+
+    /// Says what isn't kept yet.
+    pub(crate) async fn warn(&self) {
+        let mut checks = Vec::new();
+        if let Some(slack) = &self.slack {
+            checks.extend(slack.examine().await);
+        }
+        if let Some(models) = &self.models {
+            checks.extend(models.examine().await);
+        }
+        for check in checks.iter().filter(|check| check.state == CheckState::Broken) {
+            if let Some(advice) = &check.advice {
+                say(format_args!("warning: a secret isn't kept: {advice}"));
+            }
+        }
+    }
+
+    /// Lets them do what they are there for.
+    pub(crate) fn join(&self, mut dispatcher: Dispatcher) -> Dispatcher {
+        if let Some(slack) = &self.slack {
+            dispatcher = dispatcher.with_handler(SlackWork::INTENTS, Arc::clone(slack) as _).with_examined(Arc::clone(slack) as _);
+        }
+        if let Some(models) = &self.models {
+            dispatcher = dispatcher.with_handler(ModelWork::INTENTS, Arc::clone(models) as _).with_examined(Arc::clone(models) as _);
+        }
+        dispatcher
+    }
+}
