@@ -42,7 +42,7 @@ impl Role {
     pub fn may_ask(self, request: &Request) -> bool {
         match request {
             Request::Control(Control::Kill) => true,
-            Request::Control(Control::Arm) => self == Self::Operator,
+            Request::Control(Control::Arm | Control::EndAccess { .. }) => self == Self::Operator,
             Request::Control(Control::LogIn) => matches!(self, Self::Person | Self::Operator),
             Request::Control(Control::Doctor) => matches!(self, Self::Operator | Self::Person),
             Request::Control(Control::ListConnections | Control::FollowChange { .. }) => true,
@@ -126,6 +126,12 @@ pub trait Entrance: Send + Sync + 'static {
     fn log_in<'a>(&'a self, session: &'a Session) -> Answering<'a, Result<Report, Refusal>>;
 }
 
+/// What ends the access of somebody who has left.
+pub trait Departures: Send + Sync + 'static {
+    /// Ends it, and says step by step how that went.
+    fn end_access<'a>(&'a self, person: &'a SubjectId) -> Answering<'a, Result<Report, Outcome>>;
+}
+
 /// What can check its own part of the set-up.
 pub trait Examined: Send + Sync + 'static {
     /// Looks at each step.
@@ -140,6 +146,7 @@ pub struct Dispatcher {
     changes: Option<Arc<dyn Changes>>,
     kill_switch: Option<Arc<dyn KillSwitch>>,
     entrance: Option<Arc<dyn Entrance>>,
+    departures: Option<Arc<dyn Departures>>,
     examined: Vec<Arc<dyn Examined>>,
 }
 
@@ -184,6 +191,13 @@ impl Dispatcher {
     #[must_use]
     pub fn with_entrance(mut self, entrance: Arc<dyn Entrance>) -> Self {
         self.entrance = Some(entrance);
+        self
+    }
+
+    /// Ends the access of those who have left by this.
+    #[must_use]
+    pub fn with_departures(mut self, departures: Arc<dyn Departures>) -> Self {
+        self.departures = Some(departures);
         self
     }
 
@@ -243,6 +257,10 @@ impl Dispatcher {
                 checks.truncate(keyblind_intent::limits::REPORTED_CHECKS);
                 Ok(Report::Checks { checks })
             }
+            Control::EndAccess { person } => match &self.departures {
+                Some(departures) => departures.end_access(&person).await,
+                None => Err(lacks(Missing::Door)),
+            },
             Control::Kill => self.kill_switch.as_ref().ok_or_else(no_switch)?.stop(&session.subject).await.map_err(refused),
             Control::Arm => self.kill_switch.as_ref().ok_or_else(no_switch)?.arm(&session.subject).await.map_err(refused),
         }
@@ -278,6 +296,7 @@ mod tests {
             (comment, "person runner"),
             (r#"{"control":"kill"}"#, "person runner web operator"),
             (r#"{"control":"arm"}"#, "operator"),
+            (r#"{"control":{"end-access":{"person":"mia"}}}"#, "operator"),
             (r#"{"control":"doctor"}"#, "person operator"),
             (r#"{"control":"log-in"}"#, "person operator"),
             (r#"{"control":"list-connections"}"#, "person runner web operator"),

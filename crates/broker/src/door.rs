@@ -11,9 +11,11 @@
 mod accounts;
 mod answers;
 mod connecting;
+mod examined;
 mod gate;
 mod grants;
 mod handlers;
+mod leaving;
 mod login;
 mod pages;
 mod passkeys;
@@ -36,11 +38,13 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-pub use self::accounts::{Accounts, Departure, DepartureError, Holder, Offer};
+pub use self::accounts::{Accounts, Holder, Offer, OwnAccount};
+pub use self::examined::LoginExamined;
 use self::gate::Rates;
 pub use self::grants::{EndedGrant, GrantEnd, GrantError, Grants, RefreshToken};
+pub use self::leaving::Leaving;
 pub use self::login::LogIn;
-pub use self::sessions::{LINK_LIFE, Link, Sessions};
+pub use self::sessions::{LINK_LIFE, Link, Sessions, on_kill};
 pub use self::sources::Sources;
 pub use self::switch::{BoxFuture, Connection, Connections, End, NoConnections, StopReport, Switch, SwitchError};
 use self::trips::Trips;

@@ -5,6 +5,7 @@
 //! and are read into the cipher library for the moment of a signature only.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
 use aws_lc_rs::signature::{
@@ -343,6 +344,20 @@ pub fn random_text(bytes: usize) -> Result<String, JwsError> {
     let mut buffer = Zeroizing::new(vec![0; bytes]);
     SystemRandom::new().fill(&mut buffer).map_err(|_| JwsError::Cipher)?;
     Ok(BASE64URL_NOPAD.encode(buffer.as_slice()))
+}
+
+/// A fresh seed: 32 random bytes that serve for nothing else.
+pub(crate) fn seed() -> Result<Secret, JwsError> {
+    let mut drawn = Ok(());
+    let seed = Secret::filled(32, |bytes| drawn = SystemRandom::new().fill(bytes));
+    drawn.map_err(|_| JwsError::Cipher)?;
+    Ok(seed)
+}
+
+/// What is made from a seed for one purpose: whoever has the seed has it again, and nobody learns another purpose's from it.
+pub(crate) fn seeded_text(seed: &Secret, purpose: &str) -> String {
+    let made = seed.expose(|seed| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, seed), purpose.as_bytes()));
+    BASE64URL_NOPAD.encode(made.as_ref())
 }
 
 /// The SHA-256 of something in the alphabet of URLs.

@@ -155,10 +155,31 @@ pub enum PolicyTemplate {
     GithubCommentsWrite,
     /// `security_events: write` of one repository (GitHub).
     GithubSecurityEventsWrite,
+    /// Whatever the account that somebody connected allows: an OAuth token, which can't be narrowed to one repository and isn't ended after
+    /// its use (GitHub).
+    GithubAccount,
     /// Reads of the named services (AWS).
     AwsSnapshot,
     /// The one call of one action on one resource (AWS).
     AwsAction(ActionId),
+}
+
+impl PolicyTemplate {
+    /// Whether it is one of GitHub's.
+    #[must_use]
+    pub fn is_of_github(self) -> bool {
+        match self {
+            Self::GithubMetadataRead
+            | Self::GithubContentsRead
+            | Self::GithubPullRequestsWrite
+            | Self::GithubWorkflowsWrite
+            | Self::GithubChecksWrite
+            | Self::GithubCommentsWrite
+            | Self::GithubSecurityEventsWrite
+            | Self::GithubAccount => true,
+            Self::AwsSnapshot | Self::AwsAction(_) => false,
+        }
+    }
 }
 
 /// What would undo a change.
@@ -281,7 +302,10 @@ fn check(fields: &ChangeFields) -> Result<(), ChangeError> {
     if target != fields.target {
         return Err(ChangeError::OtherTarget);
     }
-    if fields.intent.permission() != Some(fields.borrowed.permission) {
+    let permission = fields.intent.permission().ok_or(ChangeError::OtherPermission)?;
+    if fields.borrowed.permission != permission
+        && !(fields.borrowed.permission == PolicyTemplate::GithubAccount && permission.is_of_github())
+    {
         return Err(ChangeError::OtherPermission);
     }
     let is_inverse = match (&fields.inverse, &fields.intent) {

@@ -6,7 +6,7 @@ use crate::digests::{Digest, ShortCode};
 use crate::identifiers::{Count, UnixMillis};
 use crate::limits;
 use crate::lists::bounded;
-use crate::names::{AccountId, ConnectionName, Owner};
+use crate::names::{AccountId, ConnectionName, Owner, SubjectId};
 use crate::outcomes::Outcome;
 use crate::text::{Foreign, Line};
 
@@ -32,6 +32,11 @@ pub enum Control {
     Doctor,
     /// Stop: no authority is borrowed any more, on any replica.
     Kill,
+    /// End all that somebody has at the broker and at the identity provider, because they have left.
+    EndAccess {
+        /// Who, as the approval policy calls them.
+        person: SubjectId,
+    },
     /// Take up work again. The one who does must be allowed to.
     Arm,
 }
@@ -93,7 +98,7 @@ pub enum Report {
         approved: Count,
         /// How many are wanted.
         wanted: Count,
-        /// What came of it, once something did.
+        /// What came of it, once something did; of one that is approved and waits for something, what that is.
         outcome: Option<Box<Outcome>>,
     },
     /// Where the asker logs in, once, within minutes. It opens the broker's own pages only and is no provider's credential; it goes to
@@ -118,6 +123,12 @@ pub enum Report {
         revoked: Count,
         /// What waits for its revocation.
         waiting: Count,
+    },
+    /// What was ended of somebody who has left, step by step; a step that isn't sound has to be taken again, or by hand.
+    AccessEnded {
+        /// In their order.
+        #[serde(deserialize_with = "checks")]
+        steps: Vec<Check>,
     },
     /// Work is taken up again.
     Armed {
@@ -178,6 +189,8 @@ pub enum ConnectionState {
     NotConnected,
     /// It must be connected again.
     Expired,
+    /// The login that it was connected with is over: whoever connected it logs in again.
+    SignedOut,
     /// It lacks a permission.
     ScopeMissing,
     /// The provider wants a second factor.

@@ -267,6 +267,10 @@ pub enum Setting {
     KillSwitch,
     /// The sealed store.
     SealedStore,
+    /// What a connected account is asked to allow.
+    AccountScopes,
+    /// The administrator's client at the identity provider.
+    Administrator,
 }
 
 /// Why the broker didn't take a request, or didn't do it.
@@ -317,6 +321,8 @@ pub enum Refusal {
     SaidNoBefore,
     /// The provider offered more authority than was asked for.
     TooMuchAuthority,
+    /// What could be borrowed for it reaches more than the target, and the approval policy doesn't accept that.
+    BroadAuthority,
     /// The ledger couldn't be written.
     LedgerUnavailable,
     /// The request would go beyond a limit.

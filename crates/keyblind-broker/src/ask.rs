@@ -4,17 +4,55 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::{Args, ValueEnum};
 use keyblind_broker::socket::{Client, ClientError};
-use keyblind_intent::{Answer, CheckState, Control, Outcome, Refusal, Report, Request};
+use keyblind_intent::{Answer, CheckState, Control, DoctorArea, Outcome, Provider, Refusal, Report, Request, SubjectId};
 
 use crate::configuration::Configuration;
 use crate::{print, say, stop};
 
-/// Asks, and prints the answer.
-pub(crate) fn run(socket: &Path, control: Control) -> anyhow::Result<ExitCode> {
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Only that part.
+    pub(crate) area: Option<Area>,
+}
+
+/// A part of the set-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Area {
+    /// The process, its state and its socket.
+    Process,
+    /// The identity provider: logging in, connected accounts, questions on devices.
+    Login,
+    /// GitHub.
+    Github,
+    /// AWS.
+    Aws,
+}
+
+impl Area {
+    fn covers(self, area: DoctorArea) -> bool {
+        self == match area {
+            DoctorArea::Process | DoctorArea::State | DoctorArea::Socket | DoctorArea::Egress => Self::Process,
+            DoctorArea::Provider(Provider::Auth0 | Provider::Oidc) | DoctorArea::Approvals => Self::Login,
+            DoctorArea::Provider(Provider::Github) => Self::Github,
+            DoctorArea::Provider(Provider::Aws) => Self::Aws,
+            DoctorArea::Provider(_) => return false,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EndAccessArguments {
+    /// Who: as the approval policy calls them, or by the identity provider's own name for them.
+    pub(crate) person: SubjectId,
+}
+
+/// Asks, and prints the answer; of what was checked only that part, if one is named.
+pub(crate) fn run(socket: &Path, control: Control, area: Option<Area>) -> anyhow::Result<ExitCode> {
     let (answer, _) = Client::connect(socket, b"")?.ask(&Request::Control(control), None)?;
     match answer {
-        Answer::Report(report) => show(&report),
+        Answer::Report(report) => show(&report, area),
         Answer::Outcome(outcome) => {
             say(format_args!("{}", shown(&outcome)));
             Ok(ExitCode::from(3))
@@ -30,12 +68,12 @@ fn shown(outcome: &Outcome) -> String {
     }
 }
 
-fn show(report: &Report) -> anyhow::Result<ExitCode> {
+fn show(report: &Report, area: Option<Area>) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     let mut is_broken = false;
     match report {
-        Report::Checks { checks } => {
-            for check in checks {
+        Report::Checks { checks: steps } | Report::AccessEnded { steps } => {
+            for check in steps.iter().filter(|check| area.is_none_or(|area| area.covers(check.area))) {
                 let state = match check.state {
                     CheckState::Sound => "sound",
                     CheckState::Weak => "weak",
@@ -80,7 +118,7 @@ pub(crate) fn kill(configuration: &Configuration) -> anyhow::Result<ExitCode> {
         let _ = told.send(asked);
     })?;
     let reason = match answer.recv_timeout(PATIENCE) {
-        Ok(Ok((Answer::Report(report), _))) => return show(&report),
+        Ok(Ok((Answer::Report(report), _))) => return show(&report, None),
         Ok(Ok((Answer::Outcome(outcome), _))) => shown(&outcome),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it doesn't answer".to_owned(),
@@ -98,7 +136,7 @@ const ARMING: std::time::Duration = std::time::Duration::from_secs(3);
 pub(crate) fn arm(configuration: &Configuration) -> anyhow::Result<ExitCode> {
     let asked = Client::connect(&configuration.socket.path, b"").and_then(|mut client| client.ask(&Request::Control(Control::Arm), None));
     let runs = match asked {
-        Ok((Answer::Report(report), _)) => return show(&report),
+        Ok((Answer::Report(report), _)) => return show(&report, None),
         Ok((Answer::Outcome(outcome), _)) => anyhow::bail!("{}", shown(&outcome)),
         Err(ClientError::NotRunning { .. }) => false,
         // Also where the stop file is there: the broker itself never takes it away.

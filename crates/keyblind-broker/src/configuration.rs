@@ -1,5 +1,6 @@
 //! The configuration: a TOML file, each of whose keys is known.
 
+mod accounts;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use keyblind_broker::work::Owners;
 use keyblind_intent::{Owner, SubjectId, TenantId};
 use serde::Deserialize;
 
+pub(crate) use self::accounts::AccountSettings;
 pub(crate) use self::services::Services;
 
 /// Why there is no configuration.
@@ -118,6 +120,14 @@ pub(crate) struct LoginSettings {
     pub(crate) hosts: Vec<String>,
     /// Whether these hosts have private addresses.
     pub(crate) is_private: bool,
+    /// Whose interface is asked for, in the way of Auth0: where the details of questions on devices are registered.
+    pub(crate) audience: Option<String>,
+    /// Whether consent is asked for at each login.
+    pub(crate) asks_consent: bool,
+    /// The accounts that people connect through it, if it is an Auth0 tenant.
+    pub(crate) accounts: Option<AccountSettings>,
+    /// The client that ends what somebody still has at an Auth0 tenant, by its id.
+    pub(crate) administrator: Option<String>,
 }
 
 /// In which form an OpenID provider takes what a question on a device is about.
@@ -160,11 +170,18 @@ pub(crate) enum Authentication {
 
 /// A GitHub App.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct GithubSettings {
-    /// The App's id.
-    pub(crate) app: u64,
+pub(crate) struct AppSettings {
+    /// Its id.
+    pub(crate) id: u64,
     /// Its slug, as in `github.com/apps/SLUG`.
     pub(crate) slug: String,
+}
+
+/// GitHub, or an enterprise host of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GithubSettings {
+    /// The App, if there is one.
+    pub(crate) app: Option<AppSettings>,
     /// The address of the interface.
     pub(crate) api: String,
     /// The origin that archives come from, where it is another.
@@ -240,14 +257,20 @@ struct LoginFile {
     hosts: Vec<String>,
     #[serde(default)]
     private: bool,
+    audience: Option<String>,
+    #[serde(default)]
+    asks_consent: bool,
+    #[serde(default)]
+    accounts: Vec<accounts::AccountFile>,
+    administrator: Option<accounts::AdministratorFile>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct GithubFile {
-    app: u64,
-    #[serde(deserialize_with = "slug")]
-    slug: String,
+    app: Option<u64>,
+    #[serde(default, deserialize_with = "slug")]
+    slug: Option<String>,
     api: Option<String>,
     archives: Option<String>,
     #[serde(default)]
@@ -326,22 +349,25 @@ impl Configuration {
         if file.login.is_some() && file.door.is_none() {
             return Err(ConfigurationError::Missing("[login] is for the broker's own pages: say where they are under [door]"));
         }
+        let login = file.login.map(login_settings).transpose()?;
         let github = file.github.map(|github| github_settings(github, &peers)).transpose()?;
+        let has_accounts = login.as_ref().is_some_and(|login| login.accounts.is_some());
+        if has_accounts && github.is_none() {
+            return Err(ConfigurationError::Missing(
+                "[[login.accounts]] are for repositories at GitHub: add [github], with or without an App",
+            ));
+        }
+        if !has_accounts && github.as_ref().is_some_and(|github| github.app.is_none()) {
+            return Err(ConfigurationError::Missing(
+                "[github] has no authority: set `app` and `slug` of a GitHub App, or offer accounts under [[login.accounts]]",
+            ));
+        }
         Ok(Self {
             state,
             vault_key,
             door: file.door.map(|door| Door { origin: door.origin, listen: door.listen }),
             policy: file.approvals.policy,
-            login: file.login.map(|LoginFile { issuer, client, authentication, tenant, name, devices, hosts, private }| LoginSettings {
-                issuer,
-                client,
-                authentication,
-                tenant,
-                name,
-                devices,
-                hosts,
-                is_private: private,
-            }),
+            login,
             github,
             services: Services::complete(file.slack, file.model)?,
             account: file.account.unwrap_or(Account::Shared),
@@ -351,16 +377,54 @@ impl Configuration {
     }
 }
 
+fn login_settings(file: LoginFile) -> Result<LoginSettings, ConfigurationError> {
+    let LoginFile {
+        issuer,
+        client,
+        authentication,
+        tenant,
+        name,
+        devices,
+        hosts,
+        private,
+        audience,
+        asks_consent,
+        accounts,
+        administrator,
+    } = file;
+    let accounts = accounts::settings(accounts)?;
+    if accounts.is_none() && (asks_consent || (audience.is_some() && devices.is_none())) {
+        return Err(ConfigurationError::Missing(
+            "`audience` and `asks-consent` under [login] are for [[login.accounts]], and `audience` for `devices`: without them nothing is asked for",
+        ));
+    }
+    Ok(LoginSettings {
+        issuer,
+        client,
+        authentication,
+        tenant,
+        name,
+        devices,
+        hosts,
+        is_private: private,
+        audience,
+        asks_consent,
+        accounts,
+        administrator: administrator.map(|file| file.client),
+    })
+}
+
+fn owners(file: OwnersFile) -> Owners {
+    match file {
+        OwnersFile::All(Star::Star) => Owners::All,
+        OwnersFile::These(owners) => Owners::These(owners),
+    }
+}
+
 fn github_settings(file: GithubFile, peers: &[Peer]) -> Result<GithubSettings, ConfigurationError> {
     let tenants: BTreeSet<&TenantId> = peers.iter().map(|peer| &peer.session.tenant).collect();
     let owners = match file.owners {
-        Some(owners) => {
-            let read = |owners| match owners {
-                OwnersFile::All(Star::Star) => Owners::All,
-                OwnersFile::These(owners) => Owners::These(owners),
-            };
-            owners.into_iter().map(|(tenant, owners)| (tenant, read(owners))).collect()
-        }
+        Some(listed) => listed.into_iter().map(|(tenant, file)| (tenant, owners(file))).collect(),
         // With one tenant there is nobody to be kept apart.
         None if tenants.len() <= 1 => tenants.into_iter().map(|tenant| (tenant.clone(), Owners::All)).collect(),
         None => {
@@ -370,7 +434,12 @@ fn github_settings(file: GithubFile, peers: &[Peer]) -> Result<GithubSettings, C
         }
     };
     let api = file.api.unwrap_or_else(|| "https://api.github.com".to_owned());
-    Ok(GithubSettings { app: file.app, slug: file.slug, api, archives: file.archives, is_private: file.private, owners })
+    let app = match (file.app, file.slug) {
+        (Some(id), Some(slug)) => Some(AppSettings { id, slug }),
+        (None, None) => None,
+        _ => return Err(ConfigurationError::Missing("`app` and `slug` under [github] go together: set both, or none")),
+    };
+    Ok(GithubSettings { app, api, archives: file.archives, is_private: file.private, owners })
 }
 
 fn origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Origin, D::Error> {
@@ -378,11 +447,11 @@ fn origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Origin, D
 }
 
 /// It stands in addresses and names an account: nothing but what GitHub itself makes of an App's name.
-fn slug<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn slug<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let slug = String::deserialize(deserializer)?;
     let is_slug = (1..=100).contains(&slug.len()) && slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if is_slug {
-        Ok(slug)
+        Ok(Some(slug))
     } else {
         Err(serde::de::Error::custom("this is no App's slug: it is the last part of https://github.com/apps/SLUG"))
     }
@@ -433,9 +502,18 @@ impl fmt::Display for Configuration {
         }
         if let Some(login) = &self.login {
             writeln!(formatter, "login    {} as {}, tenant {}", login.issuer, login.client, login.tenant)?;
+            if let Some(administrator) = &login.administrator {
+                writeln!(formatter, "         and as {administrator} to end people's access")?;
+            }
+            if let Some(accounts) = &login.accounts {
+                write!(formatter, "{accounts}")?;
+            }
         }
         if let Some(github) = &self.github {
-            writeln!(formatter, "github   App {} ({}) at {}", github.slug, github.app, github.api)?;
+            match &github.app {
+                Some(AppSettings { id, slug }) => writeln!(formatter, "github   App {slug} ({id}) at {}", github.api)?,
+                None => writeln!(formatter, "github   without an App at {}", github.api)?,
+            }
             for (tenant, owners) in &github.owners {
                 let owners = match owners {
                     Owners::All => "every owner that installs it".to_owned(),

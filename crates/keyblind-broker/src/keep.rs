@@ -32,6 +32,8 @@ enum What {
     SlackWebhook,
     /// The key of a model's endpoint.
     ModelKey,
+    /// The secret of the administrator's client at the identity provider, which ends what somebody who left still has there.
+    AdministratorCredential,
 }
 
 pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -43,8 +45,9 @@ pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyh
     let name = match arguments.what {
         What::GithubAppKey => {
             let github = configuration.github.as_ref().context("there is no [github] in the configuration: set `app` and `slug` first")?;
+            let app = github.app.as_ref().context("there is no App under [github] in the configuration: set `app` and `slug` first")?;
             SigningKey::from_pem(&secret, None).context("this is no private key in PEM, as GitHub hands it out for an App")?;
-            app_key(github.app)?
+            app_key(app.id)?
         }
         What::ClientCredential => {
             let login =
@@ -61,6 +64,10 @@ pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyh
         What::ModelKey => {
             secret = on_one_line(&secret);
             configuration.services.model_key(named(arguments)?, &secret)?
+        }
+        What::AdministratorCredential => {
+            let login = configuration.login.as_ref().and_then(|login| login.administrator.as_ref());
+            client_credential(login.context("there is no [login.administrator] in the configuration: set its `client` first")?)?
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -55,7 +55,9 @@ enum Command {
     /// Get a link that logs you in at the broker's own pages, once.
     Login,
     /// Check each step of the set-up.
-    Doctor,
+    Doctor(ask::DoctorArguments),
+    /// End all that somebody who has left still has: sessions, connected accounts, refresh tokens and grants.
+    EndAccess(ask::EndAccessArguments),
     /// Stop: no authority is borrowed any more until `arm`.
     Kill,
     /// Take up work again after `kill`.
@@ -97,8 +99,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Relay(arguments) => relay::run(&configuration.socket.path, &arguments),
         Command::Keep(arguments) => keep::keep(&configuration, &arguments),
         Command::Ledger(arguments) => ledger::run(&configuration, &arguments),
-        Command::Login => ask::run(&configuration.socket.path, Control::LogIn),
-        Command::Doctor => ask::run(&configuration.socket.path, Control::Doctor),
+        Command::Login => ask::run(&configuration.socket.path, Control::LogIn, None),
+        Command::Doctor(arguments) => ask::run(&configuration.socket.path, Control::Doctor, arguments.area),
+        Command::EndAccess(arguments) => ask::run(&configuration.socket.path, Control::EndAccess { person: arguments.person }, None),
         Command::Kill => ask::kill(&configuration),
         Command::Arm => ask::arm(&configuration),
         Command::Aws(arguments) => aws::run(arguments),

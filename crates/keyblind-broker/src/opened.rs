@@ -1,5 +1,6 @@
 //! All parts of a broker, opened and joined.
 
+mod login;
 mod services;
 
 use std::collections::HashMap;
@@ -8,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use keyblind_broker::approvals::devices::{DeviceSettings, Devices};
+use keyblind_broker::approvals::devices::Devices;
 use keyblind_broker::approvals::{self, Approvals};
 use keyblind_broker::clock::{Clock, SystemClock};
 use keyblind_broker::database::Database;
 use keyblind_broker::dispatch::{self, Dispatcher};
-use keyblind_broker::door::{self, Grants};
+use keyblind_broker::door::{self, Leaving, Sources};
 use keyblind_broker::egress::{AllowedHost, Egress, Origin, Target};
 use keyblind_broker::jws::SigningKey;
 use keyblind_broker::leases::Stopping;
@@ -22,14 +23,14 @@ use keyblind_broker::leases::lease::{Lender, Patience};
 use keyblind_broker::leases::revocation::{Leases, Revoker};
 use keyblind_broker::ledger::{Event, Ledger, LedgerError, Record};
 use keyblind_broker::providers::github::{App, Github, Installations};
-use keyblind_broker::providers::oidc::{Client, ClientAuthentication, OpenIdProvider};
 use keyblind_broker::vault::{LocalKey, RecordKind, RecordName, Vault, VaultError, create_key_file, read_key_file};
 use keyblind_broker::work::{Changes, Effector, Entrance, GithubWork};
 use keyblind_intent::{ConnectionName, Count, Digest, Line, Provider};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::configuration::{Authentication, Configuration, Door, GithubSettings, LoginSettings};
+use self::login::Login;
+use crate::configuration::{AppSettings, Configuration, Door, GithubSettings};
 use crate::{say, stop};
 
 /// The name of the connection to GitHub.
@@ -81,7 +82,7 @@ pub(crate) fn app_key(app: u64) -> Result<RecordName, VaultError> {
     RecordName::new("broker", GITHUB, RecordKind::GithubAppKey, app.to_string())
 }
 
-/// The name under which what proves us to the OpenID provider is kept.
+/// The name under which what proves a client of ours to the OpenID provider is kept.
 pub(crate) fn client_credential(client: &str) -> Result<RecordName, VaultError> {
     RecordName::new("broker", "login", RecordKind::ClientCredential, client)
 }
@@ -98,7 +99,7 @@ pub(crate) struct Opened {
     pub(crate) changes: Arc<Changes>,
     pub(crate) egress: Egress,
     pub(crate) github: Option<Arc<GithubWork>>,
-    grants: Option<Grants>,
+    login: Option<Login>,
     devices: Option<Devices>,
     services: services::Services,
 }
@@ -112,7 +113,7 @@ impl Opened {
             Err(LedgerError::NotCreated) => Ledger::create(database.clone(), vault, Arc::clone(clock)).await?,
             opened => opened?,
         };
-        let on_kill = vec![approvals::on_kill(Arc::clone(clock))];
+        let on_kill = vec![approvals::on_kill(Arc::clone(clock)), door::on_kill()];
         let stop_file = Some(stop::file(&configuration.state));
         let switch = KillSwitch::open(database.clone(), ledger.clone(), Arc::clone(clock), stop_file, on_kill).await?;
         let approvals = Approvals::new(database.clone(), Arc::new(ledger.clone()), Arc::clone(clock));
@@ -121,45 +122,48 @@ impl Opened {
             approvals.propose_policy(&text).await.with_context(|| path.display().to_string())?;
         }
         let egress = Egress::new(allowed_hosts(configuration)?, b"")?;
-        let app = match &configuration.github {
-            Some(settings) => kept_app(settings, vault).await?.map(|app| (github(settings, &egress, clock), app)),
+        let forge = configuration.github.as_ref().map(|settings| github(settings, &egress, clock)).transpose()?;
+        let app = match configuration.github.as_ref().and_then(|settings| settings.app.as_ref()) {
+            Some(settings) => kept_app(settings, vault).await?,
             None => None,
         };
-        let app = app.map(|(github, app)| Ok::<_, anyhow::Error>((github?, app))).transpose()?;
-        let mut grants = None;
-        let mut devices = None;
-        if let Some(settings) = &configuration.login
-            && let Some(client) = kept_client(settings, vault).await?
-        {
-            let provider = Arc::new(OpenIdProvider::new(egress.clone(), Arc::clone(clock), settings.issuer.clone(), client));
-            let parts = || (approvals.clone(), database.clone(), Arc::clone(vault), Arc::clone(clock), Arc::clone(&provider));
-            devices = settings.devices.map(|encoding| {
-                let (approvals, database, vault, clock, provider) = parts();
-                let settings = DeviceSettings { encoding: encoding.of_details(), ..DeviceSettings::default() };
-                Devices::new(approvals, database, vault, switch.clone(), clock, provider, settings)
-            });
-            let (approvals, database, vault, clock, provider) = parts();
-            grants = Some(Grants::new(database, vault, provider, approvals, clock, Provider::Oidc));
-        }
         let mut revokers: HashMap<Provider, Arc<dyn Revoker>> = HashMap::new();
-        if let Some((github, _)) = &app {
+        if let Some(github) = &forge {
             revokers.insert(Provider::Github, Arc::clone(github) as _);
         }
         let leases = Leases::new(database.clone(), Arc::clone(vault), ledger.clone(), switch.clone(), Arc::clone(clock), revokers);
         let patience = Patience { call: Duration::from_secs(CALL_SECONDS), ..Patience::default() };
         let lender = Lender::new(leases.clone(), switch.clone(), ledger.clone(), Arc::clone(clock), patience);
+        let (mut login, mut devices) = (None, None);
+        if let Some(settings) = &configuration.login {
+            let parts = login::Parts { store: &store, egress: &egress, approvals: &approvals, switch: &switch, lender: &lender };
+            if let Some(opened) = parts.open(settings, configuration.door.as_ref()).await? {
+                (login, devices) = (Some(opened.0), opened.1);
+            }
+        }
         let pages = configuration.door.as_ref().map(|door| door.origin.as_str().to_owned());
         let services = services::Services::open(configuration, &store, &switch, &ledger, &egress)?;
         let mut changes = Changes::new(approvals.clone(), database.clone(), ledger.clone(), Arc::clone(clock), pages);
-        let github = app.zip(configuration.github.as_ref()).map(|((github, app), settings)| {
-            let authority = Installations::new(github, Arc::new(app));
+        let accounts = login.as_ref().and_then(|login| login.accounts.clone());
+        let github = forge.zip(configuration.github.as_ref()).filter(|_| app.is_some() || accounts.is_some()).map(|(forge, settings)| {
             let owners = settings.owners.clone();
-            Arc::new(GithubWork::new(authority, lender.clone(), ledger.clone(), owners, configuration.state.clone()))
+            let mut work = GithubWork::new(Arc::clone(&forge), lender.clone(), ledger.clone(), owners, configuration.state.clone());
+            if let Some(app) = app {
+                work = work.with_app(Installations::new(forge, Arc::new(app)));
+            }
+            if let Some((accounts, instead_of_app)) = accounts {
+                work = work.with_accounts(accounts, instead_of_app, approvals.clone());
+            }
+            Arc::new(work)
         });
         if let Some(github) = &github {
             changes = changes.with_effector(GithubWork::CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
         }
-        let stopping = Arc::new(Stopping::new(switch.clone(), leases.clone()));
+        let stopping = Stopping::new(switch.clone(), leases.clone());
+        let stopping = Arc::new(match &login {
+            Some(login) => stopping.with_logins(login.grants.clone()),
+            None => stopping,
+        });
         Ok(Self {
             ledger,
             switch,
@@ -170,7 +174,7 @@ impl Opened {
             changes: Arc::new(changes),
             egress,
             github,
-            grants,
+            login,
             devices,
             services,
             store,
@@ -185,14 +189,26 @@ impl Opened {
         } else {
             say(format_args!("egress: {}", hosts.join(", ")));
         }
-        if let Some(github) = configuration.github.as_ref().filter(|_| self.github.is_none()) {
+        if let Some(app) = configuration.github.as_ref().and_then(|github| github.app.as_ref())
+            && !self.github.as_ref().is_some_and(|github| github.has_app())
+        {
             say(format_args!(
                 "warning: the key of App {} isn't kept: `keyblind-broker keep github-app-key < KEY.pem` while no broker runs",
-                github.app
+                app.id
             ));
         }
-        if configuration.login.is_some() && self.grants.is_none() {
-            say("warning: what proves us to the OpenID provider isn't kept: `keyblind-broker keep client-credential` while no broker runs");
+        match (&configuration.login, &self.login) {
+            (Some(_), None) => {
+                say(
+                    "warning: what proves us to the OpenID provider isn't kept: `keyblind-broker keep client-credential` while no broker runs",
+                );
+            }
+            (Some(settings), Some(login)) if settings.administrator.is_some() && !login.has_administrator => {
+                say(
+                    "warning: the secret of the administrator's client isn't kept: `keyblind-broker keep administrator-credential` while no broker runs",
+                );
+            }
+            _ => {}
         }
         self.services.warn().await;
         let event = Event::BrokerStarted {
@@ -225,8 +241,8 @@ impl Opened {
                 tokio::time::sleep(TIDY_EVERY).await;
             }
         });
-        if let Some(grants) = self.grants.clone() {
-            working.spawn(grants.work(self.switch.clone()));
+        if let Some(login) = &self.login {
+            working.spawn(login.grants.clone().work(self.switch.clone()));
         }
         if let Some(devices) = self.devices.take() {
             working.spawn(devices.work());
@@ -242,7 +258,7 @@ impl Opened {
     }
 
     /// The pages, and the way to them from the socket.
-    pub(crate) fn door(&self, door: &Door, login: Option<&LoginSettings>) -> (door::Pages, Arc<dyn dispatch::Entrance>) {
+    pub(crate) fn door(&self, door: &Door) -> (door::Pages, Arc<dyn dispatch::Entrance>) {
         let Store { clock, database, .. } = &self.store;
         let connections: Arc<dyn door::Connections> = match &self.github {
             Some(github) => Arc::clone(github) as _,
@@ -258,12 +274,11 @@ impl Opened {
         };
         let sessions = self.sessions();
         let mut pages = door::Pages::from(parts);
-        if let Some((grants, settings)) = self.grants.clone().zip(login) {
-            let login = door::LogIn::new(grants, settings.tenant.as_str());
-            pages = pages.with_login(match &settings.name {
-                Some(name) => login.named(name.clone()),
-                None => login,
-            });
+        if let Some(login) = &self.login {
+            pages = pages.with_login(login.pages.clone());
+            if let Some((accounts, _)) = &login.accounts {
+                pages = pages.with_accounts(Arc::clone(accounts));
+            }
         }
         (pages, Arc::new(Entrance::new(sessions, door.origin.clone())))
     }
@@ -282,17 +297,27 @@ impl Opened {
     }
 
     /// Which intents are done, and by what.
-    pub(crate) fn dispatcher(&self) -> Dispatcher {
+    pub(crate) fn dispatcher(&self, door: Option<&Door>) -> Dispatcher {
+        let mut sources = Sources::new();
+        let mut leaving = Leaving::new(self.approvals.clone(), self.sessions(), self.leases.clone());
         let mut dispatcher =
             Dispatcher::new().with_kill_switch(Arc::clone(&self.stopping) as _).with_changes(Arc::clone(&self.changes) as _);
         if let Some(github) = &self.github {
             dispatcher = dispatcher
                 .with_handler(GithubWork::READS, Arc::clone(github) as _)
                 .with_handler(GithubWork::CHANGES, Arc::clone(&self.changes) as _)
-                .with_connections(Arc::clone(github) as _)
                 .with_examined(Arc::clone(github) as _);
+            sources = sources.with_socket(Arc::clone(github) as _);
         }
-        self.services.join(dispatcher)
+        if let Some((login, door)) = self.login.as_ref().zip(door) {
+            dispatcher = dispatcher.with_examined(Arc::new(login.examined(door, &self.switch)));
+            leaving = leaving.with_grants(login.grants.clone());
+            if let Some((accounts, _)) = &login.accounts {
+                sources = sources.with_socket(Arc::clone(accounts) as _);
+                leaving = leaving.with_accounts(Arc::clone(accounts));
+            }
+        }
+        self.services.join(dispatcher.with_connections(Arc::new(sources)).with_departures(Arc::new(leaving)))
     }
 }
 
@@ -326,29 +351,10 @@ fn github(settings: &GithubSettings, egress: &Egress, clock: &Arc<dyn Clock>) ->
     Ok(Arc::new(Github::new(egress.clone(), Arc::clone(clock), ConnectionName::new(GITHUB)?, &settings.api)?))
 }
 
-/// What we are to the OpenID provider, if what proves it is kept.
-async fn kept_client(settings: &LoginSettings, vault: &Vault) -> anyhow::Result<Option<Client>> {
-    let kept = match settings.authentication {
-        Authentication::None => None,
-        _ => match vault.get(&client_credential(&settings.client)?).await {
-            Ok((_, secret)) => Some(secret),
-            Err(VaultError::NotFound) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        },
-    };
-    let authentication = match (settings.authentication, kept) {
-        (Authentication::SecretPost, Some(secret)) => ClientAuthentication::Post(secret),
-        (Authentication::SecretBasic, Some(secret)) => ClientAuthentication::Basic(secret),
-        (Authentication::PrivateKey, Some(secret)) => ClientAuthentication::PrivateKey(SigningKey::from_pem(&secret, None)?),
-        (_, _) => ClientAuthentication::None,
-    };
-    Ok(Some(Client::new(settings.client.clone(), authentication)))
-}
-
 /// The App with its key, if that is kept.
-async fn kept_app(settings: &GithubSettings, vault: &Vault) -> anyhow::Result<Option<App>> {
-    match vault.get(&app_key(settings.app)?).await {
-        Ok((_, pem)) => Ok(Some(App::new(settings.app, settings.slug.clone(), SigningKey::from_pem(&pem, None)?))),
+async fn kept_app(settings: &AppSettings, vault: &Vault) -> anyhow::Result<Option<App>> {
+    match vault.get(&app_key(settings.id)?).await {
+        Ok((_, pem)) => Ok(Some(App::new(settings.id, settings.slug.clone(), SigningKey::from_pem(&pem, None)?))),
         Err(VaultError::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -109,11 +109,11 @@ async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyb
         socket: configuration.socket.path.clone(),
         peers: configuration.peers.clone(),
     };
-    let mut dispatcher = opened.dispatcher().with_examined(Arc::new(set_up));
+    let mut dispatcher = opened.dispatcher(configuration.door.as_ref()).with_examined(Arc::new(set_up));
     let (close, closing) = tokio::sync::watch::channel(());
     let (mut working, applying) = opened.work(closing.clone());
     if let Some(door) = &configuration.door {
-        let (parts, entrance) = opened.door(door, configuration.login.as_ref());
+        let (parts, entrance) = opened.door(door);
         dispatcher = dispatcher.with_entrance(entrance);
         let mut closing = closing.clone();
         // Either it is told to close, or whoever would tell it is gone.

@@ -22,6 +22,8 @@ const vault = new Map();
 const sessions = new Map();
 const refreshTokens = new Map();
 const managementTokens = new Set();
+const endedGrants = [];
+let setup = { client: {}, mfa: [], active: true };
 let provider, inner, issuer, sub, slow = 0, mfa = false, limited = false;
 
 const account = (id) => vault.get(id) ?? vault.set(id, new Map()).get(id);
@@ -253,8 +255,10 @@ async function myAccount(request, body, response, url) {
     sessions.delete(value.auth_session);
     const id = `cac_${randomBytes(16).toString('base64url').replaceAll(/[-_]/g, 'x').slice(0, 22)}`;
     const scopes = session.scopes ?? [];
+    // Whoever connects the same account anew has one afterwards.
+    for (const [other, entry] of account(subject.sub)) if (entry.connection === session.connection) account(subject.sub).delete(other);
     const created = { id, connection: session.connection, access_type: 'offline', scopes, created_at: new Date().toISOString() };
-    account(subject.sub).set(id, { ...created, state: 'good', token: randomBytes(20).toString('hex'), token_scope: scopes.join(' '), expires_in: 3600 });
+    account(subject.sub).set(id, { ...created, state: 'good', token: options.tokens?.[session.connection] ?? randomBytes(20).toString('hex'), token_scope: scopes.join(' '), expires_in: 3600 });
     return answer(response, 201, created);
   }
   const shown = ({ id, connection, access_type, scopes, created_at }) => ({ id, connection, access_type, scopes, created_at });
@@ -306,6 +310,24 @@ await start({
       for (const [jti, token] of refreshTokens) if (token.accountId === decodeURIComponent(listed[1]) && (await provider.RefreshToken.find(jti))) tokens.push({ id: jti.slice(0, 8), user_id: token.accountId });
       return answer(response, 200, { tokens });
     }
+    // What an administrator sees of the set-up; a test says what is set.
+    if (request.method === 'GET' && /^\/api\/v2\/(clients\/[^/]+|guardian\/policies|connections)$/.test(path)) {
+      if (!managementTokens.has(request.headers.authorization?.replace(/^Bearer /, ''))) return answer(response, 401, { statusCode: 401, error: 'Unauthorized', message: 'Invalid token' });
+      if (path.includes('/guardian/')) return answer(response, 200, setup.mfa);
+      if (path.endsWith('/connections')) return answer(response, 200, new URL(request.url, url).searchParams.get('name') === 'github' ? [{ id: 'con_1', name: 'github', strategy: 'github', connected_accounts: { active: setup.active } }] : []);
+      const client = { grant_types: ['authorization_code', 'refresh_token', CIBA, FEDERATED], callbacks: options.redirects ?? [], oidc_conformant: true, is_first_party: true, refresh_token: { rotation_type: 'non-rotating', expiration_type: 'non-expiring' } };
+      return answer(response, 200, { ...client, ...setup.client });
+    }
+    if (path === '/api/v2/grants' && request.method === 'DELETE') {
+      if (!managementTokens.has(request.headers.authorization?.replace(/^Bearer /, ''))) return answer(response, 401, { statusCode: 401, error: 'Unauthorized', message: 'Invalid token' });
+      endedGrants.push(new URL(request.url, url).searchParams.get('user_id'));
+      return answer(response, 204, undefined);
+    }
+    const kept = /^\/api\/v2\/users\/([^/]+)\/connected-accounts$/.exec(path);
+    if (kept && request.method === 'GET') {
+      if (!managementTokens.has(request.headers.authorization?.replace(/^Bearer /, ''))) return answer(response, 401, { statusCode: 401, error: 'Unauthorized', message: 'Invalid token' });
+      return answer(response, 200, { connected_accounts: [...account(decodeURIComponent(kept[1])).values()].map(({ id, connection, scopes, created_at }) => ({ id, connection, strategy: connection, access_type: 'offline', scopes, created_at })) });
+    }
     const form = new URLSearchParams(body.toString('utf8'));
     if (path === '/oauth/token' && form.get('grant_type') === 'client_credentials' && form.get('audience') === `${url}/api/v2/`) {
       if (form.get('client_secret') !== clientSecret) return answer(response, 401, { error: 'access_denied', error_description: 'Unauthorized' });
@@ -351,9 +373,13 @@ await start({
       account(who).set(id, { id, connection, access_type: 'offline', scopes: scope.split(/[ ,]/), created_at: new Date().toISOString(), state, token, token_scope: scope, expires_in });
     },
     'POST /disconnect': ({ account: who }) => { vault.delete(who); },
+    // The account's own provider takes back what was allowed.
+    'POST /lapse': ({ account: who }) => { for (const entry of account(who).values()) entry.state = 'broken'; },
     'POST /slow': ({ times }) => { slow = times; },
     'POST /mfa': ({ on }) => { mfa = on; },
     'POST /limit': ({ on }) => { limited = on; },
+    'POST /setup': (changed) => { setup = { client: {}, mfa: [], active: true, ...changed }; },
+    'GET /ended-grants': () => endedGrants,
     'GET /refresh-tokens': async () => {
       const living = [];
       for (const [jti, token] of refreshTokens) if (await provider.RefreshToken.find(jti)) living.push({ account: token.accountId });

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use keyblind_intent::{Change, Digest, Target, canonical};
+use keyblind_intent::{Change, Digest, PolicyTemplate, Target, canonical};
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
@@ -32,6 +32,16 @@ pub enum Encoding {
     Guardian,
 }
 
+impl Encoding {
+    /// The type of our details in this form: it has to be registered at the provider under that name.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::Plain => PLAIN_TYPE,
+            Self::Guardian => GUARDIAN_TYPE,
+        }
+    }
+}
+
 /// The type of our details at a provider: it has to be registered there under that name.
 pub const PLAIN_TYPE: &str = "keyblind_change";
 /// The same for Guardian.
@@ -50,7 +60,9 @@ pub fn details(change: &Change, encoding: Encoding) -> Value {
     let digest = change.digest().to_string();
     let code = change.short_code().to_string();
     let action = fields.intent.name();
-    let detail = match encoding {
+    // Whoever answers on a phone sees it too: what is borrowed reaches more than what is changed.
+    let is_broad = fields.borrowed.permission == PolicyTemplate::GithubAccount;
+    let mut detail = match encoding {
         Encoding::Plain => json!({
             "type": PLAIN_TYPE,
             "locations": [cut(&location)],
@@ -77,6 +89,14 @@ pub fn details(change: &Change, encoding: Encoding) -> Value {
             })
         }
     };
+    match encoding {
+        Encoding::Plain if is_broad => detail["privileges"] = json!(["once", "whole-account"]),
+        Encoding::Guardian if is_broad => {
+            let value = "the asker's whole account at GitHub";
+            detail["properties"]["borrows"] = json!({ "display": true, "name": "Borrows", "display_order": 6, "value": value });
+        }
+        _ => {}
+    }
     Value::Array(vec![detail])
 }
 

@@ -24,8 +24,12 @@ use crate::leases::epoch::KillSwitch;
 use crate::providers::oidc::{DeviceQuestion, DeviceRequest, OpenIdProvider};
 use crate::vault::{RecordKind, RecordName, Vault, VaultError};
 
-/// How often it is looked for something to do.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for something to do while something waits that people may answer on their devices, and while nothing does: another
+/// process may have raised or decided it, and quiet hours end without a word.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY_IDLE: Duration = Duration::from_secs(60);
+/// The shortest pause between two looks.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 /// How many people are asked about one change at most.
 const PEOPLE: usize = 10;
 /// How many changes one person is asked about at the same time.
@@ -95,6 +99,8 @@ pub struct Devices {
     provider: Arc<OpenIdProvider>,
     settings: DeviceSettings,
     open: HashMap<Key, Open>,
+    /// Whether something waited at the last look.
+    is_busy: bool,
 }
 
 impl Devices {
@@ -108,16 +114,37 @@ impl Devices {
         provider: Arc<OpenIdProvider>,
         settings: DeviceSettings,
     ) -> Self {
-        Self { approvals, database, vault, switch, clock, provider, settings, open: HashMap::new() }
+        Self { approvals, database, vault, switch, clock, provider, settings, open: HashMap::new(), is_busy: false }
     }
 
     /// Asks and polls until it is dropped.
     pub async fn work(mut self) {
+        let mut moves = self.approvals.moves();
         loop {
+            let is_stopped = self.switch.is_stopped();
             // What can't be read or recorded now is done in a later round; the pages are there meanwhile.
-            let _ = self.round().await;
-            tokio::time::sleep(LOOK_EVERY).await;
+            let pause = if self.round().await.is_ok() { self.pause() } else { LOOK_EVERY };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                Ok(()) = moves.changed() => {}
+                () = self.switch.stopped(), if !is_stopped => {}
+            }
         }
+    }
+
+    /// How long there is nothing to do, if nobody says anything.
+    fn pause(&mut self) -> Duration {
+        let now = self.clock.now();
+        let due = self.open.values_mut().map(|open| match open {
+            Open::Polling { state, .. } => match state.step(now) {
+                Step::PollAt(time) => time.saturating_duration_since(now),
+                Step::Ended(_) => Duration::ZERO,
+            },
+            // It couldn't be recorded.
+            Open::Said { .. } => Duration::from_secs(1),
+        });
+        let longest = if self.is_busy { LOOK_EVERY } else { LOOK_EVERY_IDLE };
+        due.min().unwrap_or(longest).clamp(SHORTEST_PAUSE, longest)
     }
 
     /// One round: closes what was decided elsewhere, polls what is due, asks who hasn't been asked.
@@ -136,6 +163,7 @@ impl Devices {
                 waiting.extend(requests.into_iter().filter(asked_now).map(|request| (request.change.digest(), request)));
             }
         }
+        self.is_busy = !waiting.is_empty();
         let changes: Vec<Digest> = waiting.keys().copied().collect();
         let issuer = self.provider.issuer().to_owned();
         let questions = self.database.transact(move |transaction| rows::all(transaction, &issuer, &changes)).await?;

@@ -444,6 +444,8 @@ pub struct Policy {
     pub(super) freezes: Vec<Freeze>,
     pub(super) limits: Limits,
     pub(super) guard: Guard,
+    /// Connections for which authority may be borrowed that reaches more than the target.
+    pub(super) broad_authority: Vec<String>,
     pub(super) change_delay: Duration,
 }
 
@@ -494,6 +496,17 @@ impl Policy {
     /// What may not be touched.
     pub fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// Whether authority that can't be narrowed to the target may be borrowed for a connection (`github:acme/shop`): what somebody's own
+    /// account reaches, with a token that lives on after its use. Only what is listed is accepted.
+    pub fn accepts_broad_authority(&self, connection: &str) -> bool {
+        self.broad_authority.iter().any(|pattern| fits(pattern, connection))
+    }
+
+    /// Whether it is accepted for any connection whose name begins so (`github:`).
+    pub fn accepts_broad_authority_at(&self, start: &str) -> bool {
+        self.broad_authority.iter().any(|pattern| pattern.starts_with(start) || fits(pattern, start))
     }
 
     /// How long after its second yes a change of this policy takes effect.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keyblind_intent::{AttachedFile, Change, Count, Digest, Intent, Target, TenantId};
 use rusqlite::Transaction;
+use tokio::sync::watch;
 
 use super::error::ApprovalError;
 use super::journal::{Entry, Journal};
@@ -212,6 +213,8 @@ pub struct Approvals {
     pub(super) database: Database,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) clock: Arc<dyn Clock>,
+    /// How often a request was raised or decided.
+    moves: Arc<watch::Sender<u64>>,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -219,7 +222,17 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 impl Approvals {
     /// Works on the broker's database.
     pub fn new(database: Database, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>) -> Self {
-        Self { database, journal, clock }
+        Self { database, journal, clock, moves: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// Changes whenever a request is raised or decided here: for whoever would have to look again and again otherwise. What another process
+    /// did isn't among it.
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
+    }
+
+    fn moved(&self) {
+        self.moves.send_modify(|moves| *moves = moves.wrapping_add(1));
     }
 
     /// Where decisions are written, for what else happens on the pages.
@@ -293,7 +306,8 @@ impl Approvals {
         let now = self.clock.now();
         let journal = Arc::clone(&self.journal);
         let material = material.restricted_to(&change)?;
-        self.database
+        let raised = self
+            .database
             .transact(move |transaction| {
                 let (policy_digest, policy) = in_force(transaction, now)?;
                 let fields = change.fields();
@@ -338,7 +352,9 @@ impl Approvals {
                 }
                 Ok(Raised { digest, shown_from, expires })
             })
-            .await
+            .await;
+        self.moved();
+        raised
     }
 
     /// A request with all that it names.
@@ -413,6 +429,7 @@ impl Approvals {
         let journal = Arc::clone(&self.journal);
         let digest = word.digest;
         let result = self.database.transact(move |transaction| decide(transaction, &*journal, &word, now)).await;
+        self.moved();
         if let Some(reason) = result.as_ref().err().and_then(ApprovalError::reason) {
             let journal = Arc::clone(&self.journal);
             // The refusal stands whether or not it can be recorded: nothing takes effect.
@@ -484,7 +501,9 @@ impl Approvals {
     pub async fn void_all(&self) -> Result<usize, ApprovalError> {
         let now = self.clock.now();
         let journal = Arc::clone(&self.journal);
-        self.database.transact(move |transaction| void_in(transaction, &*journal, now)).await
+        let voided = self.database.transact(move |transaction| void_in(transaction, &*journal, now)).await;
+        self.moved();
+        voided
     }
 
     /// Closes what is overdue; to be called now and then. Overdue requests can't be decided or used in any case.
@@ -525,7 +544,7 @@ fn void_in(transaction: &Transaction<'_>, journal: &dyn Journal, now: Timestamp)
 
 /// What the kill switch does with approvals, in the transaction of the kill: all that waits or is approved is void.
 pub fn on_kill(clock: Arc<dyn Clock>) -> OnKill {
-    Arc::new(move |transaction, ledger| {
+    Arc::new(move |transaction, ledger, _| {
         void_in(transaction, ledger, clock.now()).map(drop).map_err(|error| match error {
             ApprovalError::Database(error) => error.into(),
             _ => DatabaseError::Unexpected("a request that can't be voided").into(),

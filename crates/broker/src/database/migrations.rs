@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006-login.sql"),
     include_str!("migrations/0007-devices.sql"),
     include_str!("migrations/0008-models.sql"),
+    include_str!("migrations/0009-departures.sql"),
 ];
 
 /// The newest form that this broker knows.

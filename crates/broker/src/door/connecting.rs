@@ -67,6 +67,7 @@ fn account_card(session: &Session, standing: Standing) -> AccountCard {
             Ok(ConnectionState::Connected) => "Connected",
             Ok(ConnectionState::NotConnected) => "Not connected",
             Ok(ConnectionState::Expired) => "Expired",
+            Ok(ConnectionState::SignedOut) => "Login is over",
             Ok(ConnectionState::ScopeMissing) => "A permission is missing",
             Ok(ConnectionState::SecondFactorRequired) => "A second factor is wanted",
             Ok(ConnectionState::RateLimited) => "Waiting",

@@ -2,13 +2,15 @@
 //! and which are still to be revoked.
 //!
 //! A token that another one replaced, whose owner left, or that a stop ended is revoked at the provider (RFC 7009) until the provider
-//! has confirmed it. Until then it stays in the sealed store, since nobody could revoke it otherwise, and it is listed.
+//! has confirmed it. Until then it stays in the sealed store, since nobody could revoke it otherwise, and it is listed. Where the broker has
+//! an administrator's client at Auth0, a stop and a departure also end the person's sessions, other refresh tokens and grants there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyblind_intent::Provider;
 use rusqlite::{OptionalExtension, Row, params};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::sessions::{millis, timestamp};
@@ -17,14 +19,15 @@ use crate::approvals::{ApprovalError, Approvals, Entry, ledger_name};
 use crate::clock::{Clock, Timestamp};
 use crate::database::{Database, DatabaseError};
 use crate::leases::epoch::KillSwitch;
+use crate::providers::auth0::Administrator;
 use crate::providers::oidc::{OidcError, OpenIdProvider, Revocation};
 use crate::secret::Secret;
 use crate::vault::{RecordKind, RecordName, Vault, VaultError};
 
 /// The longest pause between two tries to revoke.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// How often it is looked for something to revoke.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for something to revoke when nobody has said that there is: another process may have left it.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How many are revoked at the same time.
 const AT_ONCE: usize = 8;
 /// How many are taken from the list at once.
@@ -77,6 +80,9 @@ pub struct Grants {
     approvals: Approvals,
     clock: Arc<dyn Clock>,
     kind: Provider,
+    administrator: Option<Arc<Administrator>>,
+    /// That there is something to revoke.
+    wake: Arc<Notify>,
 }
 
 /// A refresh token, and which login left it.
@@ -86,6 +92,13 @@ pub struct RefreshToken {
     pub token: Secret,
 }
 
+impl RefreshToken {
+    /// What the login that left it is known by here.
+    pub(super) fn id(&self) -> &[u8; 16] {
+        &self.grant.id
+    }
+}
+
 #[derive(Clone)]
 struct Held {
     id: [u8; 16],
@@ -93,9 +106,11 @@ struct Held {
     identity: Identity,
     kept_at: Timestamp,
     attempts: u32,
+    /// Whether all that the person has at the provider ends with it.
+    is_whole: bool,
 }
 
-const COLUMNS: &str = "id, tenant, issuer, subject, kept_at, attempts";
+const COLUMNS: &str = "id, tenant, issuer, subject, kept_at, attempts, whole";
 
 fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
     Ok(Held {
@@ -104,6 +119,7 @@ fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
         identity: Identity::new(row.get::<_, String>(2)?, row.get::<_, String>(3)?),
         kept_at: timestamp(row.get(4)?),
         attempts: row.get(5)?,
+        is_whole: row.get(6)?,
     })
 }
 
@@ -124,7 +140,33 @@ impl Grants {
         clock: Arc<dyn Clock>,
         kind: Provider,
     ) -> Self {
-        Self { database, vault, provider, approvals, clock, kind }
+        Self { database, vault, provider, approvals, clock, kind, administrator: None, wake: Arc::default() }
+    }
+
+    /// Has an administrator's client at Auth0 end what a person has there, when everything is stopped and when somebody has left.
+    #[must_use]
+    pub fn administered_by(self, administrator: Administrator) -> Self {
+        Self { administrator: Some(Arc::new(administrator)), ..self }
+    }
+
+    pub(super) fn administrator(&self) -> Option<&Administrator> {
+        self.administrator.as_deref()
+    }
+
+    pub(super) fn kind(&self) -> Provider {
+        self.kind
+    }
+
+    /// The tenants that somebody has logged in to, as far as anything is left of it.
+    pub(super) async fn tenants_of(&self, identity: &Identity) -> Result<Vec<String>, GrantError> {
+        let identity = identity.clone();
+        let sql = "SELECT DISTINCT tenant FROM door_grant WHERE issuer = ?1 AND subject = ?2";
+        let tenants = self.database.transact(move |transaction| -> Result<Vec<String>, DatabaseError> {
+            let mut statement = transaction.prepare(sql)?;
+            let rows = statement.query_map(params![identity.issuer(), identity.subject()], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        });
+        Ok(tenants.await?)
     }
 
     pub(super) fn provider(&self) -> &Arc<OpenIdProvider> {
@@ -148,7 +190,7 @@ impl Grants {
         let now = self.clock.now();
         let mut id = [0; 16];
         aws_lc_rs::rand::fill(&mut id).map_err(|_| DatabaseError::Unexpected("no randomness"))?;
-        let grant = Held { id, tenant: tenant.to_owned(), identity: identity.clone(), kept_at: now, attempts: 0 };
+        let grant = Held { id, tenant: tenant.to_owned(), identity: identity.clone(), kept_at: now, attempts: 0, is_whole: false };
         let record = grant.record()?;
         let entry = Entry::Connected {
             tenant: tenant.to_owned(),
@@ -172,6 +214,8 @@ impl Grants {
                 Ok(())
             })
             .await?;
+        // The one that it replaced may be revoked now.
+        self.wake.notify_one();
         self.put(id, &record, token).await
     }
 
@@ -235,7 +279,8 @@ impl Grants {
         self.database
             .transact(move |transaction| -> Result<(), DatabaseError> {
                 transaction.execute(
-                    "UPDATE door_grant SET state = 'ending', next_attempt = 0 WHERE state = 'live' AND tenant = ?1 AND issuer = ?2 AND subject = ?3",
+                    "UPDATE door_grant SET state = 'ending', whole = 1, next_attempt = 0
+                     WHERE state IN ('live', 'ending') AND tenant = ?1 AND issuer = ?2 AND subject = ?3",
                     params![tenant, person.issuer(), person.subject()],
                 )?;
                 Ok(())
@@ -255,7 +300,8 @@ impl Grants {
         let marked = self
             .database
             .transact(move |transaction| -> Result<usize, DatabaseError> {
-                let sql = "UPDATE door_grant SET state = 'ending', next_attempt = 0 WHERE state IN ('live', 'ending') AND issuer = ?1";
+                let sql =
+                    "UPDATE door_grant SET state = 'ending', whole = 1, next_attempt = 0 WHERE state IN ('live', 'ending') AND issuer = ?1";
                 Ok(transaction.execute(sql, [issuer])?)
             })
             .await?;
@@ -306,18 +352,48 @@ impl Grants {
     /// Ends all of them as soon as everything is stopped, by whatever it was stopped, and tries again what waits; until it is dropped.
     pub async fn work(self, switch: KillSwitch) {
         loop {
+            let is_stopped = switch.is_stopped();
             // What the database refuses now is done the next time.
-            if switch.is_stopped() {
+            if is_stopped {
                 let issuer = self.provider.issuer().to_owned();
                 let marked = self.database.transact(move |transaction| -> Result<usize, DatabaseError> {
-                    let sql = "UPDATE door_grant SET state = 'ending', next_attempt = 0 WHERE state = 'live' AND issuer = ?1";
+                    let sql = "UPDATE door_grant SET state = 'ending', whole = 1, next_attempt = 0 WHERE state = 'live' AND issuer = ?1";
                     Ok(transaction.execute(sql, [issuer])?)
                 });
                 let _ = marked.await;
             }
-            let _ = self.retry().await;
-            tokio::time::sleep(LOOK_EVERY).await;
+            let pause = match self.retry().await {
+                Ok(_) => self.next_attempt().await.unwrap_or(LOOK_EVERY),
+                Err(_) => LOOK_EVERY,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause.clamp(Duration::from_millis(250), LOOK_EVERY)) => {}
+                () = self.wake.notified() => {}
+                () = switch.stopped(), if !is_stopped => {}
+            }
         }
+    }
+
+    /// How long it is until something is tried again; none if nothing waits.
+    async fn next_attempt(&self) -> Option<Duration> {
+        let issuer = self.provider.issuer().to_owned();
+        let sql = "SELECT min(next_attempt) FROM door_grant WHERE state = 'ending' AND issuer = ?1";
+        let next = self.database.transact(move |transaction| -> Result<Option<i64>, DatabaseError> {
+            Ok(transaction.query_row(sql, [issuer], |row| row.get(0))?)
+        });
+        Some(timestamp(next.await.ok()??).saturating_duration_since(self.clock.now()))
+    }
+
+    /// How many aren't known to be dead and can be revoked.
+    ///
+    /// # Errors
+    /// If it can't be counted.
+    pub async fn unconfirmed(&self) -> Result<usize, GrantError> {
+        let issuer = self.provider.issuer().to_owned();
+        let sql = "SELECT count(*) FROM door_grant WHERE state IN ('live', 'ending') AND issuer = ?1";
+        let counted =
+            self.database.transact(move |transaction| Ok::<u32, DatabaseError>(transaction.query_row(sql, [issuer], |row| row.get(0))?));
+        Ok(usize::try_from(counted.await?).unwrap_or(usize::MAX))
     }
 
     /// What is no longer wanted and still isn't known to be dead.
@@ -331,7 +407,7 @@ impl Grants {
             .database
             .transact(move |transaction| -> Result<Vec<(Held, String)>, DatabaseError> {
                 let mut statement = transaction.prepare(&sql)?;
-                let rows = statement.query_map([issuer], |row| Ok((held(row)?, row.get(6)?)))?;
+                let rows = statement.query_map([issuer], |row| Ok((held(row)?, row.get(7)?)))?;
                 Ok(rows.collect::<Result<_, _>>()?)
             })
             .await?;
@@ -350,6 +426,17 @@ impl Grants {
 
     async fn end_now(&self, grant: &Held) -> Result<EndedGrant, GrantError> {
         let record = grant.record()?;
+        // The token itself last: as long as it is listed, what goes with it isn't known to have ended.
+        if let Some(administrator) = self.administrator().filter(|_| grant.is_whole)
+            && let Err(error) = administrator.end(self.provider.as_ref(), grant.identity.subject()).await
+        {
+            // It can be revoked all the same, and at once; the row stays for the rest.
+            if let Ok((_, token)) = self.vault.get(&record).await {
+                let _ = self.provider.revoke(&token, "refresh_token").await;
+            }
+            self.postpone(grant, asked_wait(&error), error.to_string()).await?;
+            return Ok(grant.ended(GrantEnd::Waiting));
+        }
         let result = match self.vault.get(&record).await {
             Ok((_, token)) => self.provider.revoke(&token, "refresh_token").await.map(Some),
             // It never was kept, or was forgotten before: there is nothing to revoke, and nobody has confirmed anything.
@@ -360,11 +447,7 @@ impl Grants {
             Ok(Some(Revocation::Confirmed)) => GrantEnd::Revoked,
             Ok(Some(Revocation::NotOffered) | None) => GrantEnd::Unrevoked,
             Err(error) => {
-                let asked = match error {
-                    OidcError::RateLimited { wait } => wait,
-                    _ => None,
-                };
-                self.postpone(grant, asked, error.to_string()).await?;
+                self.postpone(grant, asked_wait(&error), error.to_string()).await?;
                 return Ok(grant.ended(GrantEnd::Waiting));
             }
         };
@@ -419,6 +502,13 @@ impl Grants {
 impl Held {
     fn ended(&self, end: GrantEnd) -> EndedGrant {
         EndedGrant { tenant: self.tenant.clone(), identity: self.identity.clone(), kept_at: self.kept_at, end }
+    }
+}
+
+fn asked_wait(error: &OidcError) -> Option<Duration> {
+    match error {
+        OidcError::RateLimited { wait } => *wait,
+        _ => None,
     }
 }
 

@@ -76,7 +76,12 @@ impl LogIn {
         &self.grants
     }
 
-    fn provider(&self) -> &Arc<OpenIdProvider> {
+    /// The request of a login that somebody comes to anew, for whoever examines the set-up.
+    pub(super) fn usual_request<'a>(&'a self, redirect: &'a str) -> SignInRequest<'a> {
+        self.request(redirect, USUAL_AGE)
+    }
+
+    pub(super) fn provider(&self) -> &Arc<OpenIdProvider> {
         self.grants.provider()
     }
 

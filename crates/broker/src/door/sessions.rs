@@ -16,7 +16,8 @@ use crate::approvals::policy::{Identity, PRESENCE};
 use crate::approvals::{Entry, Journal};
 use crate::clock::{Clock, Timestamp};
 use crate::database::{Database, DatabaseError};
-use crate::ledger::LoginMethod;
+use crate::leases::epoch::OnKill;
+use crate::ledger::{Cause, LoginMethod};
 
 /// How long a session lives that nobody uses.
 const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -114,6 +115,18 @@ pub(super) struct Registered {
     pub(super) passkey: Passkey,
     pub(super) name: String,
     pub(super) added: Timestamp,
+}
+
+/// What ends with a stop that no session asked for (a command, a signal, a file): all sessions and links, in the stop's own transaction.
+/// The button ends the others itself: who pressed it still sees what was revoked.
+pub fn on_kill() -> OnKill {
+    Arc::new(|transaction, _, by| {
+        if by != Cause::Button {
+            let sql = "DELETE FROM door_session; DELETE FROM door_link; DELETE FROM door_trip";
+            transaction.execute_batch(sql).map_err(DatabaseError::from)?;
+        }
+        Ok(())
+    })
 }
 
 /// The sessions of one broker.
@@ -338,15 +351,18 @@ impl Sessions {
             .await
     }
 
-    /// Ends all sessions and links: for a stop without a session (a command, a signal, a file).
+    /// Ends all sessions and links of one person's identity; gives how many sessions there were.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn end_all(&self) -> Result<(), DatabaseError> {
+    pub async fn end_of(&self, identity: &Identity) -> Result<usize, DatabaseError> {
+        let identity = identity.clone();
         self.database
-            .transact(
-                |transaction| Ok(transaction.execute_batch("DELETE FROM door_session; DELETE FROM door_link; DELETE FROM door_trip")?),
-            )
+            .transact(move |transaction| {
+                let of_person = params![identity.issuer(), identity.subject()];
+                transaction.execute("DELETE FROM door_link WHERE issuer = ?1 AND subject = ?2", of_person)?;
+                Ok(transaction.execute("DELETE FROM door_session WHERE issuer = ?1 AND subject = ?2", of_person)?)
+            })
             .await
     }
 

@@ -27,7 +27,7 @@ impl Sources {
         self
     }
 
-    /// Adds what answers on the socket. To connect, the first that offers the provider is asked.
+    /// Adds what answers on the socket. To connect, the first that offers the provider and isn't connected yet answers.
     #[must_use]
     pub fn with_socket(mut self, source: Arc<dyn dispatch::Connections>) -> Self {
         self.on_socket.push(source);
@@ -61,13 +61,15 @@ impl dispatch::Connections for Sources {
 
     fn connect<'a>(&'a self, session: &'a Session, provider: Provider) -> Answering<'a, Result<Report, Outcome>> {
         Box::pin(async move {
+            let mut connected = None;
             for source in &self.on_socket {
                 match source.connect(session, provider).await {
                     Err(Outcome::NotConfigured { missing: Missing::Provider(_) }) => {}
+                    Ok(report @ Report::AlreadyConnected { .. }) => drop(connected.get_or_insert(report)),
                     answer => return answer,
                 }
             }
-            Err(Outcome::NotConfigured { missing: Missing::Provider(provider) })
+            connected.ok_or(Outcome::NotConfigured { missing: Missing::Provider(provider) })
         })
     }
 }

@@ -352,8 +352,10 @@ async fn sessions_end() {
     visitor.cookies = cookies;
     assert_eq!(visitor.get("/").await.status, StatusCode::SEE_OTHER, "logged out, whoever kept the cookie");
     visitor.log_in(identity("ada")).await;
-    visitor.sessions.end_all().await.unwrap();
-    assert_eq!(visitor.get("/").await.status, StatusCode::SEE_OTHER, "a stop ends all");
+    assert_eq!(visitor.sessions.end_of(&identity("sam")).await.unwrap(), 0);
+    assert_eq!(visitor.get("/").await.status, StatusCode::OK, "somebody else's are somebody else's");
+    assert_eq!(visitor.sessions.end_of(&identity("ada")).await.unwrap(), 1);
+    assert_eq!(visitor.get("/").await.status, StatusCode::SEE_OTHER, "of somebody who left");
 }
 
 #[tokio::test]

@@ -71,8 +71,7 @@ pub(super) struct ChangeView {
     pub(super) kind: &'static str,
     pub(super) asked_by: Shown,
     pub(super) asked_how: &'static str,
-    pub(super) borrowed: &'static str,
-    pub(super) borrowed_for: String,
+    pub(super) borrowed: String,
     pub(super) undo: Shown,
     pub(super) reach: String,
     pub(super) settings: Vec<SettingView>,
@@ -131,8 +130,7 @@ impl ChangeView {
                 Requester::Agent(_) => "an agent acting for this person",
                 Requester::Schedule => "the broker’s own schedule",
             },
-            borrowed: permission(fields.borrowed.permission),
-            borrowed_for: words(Duration::from_secs(fields.borrowed.seconds.get())),
+            borrowed: borrowed(fields.borrowed.permission, Duration::from_secs(fields.borrowed.seconds.get())),
             undo: undo(&fields.inverse),
             reach: reach_of(fields, reach),
             settings,
@@ -270,6 +268,18 @@ fn reach_of(fields: &ChangeFields, sentence: &str) -> String {
     }
 }
 
+/// What is borrowed, and for how long: what can't be narrowed and lives on isn't called less than it is.
+fn borrowed(borrowed: PolicyTemplate, lifetime: Duration) -> String {
+    let lifetime = words(lifetime);
+    match borrowed {
+        PolicyTemplate::GithubAccount => format!(
+            "{}. It is used once, within {lifetime}; it can’t be narrowed to this repository, and lives on after its use",
+            permission(borrowed)
+        ),
+        _ => format!("{}, once, for {lifetime} at most", permission(borrowed)),
+    }
+}
+
 fn permission(permission: PolicyTemplate) -> &'static str {
     match permission {
         PolicyTemplate::GithubMetadataRead => "GitHub: read this repository’s metadata",
@@ -279,6 +289,7 @@ fn permission(permission: PolicyTemplate) -> &'static str {
         PolicyTemplate::GithubChecksWrite => "GitHub: checks of this repository",
         PolicyTemplate::GithubCommentsWrite => "GitHub: comments of this repository",
         PolicyTemplate::GithubSecurityEventsWrite => "GitHub: code-scanning results of this repository",
+        PolicyTemplate::GithubAccount => "GitHub: everything that the asker’s own connected account reaches",
         PolicyTemplate::AwsSnapshot => "AWS: read the named services",
         PolicyTemplate::AwsAction(_) => "AWS: this one call on this one resource",
     }

@@ -84,7 +84,7 @@ impl Permit {
 }
 
 /// What is to happen in the transaction of a kill: pending approvals are withdrawn, say.
-pub type OnKill = Arc<dyn Fn(&Transaction<'_>, &Ledger) -> Result<(), LedgerError> + Send + Sync>;
+pub type OnKill = Arc<dyn Fn(&Transaction<'_>, &Ledger, Cause) -> Result<(), LedgerError> + Send + Sync>;
 
 /// The kill switch; clones share it.
 #[derive(Clone)]
@@ -163,7 +163,7 @@ impl KillSwitch {
     }
 
     /// Returns once everything is stopped.
-    pub(super) async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         while !self.is_stopped() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -255,7 +255,7 @@ impl KillSwitch {
                 let next = epoch + 1;
                 write(transaction, next, now)?;
                 // What waits is withdrawn first: for whoever reads the ledger a kill has closed it, and what is closed isn't withdrawn.
-                on_kill.iter().try_for_each(|hook| hook(transaction, &ledger))?;
+                on_kill.iter().try_for_each(|hook| hook(transaction, &ledger, by))?;
                 ledger.append_in(transaction, Record::of_broker(Event::Killed { epoch: Count::saturating(next), by }))?;
                 // Every living lease ends: those of a provider that revokes are queued by this.
                 let sql = "UPDATE leases SET state = 'ending', next_attempt = 0 WHERE state = 'live'";

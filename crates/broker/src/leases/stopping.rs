@@ -8,7 +8,7 @@ use super::epoch::{EpochError, KillSwitch};
 use super::revocation::{Leases, Outstanding, OutstandingState};
 use crate::approvals::policy::Identity;
 use crate::dispatch::{self, Answering};
-use crate::door::{self, BoxFuture, End, StopReport, SwitchError};
+use crate::door::{self, BoxFuture, End, Grants, StopReport, SwitchError};
 use crate::ledger::Cause;
 
 /// How long whoever stops waits to hear what is revoked already. The stop itself doesn't wait.
@@ -21,6 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Stopping {
     switch: KillSwitch,
     leases: Leases,
+    logins: Option<Grants>,
 }
 
 /// What a stop has come to when whoever asked for it is told.
@@ -28,7 +29,7 @@ pub struct Stopping {
 pub struct Stopped {
     /// The number of the stop.
     pub epoch: u64,
-    /// Leases that lived when it came and are revoked, confirmed by the provider.
+    /// Leases and logins that lived when it came and are revoked, confirmed by the provider.
     pub revoked: usize,
     /// What isn't known to be dead.
     pub waiting: usize,
@@ -37,7 +38,13 @@ pub struct Stopped {
 impl Stopping {
     /// Joins the two. The queue of revocations is worked on elsewhere ([`Leases::work`]).
     pub fn new(switch: KillSwitch, leases: Leases) -> Self {
-        Self { switch, leases }
+        Self { switch, leases, logins: None }
+    }
+
+    /// Counts what logins have left as well; it is ended elsewhere ([`Grants::work`]).
+    #[must_use]
+    pub fn with_logins(self, logins: Grants) -> Self {
+        Self { logins: Some(logins), ..self }
     }
 
     /// Stops everything, and waits a little for what the providers say.
@@ -50,7 +57,11 @@ impl Stopping {
         let counted = async || {
             let outstanding = self.leases.outstanding().await.ok()?;
             let is_ending = |state| matches!(state, OutstandingState::Live | OutstandingState::Ending);
-            Some((outstanding.iter().filter(|lease| is_ending(lease.state)).count(), outstanding.len()))
+            let logins = match &self.logins {
+                Some(logins) => logins.unconfirmed().await.ok()?,
+                None => 0,
+            };
+            Some((outstanding.iter().filter(|lease| is_ending(lease.state)).count() + logins, outstanding.len() + logins))
         };
         let (before, mut waiting) = counted().await.unwrap_or_default();
         let mut left = before;

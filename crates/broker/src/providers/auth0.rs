@@ -6,11 +6,14 @@
 
 mod accounts;
 mod administration;
+mod examination;
 mod trouble;
 mod vault;
 
 pub use accounts::{AccountsError, ConnectCallback, ConnectRequest, ConnectedAccount, Connecting};
-pub use administration::AccessEnd;
+pub use administration::{AccessEnd, Administrator};
+pub use examination::ClientSetUp;
+pub(crate) use examination::FEDERATED;
 pub use trouble::{OperatorFault, Trouble};
 pub use vault::{Borrowed, Subject, VaultRequest};
 

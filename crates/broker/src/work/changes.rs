@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keyblind_intent::{
-    Borrowed, Change, ChangeFields, ChangeState, Count, Digest, DocumentError, Failure, Intent, Inverse, Line, Missing, Outcome, Refusal,
-    Report, UnixMillis, limits,
+    Borrowed, Change, ChangeFields, ChangeState, ConnectionState, Count, Digest, DocumentError, Failure, Intent, Inverse, Line, Missing,
+    Outcome, PolicyTemplate, Refusal, Report, UnixMillis, limits,
 };
 use tokio::sync::watch;
 
@@ -27,6 +27,8 @@ const AT_ONCE: usize = 4;
 /// How long a change waits that can't be applied just now; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// How long it waits at most where somebody can see to what it lacks, and may be about to.
+const LONGEST_FOR_PEOPLE: Duration = Duration::from_secs(10);
 /// How often it is tried to keep what came of a change, and how long between two tries.
 const KEEPING_TRIES: u32 = 60;
 const KEEPING_PAUSE: Duration = Duration::from_secs(1);
@@ -44,6 +46,11 @@ pub struct Looked {
 
 /// A provider's part of a change.
 pub trait Effector: Send + Sync + 'static {
+    /// What it would borrow for a change: what people are shown and approve. None if it changes nothing.
+    fn permission(&self, intent: &Intent) -> Option<PolicyTemplate> {
+        intent.permission()
+    }
+
     /// Looks at the target, with a read lease.
     fn look<'a>(&'a self, who: &'a Who, intent: &'a Intent) -> Answering<'a, Result<Looked, Outcome>>;
 
@@ -65,8 +72,10 @@ pub struct Changes {
 }
 
 /// How far a change is that was taken up.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Try {
+    /// What keeps it from being made for now, for whoever asked.
+    held_up: Option<Outcome>,
     is_applied_now: bool,
     /// When it is tried again, by the clock that nobody sets.
     next: Duration,
@@ -94,7 +103,7 @@ impl Changes {
         let Asked { id, session, intent, attached } = asked;
         let effector = self.effectors.get(intent.name()).ok_or(Outcome::Refused(Refusal::Internal))?;
         let target = intent.target().ok_or(Outcome::Refused(Refusal::Internal))?;
-        let permission = intent.permission().ok_or(Outcome::Refused(Refusal::Internal))?;
+        let permission = effector.permission(&intent).ok_or(Outcome::Refused(Refusal::Internal))?;
         let who = who(&session);
         received(&self.ledger, &session, id, &intent).await?;
         let requester = requester(&session);
@@ -190,9 +199,13 @@ impl Changes {
     /// Applies one change and keeps what came of it, or puts it off.
     async fn finish(&self, request: Request) {
         let (digest, tenant) = (request.change.digest(), request.proposal.tenant.clone());
+        let mut held_up = None;
         let applied = match self.apply(request).await {
             Ok(outcome) => self.keep_at_last(digest, &tenant, &outcome).await,
-            Err(Later) => false,
+            Err(Later(why)) => {
+                held_up = why;
+                false
+            }
         };
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if applied {
@@ -200,18 +213,22 @@ impl Changes {
             return;
         }
         let found = under_way.entry(digest).or_default();
-        let pause = found.pause.saturating_mul(2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-        *found = Try { is_applied_now: false, next: self.clock.monotonic().saturating_add(pause), pause };
+        let longest = match &held_up {
+            Some(Outcome::NotReady { state, .. }) if *state != ConnectionState::RateLimited => LONGEST_FOR_PEOPLE,
+            _ => LONGEST_PAUSE,
+        };
+        let pause = found.pause.saturating_mul(2).clamp(FIRST_PAUSE, longest);
+        *found = Try { held_up, is_applied_now: false, next: self.clock.monotonic().saturating_add(pause), pause };
     }
 
     /// Makes the change again from what is there now, and applies it if it is the same.
     async fn apply(&self, request: Request) -> Result<Outcome, Later> {
         let fields = request.change.fields();
-        let Some(effector) = self.effectors.get(fields.intent.name()) else { return Err(Later) };
+        let Some(effector) = self.effectors.get(fields.intent.name()) else { return Err(Later(None)) };
         let who = Who { tenant: fields.tenant.clone(), subject: fields.requester.clone() };
         let looked = match effector.look(&who, &fields.intent).await {
             Ok(looked) => looked,
-            Err(outcome) if passes(&outcome) => return Err(Later),
+            Err(outcome) if passes(&outcome) => return Err(Later(Some(outcome))),
             Err(outcome) => return Ok(outcome),
         };
         let rendered = ChangeFields { pre_state: looked.state, inverse: looked.inverse, ..fields.clone() };
@@ -219,10 +236,10 @@ impl Changes {
         if rendered.digest() != request.change.digest() {
             return Ok(Outcome::Refused(Refusal::StaleState));
         }
-        let whole = self.approvals.request(fields.tenant.as_str(), rendered.digest()).await.map_err(|_| Later)?;
+        let whole = self.approvals.request(fields.tenant.as_str(), rendered.digest()).await.map_err(|_| Later(None))?;
         let approved = match self.approvals.take(rendered.clone()).await {
             Ok(approved) => approved,
-            Err(ApprovalError::Frozen { .. } | ApprovalError::Limited(_) | ApprovalError::Database(_)) => return Err(Later),
+            Err(ApprovalError::Frozen { .. } | ApprovalError::Limited(_) | ApprovalError::Database(_)) => return Err(Later(None)),
             Err(error) => return Ok(told(&error)),
         };
         Ok(effector.apply(&who, approved, &rendered, whole.contents()).await)
@@ -270,6 +287,12 @@ impl Changes {
             (None, State::Expired) => ChangeState::Expired,
             (None, State::Void) => ChangeState::Halted,
         };
+        // What is approved and waits for something: whoever asked may be the one who can see to it.
+        let held_up = || {
+            let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            under_way.get(&digest).and_then(|found| found.held_up.clone())
+        };
+        let outcome = if state == ChangeState::Approved { held_up() } else { outcome };
         let count = |number: usize| Count::saturating(number as u64);
         Ok(Report::Change {
             digest,
@@ -281,8 +304,8 @@ impl Changes {
     }
 }
 
-/// It can't be applied just now.
-struct Later;
+/// It can't be applied just now, and what keeps it from that, if whoever asked can do something about it.
+struct Later(Option<Outcome>);
 
 impl dispatch::Handler for Changes {
     fn handle(&self, asked: Asked) -> Answering<'_, dispatch::Reply> {

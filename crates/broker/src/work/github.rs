@@ -1,11 +1,13 @@
 //! Repositories at GitHub: read at once, changed with the yes of people.
 
 mod connections;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyblind_intent::{
@@ -13,13 +15,15 @@ use keyblind_intent::{
     Outcome, Owner, PolicyTemplate, Provider, ReadRepository, Refusal, Repository, Revision, TenantId, limits,
 };
 
+use self::source::{FromPeople, Source, is_of_account};
 use super::{Effector, Looked, failed, received, told, who};
-use crate::approvals::Approved;
+use crate::approvals::{Approvals, Approved};
 use crate::dispatch::{self, Answering, Asked, Reply};
+use crate::door::Accounts;
 use crate::leases::lease::{CallFailure, LendError, Lender, Purpose, ReadLease};
 use crate::ledger::{Code, Ledger, Who, new_id};
 use crate::providers::code;
-use crate::providers::github::{Access, GithubError, Installations, Listed, NotProposed, Permissions, Reach, Scope, TreeLimits};
+use crate::providers::github::{Access, Github, GithubError, Installations, Listed, NotProposed, Permissions, Reach, TreeLimits};
 use crate::secret::Secret;
 use crate::socket::BulkFile;
 
@@ -47,9 +51,11 @@ impl Owners {
     }
 }
 
-/// GitHub through an App's installations.
+/// GitHub, through an App's installations, accounts that people have connected, or both.
 pub struct GithubWork {
-    authority: Installations,
+    github: Arc<Github>,
+    app: Option<Installations>,
+    people: Option<FromPeople>,
     lender: Lender,
     ledger: Ledger,
     owners: BTreeMap<TenantId, Owners>,
@@ -63,15 +69,47 @@ impl GithubWork {
     /// The intents that change something: done after people said yes.
     pub const CHANGES: &[&str] = &["propose-pull-request", "publish-check-run", "comment", "upload-sarif"];
 
-    /// Joins the App with the broker's leases. `folder` is one of the broker's own; a tenant that isn't among `owners` reaches nothing.
-    pub fn new(authority: Installations, lender: Lender, ledger: Ledger, owners: BTreeMap<TenantId, Owners>, folder: PathBuf) -> Self {
-        Self { authority, lender, ledger, owners, folder }
+    /// Joins GitHub with the broker's leases; authority over it comes from [`Self::with_app`] and [`Self::with_accounts`]. `folder` is one
+    /// of the broker's own; a tenant that isn't among `owners` reaches nothing.
+    pub fn new(github: Arc<Github>, lender: Lender, ledger: Ledger, owners: BTreeMap<TenantId, Owners>, folder: PathBuf) -> Self {
+        Self { github, app: None, people: None, lender, ledger, owners, folder }
+    }
+
+    /// Borrows from an App's installations.
+    #[must_use]
+    pub fn with_app(self, app: Installations) -> Self {
+        Self { app: Some(app), ..self }
+    }
+
+    /// Borrows from the account of whoever asks: for `instead_of_app`'s repositories, and for all if there is no App. `approvals` knows the
+    /// policy, which has to accept that such a token reaches more than one repository.
+    #[must_use]
+    pub fn with_accounts(self, accounts: Arc<Accounts>, instead_of_app: Option<Owners>, approvals: Approvals) -> Self {
+        Self { people: Some(FromPeople { accounts, instead_of_app, approvals }), ..self }
+    }
+
+    /// Whether it borrows from an App.
+    #[must_use]
+    pub fn has_app(&self) -> bool {
+        self.app.is_some()
+    }
+
+    /// Where authority over a repository comes from, for somebody.
+    async fn source(&self, who: &Who, repository: &Repository) -> Result<Source, Outcome> {
+        let people = self.people.as_ref();
+        match (&self.app, people.filter(|people| people.precedes_app(repository.owner.as_str()) || self.app.is_none())) {
+            (_, Some(people)) if people.is_accepted(repository).await => people.of(who).await,
+            (_, Some(_)) => Err(Outcome::Refused(Refusal::BroadAuthority)),
+            (Some(app), None) => Ok(Source::App(app.clone())),
+            (None, None) => Err(Outcome::NotConfigured { missing: Missing::Provider(Provider::Github) }),
+        }
     }
 
     /// Borrows authority for these reads.
     async fn read(
         &self,
         who: &Who,
+        source: &Source,
         operations: &[&str],
         reach: Reach,
         permissions: &Permissions,
@@ -81,18 +119,19 @@ impl GithubWork {
         let target = match &reach {
             Reach::Repository(repository) => repository.to_string(),
             Reach::Installation(id) => format!("installation {id}"),
-            Reach::Granted(_) => return Err(FAULT),
+            Reach::Granted(_) => "all that the account sees".to_owned(),
         };
-        let purpose = purpose(who, permission, &target, lifetime).ok_or(FAULT)?;
+        let purpose = purpose(who, source.permission(permission), &target, lifetime).ok_or(FAULT)?;
         let operations: BTreeSet<Code> = operations.iter().map(|operation| code(operation)).collect();
         let calls = u32::try_from(operations.len()).unwrap_or(u32::MAX);
-        let scope = Scope::new(reach, permissions);
-        self.lender.read(operations, calls, &self.authority, &scope, purpose).await.map_err(|error| told(&error, refused))
+        let wanted = source.wanted(reach, permissions)?;
+        self.lender.read(operations, calls, source, &wanted, purpose).await.map_err(|error| told(&error, refused))
     }
 
     /// Makes one call of a lease; what GitHub says is told in its own terms.
     async fn call<T>(
         &self,
+        source: &Source,
         lease: &mut ReadLease,
         operation: &str,
         call: impl AsyncFnOnce(&Access<'_>) -> Result<T, GithubError>,
@@ -100,14 +139,14 @@ impl GithubWork {
         let mut failure = None;
         let result = lease
             .call(code(operation), async |token: &Secret| {
-                call(&self.authority.access(token)).await.map_err(|error| {
+                call(&source.access(token)).await.map_err(|error| {
                     failure = Some(error);
                     CallFailure::Failed(error.code())
                 })
             })
             .await;
         result.map_err(|error| match (&error, failure) {
-            (LendError::Failed(_), Some(failure)) => failure.outcome(),
+            (LendError::Failed(_), Some(failure)) => source.told(failure),
             _ => told(&error, refused),
         })
     }
@@ -118,16 +157,35 @@ impl GithubWork {
         }
         let permissions = Permissions::of(PolicyTemplate::GithubMetadataRead).ok_or(FAULT)?;
         let (mut all, mut complete, mut failure) = (Vec::new(), true, None);
-        // A token of an installation sees all of its owner's: none is asked for where the tenant reaches nothing.
         let reached = |owner: &str| self.owners.get(&who.tenant).is_some_and(|owners| owners.reach(owner));
-        let installations = self.authority.all().await.map_err(GithubError::outcome)?;
-        for installation in installations.into_iter().filter(|installation| reached(&installation.owner)) {
-            match self.list_of(who, installation.id, &permissions).await {
-                Ok(listed) => {
-                    all.extend(listed.repositories.into_iter().filter(|summary| reached(summary.repository.owner.as_str())));
-                    complete &= listed.is_complete;
+        let of_account = |owner: &str| self.people.as_ref().is_some_and(|people| self.app.is_none() || people.precedes_app(owner));
+        if let Some(app) = &self.app {
+            // A token of an installation sees all of its owner's: none is asked for where the tenant reaches nothing.
+            let installations = app.all().await.map_err(GithubError::outcome)?;
+            let is_ours = |owner: &str| reached(owner) && !of_account(owner);
+            for installation in installations.into_iter().filter(|installation| is_ours(&installation.owner)) {
+                let source = Source::App(app.clone());
+                match self.list_of(who, &source, Reach::Installation(installation.id), &permissions).await {
+                    Ok(listed) => {
+                        all.extend(listed.repositories.into_iter().filter(|summary| is_ours(summary.repository.owner.as_str())));
+                        complete &= listed.is_complete;
+                    }
+                    // One that is suspended hides no other.
+                    Err(outcome) => (complete, failure) = (false, Some(outcome)),
                 }
-                // One that is suspended hides no other.
+            }
+        }
+        if let Some(people) = self.people.as_ref().filter(|_| self.owners.contains_key(&who.tenant)) {
+            match self.list_of_account(who, people, &permissions).await {
+                Ok(listed) => {
+                    complete &= listed.is_complete;
+                    for summary in listed.repositories {
+                        let owner = summary.repository.owner.as_str();
+                        if reached(owner) && of_account(owner) && people.is_accepted(&summary.repository).await {
+                            all.push(summary);
+                        }
+                    }
+                }
                 Err(outcome) => (complete, failure) = (false, Some(outcome)),
             }
         }
@@ -139,13 +197,21 @@ impl GithubWork {
         Ok(Outcome::RepositoriesListed { repositories: all, complete }.into())
     }
 
-    async fn list_of(&self, who: &Who, installation: u64, permissions: &Permissions) -> Result<Listed, Outcome> {
-        let reach = Reach::Installation(installation);
-        let mut lease = self.read(who, &["list-repositories"], reach, permissions, "github-metadata-read", READ_LIFETIME).await?;
-        let github = self.authority.github();
-        let listed = self.call(&mut lease, "list-repositories", async |access| github.repositories(access).await).await;
+    async fn list_of(&self, who: &Who, source: &Source, reach: Reach, permissions: &Permissions) -> Result<Listed, Outcome> {
+        let mut lease = self.read(who, source, &["list-repositories"], reach, permissions, "github-metadata-read", READ_LIFETIME).await?;
+        let github = &self.github;
+        let listed = self.call(source, &mut lease, "list-repositories", async |access| github.repositories(access).await).await;
         finish(lease).await?;
         listed
+    }
+
+    /// What the account of whoever asks sees, where the policy accepts its use for anything at all.
+    async fn list_of_account(&self, who: &Who, people: &FromPeople, permissions: &Permissions) -> Result<Listed, Outcome> {
+        if !people.is_accepted_anywhere(self.github.forge()).await {
+            return Err(Outcome::Refused(Refusal::BroadAuthority));
+        }
+        let source = people.of(who).await?;
+        self.list_of(who, &source, Reach::Granted(None), permissions).await
     }
 
     async fn fetch(&self, who: &Who, request: ReadRepository) -> Result<Reply, Outcome> {
@@ -154,21 +220,29 @@ impl GithubWork {
             return Err(outcome);
         }
         let permissions = Permissions::of(PolicyTemplate::GithubContentsRead).ok_or(FAULT)?;
+        let source = self.source(who, &repository).await?;
         let reach = Reach::Repository(repository.clone());
-        let mut lease = self.read(who, &["resolve", "fetch-tree"], reach, &permissions, "github-contents-read", READ_LIFETIME).await?;
-        let fetched = self.fetch_with(&mut lease, &repository, &revision).await;
+        let operations = &["resolve", "fetch-tree"];
+        let mut lease = self.read(who, &source, operations, reach, &permissions, "github-contents-read", READ_LIFETIME).await?;
+        let fetched = self.fetch_with(&source, &mut lease, &repository, &revision).await;
         finish(lease).await?;
         fetched
     }
 
-    async fn fetch_with(&self, lease: &mut ReadLease, repository: &Repository, revision: &Revision) -> Result<Reply, Outcome> {
-        let github = self.authority.github();
+    async fn fetch_with(
+        &self,
+        source: &Source,
+        lease: &mut ReadLease,
+        repository: &Repository,
+        revision: &Revision,
+    ) -> Result<Reply, Outcome> {
+        let github = &self.github;
         let resolve = async |access: &Access<'_>| github.resolve_branch(access, repository, revision).await;
-        let (commit, branch) = self.call(lease, "resolve", resolve).await?;
+        let (commit, branch) = self.call(source, lease, "resolve", resolve).await?;
         let (file, read_only) = self.unnamed_file().map_err(|_| FAULT)?;
         let limits = TreeLimits::default();
         let fetch = async |access: &Access<'_>| github.fetch_tree(access, repository, &commit, limits, file).await;
-        let (fetched, file) = self.call(lease, "fetch-tree", fetch).await?;
+        let (fetched, file) = self.call(source, lease, "fetch-tree", fetch).await?;
         drop(file);
         let attached = tokio::task::spawn_blocking(move || BulkFile::unlinked(read_only)).await;
         let attached = attached.ok().and_then(Result::ok).ok_or(FAULT)?;
@@ -194,7 +268,7 @@ impl GithubWork {
     }
 
     fn is_ours(&self, forge: &ConnectionName) -> bool {
-        forge == self.authority.github().forge()
+        forge == self.github.forge()
     }
 
     /// Why the tenant doesn't reach that repository, if it doesn't.
@@ -207,15 +281,16 @@ impl GithubWork {
     }
 
     async fn look_at(&self, who: &Who, intent: &Intent) -> Result<Looked, Outcome> {
-        let github = self.authority.github();
+        let github = &self.github;
         let (repository, revision) = match intent {
             Intent::ProposePullRequest(request) => {
                 if let Some(outcome) = self.out_of_reach(&who.tenant, &request.repository) {
                     return Err(outcome);
                 }
+                let source = self.source(who, &request.repository).await?;
                 let reach = Reach::Repository(request.repository.clone());
-                let mut lease = self.read(who, &["look"], reach, &Permissions::to_look(), "github-look", LOOK_LIFETIME).await?;
-                let standing = self.call(&mut lease, "look", async |access| github.standing(access, request).await).await;
+                let mut lease = self.read(who, &source, &["look"], reach, &Permissions::to_look(), "github-look", LOOK_LIFETIME).await?;
+                let standing = self.call(&source, &mut lease, "look", async |access| github.standing(access, request).await).await;
                 finish(lease).await?;
                 let standing = standing?;
                 let inverse = Inverse::ClosePullRequest { branch: request.branch.clone(), before: standing.branch };
@@ -229,9 +304,11 @@ impl GithubWork {
         if let Some(outcome) = self.out_of_reach(&who.tenant, repository) {
             return Err(outcome);
         }
+        let source = self.source(who, repository).await?;
         let reach = Reach::Repository(repository.clone());
-        let mut lease = self.read(who, &["look"], reach, &Permissions::to_look(), "github-look", LOOK_LIFETIME).await?;
-        let commit = self.call(&mut lease, "look", async |access| github.standing_commit(access, repository, &revision).await).await;
+        let mut lease = self.read(who, &source, &["look"], reach, &Permissions::to_look(), "github-look", LOOK_LIFETIME).await?;
+        let commit =
+            self.call(&source, &mut lease, "look", async |access| github.standing_commit(access, repository, &revision).await).await;
         finish(lease).await?;
         let state = Digest::of(commit?.as_str().as_bytes());
         Ok(Looked { state, inverse: Inverse::None(NoInverse::Replaced), contents: Vec::new() })
@@ -239,18 +316,29 @@ impl GithubWork {
 
     async fn make(&self, who: &Who, approved: Approved, rendered: &Change, contents: &[u8]) -> Result<Outcome, Outcome> {
         let fields = rendered.fields();
-        let permissions = Permissions::of(fields.borrowed.permission).ok_or(FAULT)?;
         let intent = &fields.intent;
         let repository = repository_of(intent).ok_or(FAULT)?;
+        // What people said yes to decides: to one repository's permissions, or to all that the asker's account allows.
+        let source = match (&self.app, &self.people) {
+            (_, Some(people)) if is_of_account(fields.borrowed.permission) => {
+                if !people.is_accepted(repository).await {
+                    return Err(Outcome::Refused(Refusal::BroadAuthority));
+                }
+                people.of(who).await?
+            }
+            (Some(app), _) if !is_of_account(fields.borrowed.permission) => Source::App(app.clone()),
+            _ => return Err(Outcome::NotConfigured { missing: Missing::Provider(Provider::Github) }),
+        };
+        let permissions = intent.permission().and_then(Permissions::of).ok_or(FAULT)?;
         // As long as people approved, and no longer.
         let lifetime = Duration::from_secs(fields.borrowed.seconds.get());
-        let purpose = purpose(who, intent.name(), &repository.to_string(), lifetime).ok_or(FAULT)?;
-        let scope = Scope::new(Reach::Repository(repository.clone()), &permissions);
-        let lease = self.lender.write(approved, &self.authority, &scope, purpose).await.map_err(|error| told(&error, refused))?;
+        let purpose = purpose(who, source.permission(intent.name()), &repository.to_string(), lifetime).ok_or(FAULT)?;
+        let wanted = source.wanted(Reach::Repository(repository.clone()), &permissions)?;
+        let lease = self.lender.write(approved, &source, &wanted, purpose).await.map_err(|error| told(&error, refused))?;
         let mut failure = None;
         let result = lease
             .apply(rendered, code(intent.name()), async |token: &Secret| {
-                self.send(&self.authority.access(token), intent, contents).await.map_err(|not| {
+                self.send(&source.access(token), intent, contents).await.map_err(|not| {
                     failure = Some(not.error);
                     let reason = not.error.code();
                     if not.may_have_happened { CallFailure::Unknown(reason) } else { CallFailure::Failed(reason) }
@@ -258,14 +346,14 @@ impl GithubWork {
             })
             .await;
         result.map_err(|error| match (&error, failure) {
-            (LendError::Failed(_), Some(failure)) => failure.outcome(),
+            (LendError::Failed(_), Some(failure)) => source.told(failure),
             _ => told(&error, refused),
         })
     }
 
     /// The one effect.
     async fn send(&self, access: &Access<'_>, intent: &Intent, contents: &[u8]) -> Result<Outcome, NotProposed> {
-        let github = self.authority.github();
+        let github = &self.github;
         let once = |error: GithubError| NotProposed { error, may_have_happened: error.may_have_happened() };
         Ok(match intent {
             Intent::ProposePullRequest(request) => {
@@ -307,6 +395,13 @@ impl dispatch::Handler for GithubWork {
 }
 
 impl Effector for GithubWork {
+    fn permission(&self, intent: &Intent) -> Option<PolicyTemplate> {
+        let own = intent.permission()?;
+        let repository = repository_of(intent)?;
+        let is_of_account = self.people.as_ref().is_some_and(|people| self.app.is_none() || people.precedes_app(repository.owner.as_str()));
+        Some(if is_of_account { PolicyTemplate::GithubAccount } else { own })
+    }
+
     fn look<'a>(&'a self, who: &'a Who, intent: &'a Intent) -> Answering<'a, Result<Looked, Outcome>> {
         Box::pin(self.look_at(who, intent))
     }
@@ -338,13 +433,17 @@ async fn finish(lease: ReadLease) -> Result<(), Outcome> {
     lease.finish().await.map_err(|error| told(&error, refused))
 }
 
-/// What it means that GitHub gave no token, or did nothing, for a reason in our own words.
+/// What it means that there was no token, or GitHub did nothing, for a reason in our own words.
 fn refused(reason: &str) -> Outcome {
     let state = match reason {
-        "not-found" => ConnectionState::NotConnected,
-        "unauthorized" => ConnectionState::OperatorError,
-        "forbidden" | "rejected" => ConnectionState::ScopeMissing,
+        "not-found" | "not-connected" => ConnectionState::NotConnected,
+        "expired" => ConnectionState::Expired,
+        "signed-out" => ConnectionState::SignedOut,
+        "unauthorized" | "operator-error" => ConnectionState::OperatorError,
+        "forbidden" | "rejected" | "scope-missing" => ConnectionState::ScopeMissing,
+        "second-factor-required" => ConnectionState::SecondFactorRequired,
         "rate-limited" => ConnectionState::RateLimited,
+        "broker" => return FAULT,
         _ => return failed(Failure::Unreachable),
     };
     Outcome::NotReady { provider: Provider::Github, state }

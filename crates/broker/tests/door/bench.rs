@@ -138,6 +138,13 @@ impl Broker {
         Devices::new(self.approvals.clone(), database, Arc::clone(&self.vault), switch, clock(), provider, settings)
     }
 
+    /// What is borrowed here.
+    pub(crate) async fn leases(&self) -> Leases {
+        let (database, clock) = (self.database.clone(), || Arc::clone(&self.clock));
+        let switch = KillSwitch::open(database.clone(), self.ledger.clone(), clock(), None, Vec::new()).await.unwrap();
+        Leases::new(database, Arc::clone(&self.vault), self.ledger.clone(), switch, clock(), HashMap::new())
+    }
+
     /// Accounts that people connect, with a connection to GitHub.
     pub(crate) async fn accounts(&self, grants: Grants) -> Arc<Accounts> {
         let (database, clock) = (self.database.clone(), || Arc::clone(&self.clock));

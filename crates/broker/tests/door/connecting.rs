@@ -1,18 +1,19 @@
 //! Connecting accounts through Auth0: the way there and back, each state, and answers that aren't this browser's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use keyblind_broker::approvals::policy::Identity;
 use keyblind_broker::dispatch::{self, Role, Session};
-use keyblind_broker::door::{Accounts, GrantEnd, Holder, Pages, Sources, router};
+use keyblind_broker::door::{Accounts, Leaving, Pages, Sources, router};
 use keyblind_broker::leases::epoch::KillSwitch;
 use keyblind_broker::ledger::Cause;
-use keyblind_broker::providers::auth0::AccessEnd;
+use keyblind_broker::providers::auth0::Administrator;
 use keyblind_broker::providers::oidc::{Client, ClientAuthentication};
 use keyblind_broker::secret::Secret;
-use keyblind_intent::{ConnectionName, ConnectionState, Outcome, Provider, Report};
+use keyblind_intent::{Check, ConnectionState, Outcome, Provider, Report};
 use serde_json::json;
 
 use crate::bench::Joined;
@@ -158,7 +159,7 @@ async fn every_state_of_an_account_is_on_the_page_with_what_to_do() {
     assert!(visitor.get("/connections").await.text.contains(">Connected<"));
     // The My Account interface has states of its own.
     for (status, state, words) in
-        [(403, "Wrongly set up", "My Account API"), (429, "Waiting", "asks to wait"), (401, "Expired", "Log in again here")]
+        [(403, "Wrongly set up", "My Account API"), (429, "Waiting", "asks to wait"), (401, "Login is over", "Log in again here")]
     {
         joined.peer.fail(&json!({"path": "/connected-accounts/accounts", "status": status, "body": {}}));
         let page = visitor.get("/connections").await;
@@ -168,7 +169,7 @@ async fn every_state_of_an_account_is_on_the_page_with_what_to_do() {
     let ada = Identity::new(joined.peer.told("issuer"), "ada");
     joined.login.grants().end_of("acme", &ada).await.unwrap();
     let page = visitor.get("/connections").await;
-    assert!(page.text.contains("Expired") && page.text.contains("Log in again here"), "{}", page.text);
+    assert!(page.text.contains("Login is over") && page.text.contains("Log in again here"), "{}", page.text);
 }
 
 #[tokio::test]
@@ -205,10 +206,13 @@ async fn a_terminal_says_where_to_connect_and_what_to_compare() {
     joined.clock.advance(Duration::from_secs(600));
     assert_eq!(visitor.get(&path).await.status, StatusCode::GONE);
     // What she connected is lent in her name only.
-    let name = ConnectionName::new("my-github").unwrap();
-    let sam = Holder { tenant: "acme".to_owned(), identity: Identity::new(joined.peer.told("issuer"), "sam") };
-    let lent = accounts.borrow(&sam, &name, std::collections::BTreeSet::new(), 1, Duration::from_secs(60)).await;
-    assert!(lent.is_err());
+    let of = async |subject: &str| {
+        let (tenant, subject) = ("acme".parse().unwrap(), subject.parse().unwrap());
+        accounts.own(&tenant, &subject, Provider::Github).await
+    };
+    assert!(of("local:1001").await.is_none() && of("sam@nowhere").await.is_none(), "nobody whose login the policy names");
+    let lent = of("local:1000").await.unwrap().borrow(BTreeSet::new(), 1, Duration::from_secs(60)).await;
+    assert!(lent.is_ok());
 }
 
 #[tokio::test]
@@ -218,15 +222,31 @@ async fn of_somebody_who_left_nothing_remains_and_a_stop_ends_every_login() {
     visitor.log_in(&joined.peer, "ada").await;
     let back = begun(&joined, &mut visitor).await;
     visitor.come_back(&back).await;
-    let ada = Holder { tenant: "acme".to_owned(), identity: Identity::new(joined.peer.told("issuer"), "ada") };
-    let secret = || Secret::from_string(joined.peer.told("client_secret").to_owned());
-    let wrong = Client::new("keyblind-admin", ClientAuthentication::Post(Secret::from_string("wrong".to_owned())));
-    assert!(accounts.end_person(&ada, &wrong).await.is_err());
-    let administrator = Client::new("keyblind-admin", ClientAuthentication::Post(secret()));
-    let ended = accounts.end_person(&ada, &administrator).await.unwrap();
-    assert_eq!((ended.access, ended.grants[0].end), (AccessEnd::Confirmed, GrantEnd::Revoked));
+    let leases = joined.broker.leases().await;
+    let leaving = |word: &str| {
+        let client = Client::new("keyblind-admin", ClientAuthentication::Post(Secret::from_string(word.to_owned())));
+        let administrator = Administrator::new(joined.peer.told("issuer"), client).unwrap();
+        let grants = joined.login.grants().clone().administered_by(administrator);
+        Leaving::new(joined.broker.approvals.clone(), joined.broker.sessions.clone(), leases.clone())
+            .with_grants(grants)
+            .with_accounts(Arc::clone(&accounts))
+    };
+    let said = |steps: &[Check]| steps.iter().map(|step| format!("{:?} {}", step.state, step.subject)).collect::<Vec<_>>();
+    // What an administrator's client can't do is said, and keeps nothing else from being done.
+    let ada = "ada".parse().unwrap();
+    let steps = said(&leaving("wrong").end(&ada).await.unwrap());
+    assert!(steps.contains(&"Sound `my-github` is disconnected".to_owned()), "{steps:?}");
+    assert!(steps.contains(&"Broken their sessions, refresh tokens and grants at the provider aren't ended".to_owned()), "{steps:?}");
+    assert_eq!(visitor.get("/").await.status, StatusCode::SEE_OTHER, "nor is she logged in");
     assert_eq!(joined.peer.ask("GET", "/refresh-tokens", &json!(null)), json!([]));
     assert!(joined.broker.told(&["disconnected"]).await.iter().any(|line| line.contains("my-github")));
+    joined.clock.advance(Duration::from_secs(60));
+    let steps = said(&leaving(joined.peer.told("client_secret")).end(&ada).await.unwrap());
+    assert!(steps.contains(&"Sound all their sessions, refresh tokens and grants at the provider are ended".to_owned()), "{steps:?}");
+    assert!(steps.contains(&"Sound the provider keeps no account of theirs any more".to_owned()), "{steps:?}");
+    assert!(steps.contains(&"Weak the approval policy still lists ada".to_owned()), "{steps:?}");
+    assert!(joined.peer.ask("GET", "/ended-grants", &json!(null)).as_array().unwrap().contains(&json!("ada")));
+    assert_eq!(joined.login.grants().unended().await.unwrap(), []);
 
     // A stop by whatever means: what works in the background sees it, and the page lists what isn't revoked.
     visitor.log_in(&joined.peer, "olga").await;

@@ -8,7 +8,8 @@ use keyblind_broker::clock::{Clock, SystemClock, TestClock};
 use keyblind_broker::egress::EgressError;
 use keyblind_broker::jws::SigningKey;
 use keyblind_broker::providers::auth0::{
-    AccessEnd, AccountsError, Auth0, Borrowed, ConnectCallback, ConnectRequest, OperatorFault, Subject, Trouble, VaultRequest,
+    AccessEnd, AccountsError, Administrator, Auth0, Borrowed, ConnectCallback, ConnectRequest, OperatorFault, Subject, Trouble,
+    VaultRequest,
 };
 use keyblind_broker::providers::oidc::{Callback, Client, ClientAuthentication, OidcError, OpenIdProvider, SignInRequest, Tokens};
 use keyblind_broker::secret::Secret;
@@ -135,7 +136,7 @@ async fn every_refusal_is_a_state_of_its_own() {
     }
     peer.ask("POST", "/limit", &json!({"on": false}));
     let unknown = secret("unknown");
-    expect(trouble(&auth0, &request(Subject::Refresh(&unknown))).await, Trouble::SignedOut, Some(ConnectionState::Expired));
+    expect(trouble(&auth0, &request(Subject::Refresh(&unknown))).await, Trouble::SignedOut, Some(ConnectionState::SignedOut));
     let operator = [
         (403, "unauthorized_client", OperatorFault::Grant),
         (403, "access_denied", OperatorFault::Grant),
@@ -212,14 +213,18 @@ async fn an_administrator_ends_all_access_of_somebody_who_left() {
     let (first, second) = (refresh_token(&peer, &auth0).await, refresh_token(&peer, &auth0).await);
     peer.ask("POST", "/connect", &json!({"account": WHO, "connection": "github", "scope": "repo", "token": "gho_x"}));
     auth0.borrow_token(&request(Subject::Refresh(&first))).await.unwrap();
-    let administrator = Client::new("keyblind-admin", ClientAuthentication::Post(secret(peer.told("client_secret"))));
-    let wrong = Client::new("keyblind-admin", ClientAuthentication::Post(secret("wrong")));
-    assert!(auth0.end_access(&wrong, WHO).await.is_err());
+    let administrator = |word: &str| {
+        let client = Client::new("keyblind-admin", ClientAuthentication::Post(secret(word)));
+        Administrator::new(peer.told("issuer"), client).unwrap()
+    };
+    assert!(administrator("wrong").end(auth0.oidc(), WHO).await.is_err());
+    let administrator = administrator(peer.told("client_secret"));
+    assert_eq!(administrator.connected(auth0.oidc(), WHO).await.unwrap(), ["github"]);
     peer.fail(&json!({"path": "/revoke-access$", "status": 500}));
-    assert_eq!(auth0.end_access(&administrator, WHO).await, Err(OidcError::Broken { status: 500 }));
+    assert_eq!(administrator.end(auth0.oidc(), WHO).await, Err(OidcError::Broken { status: 500 }));
     peer.fail(&json!({"path": "/revoke-access$", "status": 202, "body": {}}));
-    assert_eq!(auth0.end_access(&administrator, WHO).await, Ok(AccessEnd::Accepted));
-    assert_eq!(auth0.end_access(&administrator, WHO).await, Ok(AccessEnd::Confirmed));
+    assert_eq!(administrator.end(auth0.oidc(), WHO).await, Ok(AccessEnd::Accepted));
+    assert_eq!(administrator.end(auth0.oidc(), WHO).await, Ok(AccessEnd::Confirmed));
     for refresh in [first, second] {
         assert_eq!(trouble(&auth0, &request(Subject::Refresh(&refresh))).await, Trouble::SignedOut);
     }

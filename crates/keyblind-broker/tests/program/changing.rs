@@ -152,14 +152,14 @@ fn repository() -> Repository {
 }
 
 /// What a person does at GitHub.
-fn person(github: &Peer, method: &str, path: &str, body: Value) -> Value {
+pub(crate) fn person(github: &Peer, method: &str, path: &str, body: Value) -> Value {
     let done = github.ask("POST", "/as-owner", &json!({"method": method, "path": path, "body": body}));
     assert!(done["status"].as_u64().unwrap() < 300, "{method} {path}: {done}");
     done["value"].clone()
 }
 
 /// A person's commit of the file on the main branch.
-fn commit(github: &Peer, contents: &str) -> CommitId {
+pub(crate) fn commit(github: &Peer, contents: &str) -> CommitId {
     let head = person(github, "GET", "/repos/acme/infra/git/ref/heads/main", Value::Null)["object"]["sha"].clone();
     let path = format!("/repos/acme/infra/git/commits/{}", head.as_str().unwrap());
     let tree = person(github, "GET", &path, Value::Null)["tree"]["sha"].clone();
@@ -232,6 +232,9 @@ fn a_stop_voids_what_waits_and_revokes_what_lives() {
     let killed = world.place.ask(&["kill"]);
     assert!(text(&killed.stdout).starts_with("stopped (stop 1)"), "{}", text(&killed.stderr));
     assert_eq!(world.follow(digest), (ChangeState::Halted, None));
+    // A stop ends all sessions as well: whoever goes on shows anew who it is.
+    assert_eq!(world.browser.get(&format!("/change/{digest}")).unwrap().status, 303);
+    world.log_in();
     let page = world.browser.get(&format!("/change/{digest}")).unwrap();
     assert!(page.text.contains("everything was stopped"), "{}", page.text);
     eventually("every token's end", || world.tokens().iter().all(|dead| *dead));

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod borrowing;
 mod changing;
+#[path = "../../../broker/tests/door/chromium.rs"]
+mod chromium;
 mod logging_in;
 mod relaying;
 mod running;

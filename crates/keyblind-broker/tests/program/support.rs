@@ -14,12 +14,14 @@ pub(crate) struct Place {
     pub(crate) folder: tempfile::TempDir,
     /// What stands in the configuration beside state, socket and peers.
     pub(crate) more: String,
+    /// What whoever asks without a token is.
+    pub(crate) role: &'static str,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap();
-        Self { folder, more: String::new() }
+        Self { folder, more: String::new(), role: "person" }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -36,10 +38,11 @@ impl Place {
         let user = rustix::process::geteuid().as_raw();
         let text = format!(
             "state = {:?}\n[socket]\npath = {:?}\n\
-             [[peer]]\nuser = {user}\ntenant = \"octo\"\nsubject = \"local:alice\"\nrole = \"person\"\n\
+             [[peer]]\nuser = {user}\ntenant = \"octo\"\nsubject = \"local:alice\"\nrole = {:?}\n\
              [[peer]]\nuser = {user}\ntenant = \"octo\"\nsubject = \"runner\"\nrole = \"runner\"\none-time-token = true\n{}",
             self.state(),
             self.socket(),
+            self.role,
             self.more,
         );
         std::fs::write(&path, text).unwrap();

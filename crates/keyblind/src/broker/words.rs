@@ -1,6 +1,6 @@
 //! What the broker refuses and what doesn't come about, in words that say what to do.
 
-use keyblind_intent::{ConnectionState, Failure, Missing, Outcome, Provider, Refusal};
+use keyblind_intent::{ConnectionState, Failure, Missing, Outcome, Provider, Refusal, Setting};
 
 use crate::exit::UsageError;
 
@@ -33,6 +33,10 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         Refusal::TooMuchAuthority => {
             mendable("the provider lent more than was asked for, so nothing was done: `keyblind-broker doctor` says what to set")
         }
+        Refusal::BroadAuthority => mendable(
+            "only an account that somebody connected could be used for it, which reaches more than this repository: the approval policy \
+             accepts that under `broad-authority`, or install the GitHub App there",
+        ),
         Refusal::LedgerUnavailable => mendable("the broker's ledger can't be written, so nothing was done: see to its disk"),
         Refusal::Cancelled => mendable("nobody waited for it any more: try again"),
         Refusal::Malformed | Refusal::BadFrame | Refusal::NoGreeting | Refusal::Replayed | Refusal::BadBulk => {
@@ -83,8 +87,15 @@ fn not_ready(provider: Provider, state: ConnectionState) -> String {
     match state {
         ConnectionState::NotConnected => format!("{name} isn't connected: `keyblind connect {command}`"),
         ConnectionState::Expired => format!("{name} must be connected again: `keyblind connect {command}`"),
-        ConnectionState::ScopeMissing => format!("the connection with {name} lacks a permission: connect it again and grant it"),
-        ConnectionState::SecondFactorRequired => format!("{name} wants a second factor: connect it again"),
+        ConnectionState::SignedOut => {
+            format!("your login at the broker is over, so {name} can't be used: `keyblind connect {command}`, and log in there")
+        }
+        ConnectionState::ScopeMissing => {
+            format!("the connection with {name} lacks a permission: `keyblind connect {command}`, and grant what the page names")
+        }
+        ConnectionState::SecondFactorRequired => format!(
+            "the identity provider wants a second factor for each token of {name}, which nobody can give here: whoever runs the broker changes that (`keyblind-broker doctor login`)"
+        ),
         ConnectionState::RateLimited => format!("{name} asks to wait: try again later"),
         ConnectionState::OperatorError => format!("the set-up at {name} is wrong: `keyblind-broker doctor` says where"),
         ConnectionState::Connected => format!("{name} is connected, and yet it didn't work: try again"),
@@ -100,7 +111,14 @@ fn lacking(missing: Missing) -> String {
         Missing::Registry => "module registry of that name".to_owned(),
         Missing::Approvals => "way to approve".to_owned(),
         Missing::Door => "pages of its own".to_owned(),
-        Missing::Setting(setting) => format!("{setting:?}"),
+        Missing::Setting(setting) => match setting {
+            Setting::KillSwitch => "kill switch".to_owned(),
+            Setting::SealedStore => "sealed store".to_owned(),
+            Setting::AccountScopes => {
+                "connected account that may do this: its `scopes` lack it, or only a GitHub App can (check runs)".to_owned()
+            }
+            Setting::Administrator => "administrator's client at the identity provider".to_owned(),
+        },
     }
 }
 

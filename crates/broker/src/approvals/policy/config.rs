@@ -51,6 +51,7 @@ struct File {
     version: Spanned<u32>,
     solo: Option<Spanned<String>>,
     change_delay: Option<Spanned<String>>,
+    broad_authority: Option<Spanned<Vec<String>>>,
     people: Spanned<BTreeMap<String, Spanned<PersonEntry>>>,
     rules: Spanned<Vec<Spanned<RuleEntry>>>,
     quiet_hours: Option<QuietEntry>,
@@ -194,8 +195,24 @@ impl Reader<'_> {
             freezes: file.freezes.into_iter().map(|freeze| self.freeze(freeze)).collect::<Result<_, _>>()?,
             limits: self.limits(file.limits)?,
             guard: self.guard(file.guard)?,
+            broad_authority: self.broad_authority(file.broad_authority)?,
             change_delay: self.duration(file.change_delay, DEFAULT_CHANGE_DELAY, SHORTEST_CHANGE_DELAY, LONGEST_EXPIRY)?,
         })
+    }
+
+    fn broad_authority(&self, entry: Option<Spanned<Vec<String>>>) -> Result<Vec<String>, PolicyError> {
+        let Some(entry) = entry else { return Ok(Vec::new()) };
+        let span = entry.span();
+        let patterns = entry.into_inner();
+        for pattern in &patterns {
+            if is_wild_within(pattern) {
+                return Err(self.error(span, ONE_STAR));
+            }
+            if !pattern.contains(':') {
+                return Err(self.error(span, "say for which connections, like \"github:octo-org/*\""));
+            }
+        }
+        Ok(patterns)
     }
 
     fn people(&self, entries: BTreeMap<String, Spanned<PersonEntry>>) -> Result<BTreeMap<PersonId, Person>, PolicyError> {
@@ -289,8 +306,8 @@ impl Reader<'_> {
         }
         let connections_span = entry.connections.as_ref().map_or(whole, Spanned::span);
         let connections = entry.connections.map(Spanned::into_inner);
-        if connections.iter().flatten().any(|pattern| pattern.strip_suffix('*').unwrap_or(pattern).contains('*')) {
-            return Err(self.error(connections_span, "a pattern may have one *, at its end"));
+        if connections.iter().flatten().any(|pattern| is_wild_within(pattern)) {
+            return Err(self.error(connections_span, ONE_STAR));
         }
         Ok(Rule {
             name,
@@ -400,6 +417,12 @@ impl Reader<'_> {
             record: names(entry.record)?,
         })
     }
+}
+
+const ONE_STAR: &str = "a pattern may have one *, at its end";
+
+fn is_wild_within(pattern: &str) -> bool {
+    pattern.strip_suffix('*').unwrap_or(pattern).contains('*')
 }
 
 fn seconds(text: &str) -> Option<Duration> {

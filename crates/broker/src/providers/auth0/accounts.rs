@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hmac;
-use data_encoding::BASE64URL_NOPAD;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
 use super::Auth0;
 use crate::egress::{Answer, Authorization, Call, EgressError, Target};
-use crate::jws::{JwsError, digest_text};
+use crate::jws::{digest_text, seed, seeded_text};
 use crate::providers::Credential;
 use crate::providers::oidc::OidcError;
 use crate::secret::Secret;
@@ -80,10 +78,7 @@ impl Connecting {
     /// it comes in time is Auth0's to say then, and whoever keeps the session's.
     #[must_use]
     pub fn again(seed: &Secret, session: Secret, redirect: &str) -> Self {
-        let text = |what: &str| {
-            let made = seed.expose(|seed| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, seed), what.as_bytes()));
-            BASE64URL_NOPAD.encode(made.as_ref())
-        };
+        let text = |what: &str| seeded_text(seed, what);
         let verifier = Secret::from_string(text("connect verifier"));
         Self { session, verifier, state: text("connect state"), redirect: redirect.to_owned(), ends: Duration::MAX, url: String::new() }
     }
@@ -177,9 +172,7 @@ impl Auth0 {
     /// # Errors
     /// See [`AccountsError`].
     pub async fn begin_connecting(&self, access: &Secret, request: &ConnectRequest<'_>) -> Result<Connecting, AccountsError> {
-        let mut drawn = Ok(());
-        let seed = Secret::filled(32, |bytes| drawn = aws_lc_rs::rand::fill(bytes));
-        drawn.map_err(|_| OidcError::from(JwsError::Cipher))?;
+        let seed = seed().map_err(OidcError::from)?;
         self.begin_connecting_with(&seed, access, request).await
     }
 

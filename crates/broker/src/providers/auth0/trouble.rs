@@ -87,7 +87,8 @@ impl Trouble {
     pub fn state(&self) -> Option<ConnectionState> {
         Some(match self {
             Self::NotConnected => ConnectionState::NotConnected,
-            Self::Expired | Self::SignedOut => ConnectionState::Expired,
+            Self::Expired => ConnectionState::Expired,
+            Self::SignedOut => ConnectionState::SignedOut,
             Self::ScopeMissing { .. } => ConnectionState::ScopeMissing,
             Self::SecondFactorRequired => ConnectionState::SecondFactorRequired,
             Self::RateLimited { .. } => ConnectionState::RateLimited,

@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 
+use super::examination::FEDERATED;
 use super::{Auth0, Trouble};
 use crate::clock::Timestamp;
 use crate::egress::FormBody;
 use crate::jws::{SigningKey, random_text};
 use crate::providers::oidc::OidcError;
 use crate::secret::Secret;
-
-const GRANT: &str = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token";
 
 /// Whose account it is, and how we prove that we may.
 #[derive(Clone, Copy)]
@@ -81,7 +80,7 @@ impl Auth0 {
         let (kind, wanted) = (format!("urn:ietf:params:oauth:token-type:{kind}"), format!("http://auth0.com/oauth/token-type/{wanted}"));
         let form = || {
             FormBody::new()
-                .with("grant_type", GRANT)
+                .with("grant_type", FEDERATED)
                 .with_secret("subject_token", token)
                 .with("subject_token_type", &kind)
                 .with("requested_token_type", &wanted)

@@ -58,9 +58,14 @@ impl Permissions {
             PolicyTemplate::GithubChecksWrite => &[("checks", "write")],
             PolicyTemplate::GithubCommentsWrite => &[("pull_requests", "write")],
             PolicyTemplate::GithubSecurityEventsWrite => &[("security_events", "write")],
-            PolicyTemplate::AwsSnapshot | PolicyTemplate::AwsAction(_) => return None,
+            PolicyTemplate::GithubAccount | PolicyTemplate::AwsSnapshot | PolicyTemplate::AwsAction(_) => return None,
         };
         Some(Self(list.iter().copied().collect()))
+    }
+
+    /// Each with its level.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.iter().map(|(name, level)| (*name, *level))
     }
 
     /// What is needed to look at a repository before people are asked for a change of it.

@@ -63,6 +63,18 @@ impl Metadata {
         self.authorization_response_iss_parameter_supported
     }
 
+    /// Whether it takes requests before the browser comes with them (RFC 9126): then it says at once what is wrong with one.
+    #[must_use]
+    pub fn offers_pushed_requests(&self) -> bool {
+        self.pushed_authorization_request_endpoint.is_some()
+    }
+
+    /// Whether it ends tokens (RFC 7009).
+    #[must_use]
+    pub fn offers_revocation(&self) -> bool {
+        self.revocation_endpoint.is_some()
+    }
+
     /// Whether it takes proofs of possession (RFC 9449) that we can make.
     #[must_use]
     pub fn offers_possession(&self) -> bool {

@@ -1,14 +1,12 @@
 //! Sign-in by the browser: the authorization code with PKCE (RFC 7636), pushed where offered (RFC 9126).
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hmac;
-use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
 use super::grants::{is_broader, refused};
 use super::{IdTokenFault, OauthCode, OidcError, OpenIdProvider, Tokens};
 use crate::egress::{FormBody, Target};
-use crate::jws::{JwsError, digest_text};
+use crate::jws::{digest_text, seed, seeded_text};
 use crate::secret::Secret;
 
 /// What a person is asked to sign in for.
@@ -61,10 +59,7 @@ impl SignIn {
     /// The sign-in that was begun with that seed for that request, when the browser is back. It has no address any more.
     #[must_use]
     pub fn again(seed: &Secret, request: &SignInRequest<'_>) -> Self {
-        let text = |what: &str| {
-            let made = seed.expose(|seed| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, seed), what.as_bytes()));
-            BASE64URL_NOPAD.encode(made.as_ref())
-        };
+        let text = |what: &str| seeded_text(seed, what);
         Self {
             url: String::new(),
             state: text("state"),
@@ -101,10 +96,7 @@ impl OpenIdProvider {
     /// # Errors
     /// If the provider can't be asked, or refuses the request.
     pub async fn begin(&self, request: &SignInRequest<'_>) -> Result<SignIn, OidcError> {
-        let mut drawn = Ok(());
-        let seed = Secret::filled(32, |bytes| drawn = aws_lc_rs::rand::fill(bytes));
-        drawn.map_err(|_| JwsError::Cipher)?;
-        self.begin_with(&seed, request).await
+        self.begin_with(&seed()?, request).await
     }
 
     /// Begins a sign-in whose state, nonce and verifier are made from a seed: 32 random bytes that serve for nothing else, and that

@@ -7,17 +7,17 @@ use keyblind_intent::{
 use super::{FAULT, GithubWork, Owners};
 use crate::dispatch::{self, Answering, Session};
 use crate::door;
-use crate::providers::github::GithubError;
+use crate::providers::github::{GithubError, Installations};
 
 impl GithubWork {
-    async fn summary(&self) -> ConnectionSummary {
-        let state = match self.authority.all().await {
+    async fn summary(&self, app: &Installations) -> ConnectionSummary {
+        let state = match app.all().await {
             Ok(installations) if installations.is_empty() => ConnectionState::NotConnected,
             Ok(_) => ConnectionState::Connected,
             Err(GithubError::RateLimited { .. }) => ConnectionState::RateLimited,
             Err(_) => ConnectionState::OperatorError,
         };
-        let name = self.authority.github().forge().clone();
+        let name = self.github.forge().clone();
         ConnectionSummary { name, provider: Provider::Github, state, owner: None, account: None }
     }
 }
@@ -25,23 +25,22 @@ impl GithubWork {
 impl dispatch::Connections for GithubWork {
     fn list<'a>(&'a self, session: &'a Session) -> Answering<'a, Result<Vec<ConnectionSummary>, Refusal>> {
         Box::pin(async move {
-            if !self.owners.contains_key(&session.tenant) {
-                return Ok(Vec::new());
+            match &self.app {
+                Some(app) if self.owners.contains_key(&session.tenant) => Ok(vec![self.summary(app).await]),
+                _ => Ok(Vec::new()),
             }
-            Ok(vec![self.summary().await])
         })
     }
 
     fn connect<'a>(&'a self, session: &'a Session, provider: Provider) -> Answering<'a, Result<Report, Outcome>> {
         Box::pin(async move {
-            if provider != Provider::Github || !self.owners.contains_key(&session.tenant) {
-                return Err(Outcome::NotConfigured { missing: Missing::Provider(provider) });
-            }
-            let connection = self.summary().await;
+            let app = self.app.as_ref().filter(|_| provider == Provider::Github && self.owners.contains_key(&session.tenant));
+            let app = app.ok_or(Outcome::NotConfigured { missing: Missing::Provider(provider) })?;
+            let connection = self.summary(app).await;
             match connection.state {
                 ConnectionState::Connected => Ok(Report::AlreadyConnected { connection }),
                 ConnectionState::NotConnected => {
-                    let page = Line::new(self.authority.installation_page()).map_err(|_| FAULT)?;
+                    let page = Line::new(app.installation_page()).map_err(|_| FAULT)?;
                     Ok(Report::InstallAt { page })
                 }
                 state => Err(Outcome::NotReady { provider, state }),
@@ -54,7 +53,8 @@ impl door::Connections for GithubWork {
     fn list<'a>(&'a self, tenant: &'a str) -> door::BoxFuture<'a, Vec<door::Connection>> {
         Box::pin(async move {
             let Some(owners) = TenantId::new(tenant).ok().and_then(|tenant| self.owners.get(&tenant)) else { return Vec::new() };
-            let summary = self.summary().await;
+            let Some(app) = &self.app else { return Vec::new() };
+            let summary = self.summary(app).await;
             let reaches = match owners {
                 Owners::All => None,
                 Owners::These(owners) => Some(owners.iter().map(Owner::as_str).collect::<Vec<_>>().join(", ")),
@@ -62,7 +62,7 @@ impl door::Connections for GithubWork {
             let state = match summary.state {
                 ConnectionState::Connected => "The App is installed.".to_owned(),
                 ConnectionState::NotConnected => {
-                    format!("The App isn’t installed anywhere. An owner installs it at {}", self.authority.installation_page())
+                    format!("The App isn’t installed anywhere. An owner installs it at {}", app.installation_page())
                 }
                 ConnectionState::RateLimited => "GitHub asks to wait.".to_owned(),
                 _ => "GitHub doesn’t take the App’s key, or can’t be reached: whoever runs the broker looks at keyblind-broker doctor."
@@ -82,6 +82,7 @@ impl door::Connections for GithubWork {
 impl dispatch::Examined for GithubWork {
     fn examine(&self) -> Answering<'_, Vec<Check>> {
         Box::pin(async move {
+            let Some(app) = &self.app else { return Vec::new() };
             if self.lender.is_stopped() {
                 // Nothing of the App is used while everything is stopped.
                 let subject = Line::new("GitHub takes the App's key, and it is installed");
@@ -89,9 +90,9 @@ impl dispatch::Examined for GithubWork {
                 let check = |subject| Check { area, subject, state: CheckState::NotChecked, advice: None, said: None };
                 return subject.map(check).into_iter().collect();
             }
-            let (state, advice) = match self.authority.all().await {
+            let (state, advice) = match app.all().await {
                 Ok(installations) if installations.is_empty() => {
-                    (CheckState::Weak, Some(format!("an owner installs the App at {}", self.authority.installation_page())))
+                    (CheckState::Weak, Some(format!("an owner installs the App at {}", app.installation_page())))
                 }
                 Ok(_) => (CheckState::Sound, None),
                 Err(GithubError::Unauthorized) => {

@@ -112,4 +112,7 @@ fn tell(before: &Open, now: &Standing, global: Global) {
     } else if open.approved > before.approved {
         terminal::say(format_args!("note: {} of {} said yes to {}", open.approved, open.wanted, open.code));
     }
+    if let Some(held_up) = open.held_up.as_ref().filter(|_| open.held_up != before.held_up) {
+        terminal::say(format_args!("note: {} waits, and goes on by itself once this is seen to: {held_up}", open.code));
+    }
 }

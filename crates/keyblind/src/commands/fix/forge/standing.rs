@@ -31,6 +31,8 @@ pub(super) struct Open {
     pub(super) page: Option<Line>,
     pub(super) state: ChangeState,
     pub(super) approved: Count,
+    /// What keeps it from being done although it is approved, and what to do.
+    pub(super) held_up: Option<String>,
 }
 
 /// Why there is no pull request, and how the program ends for it.
@@ -68,7 +70,7 @@ pub(super) fn asked(answer: Answer) -> Standing {
                 return Standing::Ended(Ending::new("failed", Exit::Internal, words));
             }
             let (state, approved) = (ChangeState::Waiting, Count::default());
-            Standing::Open(Open { change, code, wanted, expires, page, state, approved })
+            Standing::Open(Open { change, code, wanted, expires, page, state, approved, held_up: None })
         }
         Answer::Outcome(outcome) => done(&outcome),
         Answer::Report(report) => Standing::Ended(other(&report)),
@@ -102,7 +104,10 @@ pub(super) fn followed(open: &Open, answer: Answer) -> Standing {
     };
     let ended = |state, exit, words: &str| Standing::Ended(Ending::new(state, exit, words));
     match (state, outcome) {
-        (ChangeState::Waiting | ChangeState::Approved, _) => Standing::Open(Open { state, approved, wanted, ..open.clone() }),
+        (ChangeState::Waiting | ChangeState::Approved, outcome) => {
+            let held_up = outcome.map(|outcome| format!("{:#}", unwelcome(&outcome)));
+            Standing::Open(Open { state, approved, wanted, held_up, ..open.clone() })
+        }
         (ChangeState::Applied | ChangeState::Failed, Some(outcome)) => done(&outcome),
         (ChangeState::Applied, None) => ended("failed", Exit::Internal, "the broker says that it is done, and not what came of it"),
         (ChangeState::Failed, None) => {
