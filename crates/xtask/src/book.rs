@@ -30,6 +30,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "docs/setup/one-person.md",
             "docs/setup/team.md",
             "docs/setup/github-app.md",
+            "docs/setup/auth0.md",
             "docs/setup/aws.md",
             "docs/setup/broker.md",
             "docs/pull-requests.md",

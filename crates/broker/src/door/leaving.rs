@@ -9,8 +9,8 @@ use std::sync::Arc;
 use keyblind_intent::{Check, CheckState, DoctorArea, Foreign, Line, Outcome, Provider, Refusal, Report, SubjectId};
 
 use super::{Accounts, GrantEnd, Grants, Holder, Sessions};
-use crate::approvals::Approvals;
 use crate::approvals::policy::{Identity, PersonId};
+use crate::approvals::{Approvals, ledger_name};
 use crate::dispatch::{self, Answering};
 use crate::leases::revocation::{Leases, OutstandingState};
 use crate::providers::auth0::AccessEnd;
@@ -85,7 +85,7 @@ impl Leaving {
                 self.end_at_provider(grants, kind, identity, &tenants, &mut steps).await;
             }
         }
-        self.name_what_lives(person, &mut steps).await;
+        self.name_what_lives(person, &identities, &mut steps).await;
         if listed.is_some() {
             let advice = "its owners take them out: until then they can log in again, ask and approve";
             steps.add(DoctorArea::Approvals, CheckState::Weak, &format!("the approval policy still lists {person}"), Some(advice));
@@ -191,12 +191,15 @@ impl Leaving {
     }
 
     /// What was borrowed in their name and isn't dead.
-    async fn name_what_lives(&self, person: &SubjectId, steps: &mut Steps) {
+    async fn name_what_lives(&self, person: &SubjectId, identities: &[Identity], steps: &mut Steps) {
         let Ok(outstanding) = self.leases.outstanding().await else {
             let advice = "the broker's database refuses: do it again";
             return steps.add(DoctorArea::State, CheckState::NotChecked, "what was borrowed in their name", Some(advice));
         };
-        for lease in outstanding.into_iter().filter(|lease| lease.who.subject == *person) {
+        // On the socket somebody is known by the machine's name for them, on the pages by the policy's.
+        let names: BTreeSet<String> = identities.iter().map(|identity| ledger_name(None, identity)).collect();
+        let is_theirs = |subject: &SubjectId| subject == person || names.contains(subject.as_str());
+        for lease in outstanding.into_iter().filter(|lease| is_theirs(&lease.who.subject)) {
             let area = DoctorArea::Provider(lease.provider);
             let advice = match lease.state {
                 OutstandingState::Announced | OutstandingState::Unrevoked => format!("it can't be revoked, and dies at {}", lease.dies_at),
