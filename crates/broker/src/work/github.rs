@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use keyblind_intent::{
     Change, ConnectionName, ConnectionState, Count, Digest, Failure, Foreign, Intent, Inverse, Line, ListRepositories, Missing, NoInverse,
-    Outcome, Owner, PolicyTemplate, Provider, ReadRepository, Refusal, Repository, Revision, TenantId, limits,
+    Outcome, Owner, PolicyTemplate, Provider, ReadRepository, Refusal, Repository, Revision, Setting, TenantId, limits,
 };
 
 use self::source::{FromPeople, Source, is_of_account};
@@ -105,26 +105,17 @@ impl GithubWork {
         }
     }
 
-    /// Borrows authority for these reads.
-    async fn read(
-        &self,
-        who: &Who,
-        source: &Source,
-        operations: &[&str],
-        reach: Reach,
-        permissions: &Permissions,
-        permission: &str,
-        lifetime: Duration,
-    ) -> Result<ReadLease, Outcome> {
+    /// Borrows authority for reads.
+    async fn read(&self, who: &Who, source: &Source, reach: Reach, reading: &Reading<'_>) -> Result<ReadLease, Outcome> {
         let target = match &reach {
             Reach::Repository(repository) => repository.to_string(),
             Reach::Installation(id) => format!("installation {id}"),
             Reach::Granted(_) => "all that the account sees".to_owned(),
         };
-        let purpose = purpose(who, source.permission(permission), &target, lifetime).ok_or(FAULT)?;
-        let operations: BTreeSet<Code> = operations.iter().map(|operation| code(operation)).collect();
+        let purpose = purpose(who, source.permission(reading.name), &target, reading.lifetime).ok_or(FAULT)?;
+        let operations: BTreeSet<Code> = reading.operations.iter().map(|operation| code(operation)).collect();
         let calls = u32::try_from(operations.len()).unwrap_or(u32::MAX);
-        let wanted = source.wanted(reach, permissions)?;
+        let wanted = source.wanted(reach, &reading.permissions).ok_or(BEYOND_ACCOUNT)?;
         self.lender.read(operations, calls, source, &wanted, purpose).await.map_err(|error| told(&error, refused))
     }
 
@@ -156,6 +147,8 @@ impl GithubWork {
             return Err(Outcome::NotConfigured { missing: Missing::Connection });
         }
         let permissions = Permissions::of(PolicyTemplate::GithubMetadataRead).ok_or(FAULT)?;
+        let operations = &["list-repositories"];
+        let reading = Reading { operations, permissions, name: "github-metadata-read", lifetime: READ_LIFETIME };
         let (mut all, mut complete, mut failure) = (Vec::new(), true, None);
         let reached = |owner: &str| self.owners.get(&who.tenant).is_some_and(|owners| owners.reach(owner));
         let of_account = |owner: &str| self.people.as_ref().is_some_and(|people| self.app.is_none() || people.precedes_app(owner));
@@ -165,7 +158,7 @@ impl GithubWork {
             let is_ours = |owner: &str| reached(owner) && !of_account(owner);
             for installation in installations.into_iter().filter(|installation| is_ours(&installation.owner)) {
                 let source = Source::App(app.clone());
-                match self.list_of(who, &source, Reach::Installation(installation.id), &permissions).await {
+                match self.list_of(who, &source, Reach::Installation(installation.id), &reading).await {
                     Ok(listed) => {
                         all.extend(listed.repositories.into_iter().filter(|summary| is_ours(summary.repository.owner.as_str())));
                         complete &= listed.is_complete;
@@ -176,7 +169,7 @@ impl GithubWork {
             }
         }
         if let Some(people) = self.people.as_ref().filter(|_| self.owners.contains_key(&who.tenant)) {
-            match self.list_of_account(who, people, &permissions).await {
+            match self.list_of_account(who, people, &reading).await {
                 Ok(listed) => {
                     complete &= listed.is_complete;
                     for summary in listed.repositories {
@@ -197,8 +190,8 @@ impl GithubWork {
         Ok(Outcome::RepositoriesListed { repositories: all, complete }.into())
     }
 
-    async fn list_of(&self, who: &Who, source: &Source, reach: Reach, permissions: &Permissions) -> Result<Listed, Outcome> {
-        let mut lease = self.read(who, source, &["list-repositories"], reach, permissions, "github-metadata-read", READ_LIFETIME).await?;
+    async fn list_of(&self, who: &Who, source: &Source, reach: Reach, reading: &Reading<'_>) -> Result<Listed, Outcome> {
+        let mut lease = self.read(who, source, reach, reading).await?;
         let github = &self.github;
         let listed = self.call(source, &mut lease, "list-repositories", async |access| github.repositories(access).await).await;
         finish(lease).await?;
@@ -206,12 +199,12 @@ impl GithubWork {
     }
 
     /// What the account of whoever asks sees, where the policy accepts its use for anything at all.
-    async fn list_of_account(&self, who: &Who, people: &FromPeople, permissions: &Permissions) -> Result<Listed, Outcome> {
+    async fn list_of_account(&self, who: &Who, people: &FromPeople, reading: &Reading<'_>) -> Result<Listed, Outcome> {
         if !people.is_accepted_anywhere(self.github.forge()).await {
             return Err(Outcome::Refused(Refusal::BroadAuthority));
         }
         let source = people.of(who).await?;
-        self.list_of(who, &source, Reach::Granted(None), permissions).await
+        self.list_of(who, &source, Reach::Granted(None), reading).await
     }
 
     async fn fetch(&self, who: &Who, request: ReadRepository) -> Result<Reply, Outcome> {
@@ -223,7 +216,8 @@ impl GithubWork {
         let source = self.source(who, &repository).await?;
         let reach = Reach::Repository(repository.clone());
         let operations = &["resolve", "fetch-tree"];
-        let mut lease = self.read(who, &source, operations, reach, &permissions, "github-contents-read", READ_LIFETIME).await?;
+        let reading = Reading { operations, permissions, name: "github-contents-read", lifetime: READ_LIFETIME };
+        let mut lease = self.read(who, &source, reach, &reading).await?;
         let fetched = self.fetch_with(&source, &mut lease, &repository, &revision).await;
         finish(lease).await?;
         fetched
@@ -289,7 +283,7 @@ impl GithubWork {
                 }
                 let source = self.source(who, &request.repository).await?;
                 let reach = Reach::Repository(request.repository.clone());
-                let mut lease = self.read(who, &source, &["look"], reach, &Permissions::to_look(), "github-look", LOOK_LIFETIME).await?;
+                let mut lease = self.read(who, &source, reach, &Reading::look()).await?;
                 let standing = self.call(&source, &mut lease, "look", async |access| github.standing(access, request).await).await;
                 finish(lease).await?;
                 let standing = standing?;
@@ -306,7 +300,7 @@ impl GithubWork {
         }
         let source = self.source(who, repository).await?;
         let reach = Reach::Repository(repository.clone());
-        let mut lease = self.read(who, &source, &["look"], reach, &Permissions::to_look(), "github-look", LOOK_LIFETIME).await?;
+        let mut lease = self.read(who, &source, reach, &Reading::look()).await?;
         let commit =
             self.call(&source, &mut lease, "look", async |access| github.standing_commit(access, repository, &revision).await).await;
         finish(lease).await?;
@@ -333,7 +327,7 @@ impl GithubWork {
         // As long as people approved, and no longer.
         let lifetime = Duration::from_secs(fields.borrowed.seconds.get());
         let purpose = purpose(who, source.permission(intent.name()), &repository.to_string(), lifetime).ok_or(FAULT)?;
-        let wanted = source.wanted(Reach::Repository(repository.clone()), &permissions)?;
+        let wanted = source.wanted(Reach::Repository(repository.clone()), &permissions).ok_or(BEYOND_ACCOUNT)?;
         let lease = self.lender.write(approved, &source, &wanted, purpose).await.map_err(|error| told(&error, refused))?;
         let mut failure = None;
         let result = lease
@@ -424,6 +418,25 @@ fn repository_of(intent: &Intent) -> Option<&Repository> {
 fn purpose(who: &Who, permission: &str, target: &str, lifetime: Duration) -> Option<Purpose> {
     Some(Purpose { who: who.clone(), mission: None, permission: code(permission), target: Line::new(target).ok()?, lifetime })
 }
+
+/// Reads that authority is borrowed for.
+struct Reading<'r> {
+    operations: &'r [&'r str],
+    permissions: Permissions,
+    /// How the ledger calls the permission.
+    name: &'r str,
+    lifetime: Duration,
+}
+
+impl Reading<'_> {
+    /// A look before a change.
+    fn look() -> Self {
+        Self { operations: &["look"], permissions: Permissions::to_look(), name: "github-look", lifetime: LOOK_LIFETIME }
+    }
+}
+
+/// The account isn't asked to allow it, or only Apps may.
+const BEYOND_ACCOUNT: Outcome = Outcome::NotConfigured { missing: Missing::Setting(Setting::AccountScopes) };
 
 /// A fault of ours.
 const FAULT: Outcome = Outcome::Refused(Refusal::Internal);

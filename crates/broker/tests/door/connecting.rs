@@ -161,7 +161,9 @@ async fn every_state_of_an_account_is_on_the_page_with_what_to_do() {
     for (status, state, words) in
         [(403, "Wrongly set up", "My Account API"), (429, "Waiting", "asks to wait"), (401, "Login is over", "Log in again here")]
     {
-        joined.peer.fail(&json!({"path": "/connected-accounts/accounts", "status": status, "body": {}}));
+        // A token that isn't taken any more is asked for once again.
+        let times = if status == 401 { 2 } else { 1 };
+        joined.peer.fail(&json!({"path": "/connected-accounts/accounts", "status": status, "body": {}, "times": times}));
         let page = visitor.get("/connections").await;
         assert!(page.text.contains(state) && page.text.contains(words), "{status}: {}", page.text);
     }

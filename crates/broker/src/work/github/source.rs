@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyblind_intent::{ConnectionName, ConnectionState, Missing, Outcome, PolicyTemplate, Provider, Refusal, Repository, Setting};
+use keyblind_intent::{ConnectionName, ConnectionState, Outcome, PolicyTemplate, Provider, Refusal, Repository};
 
 use super::Owners;
 use crate::approvals::Approvals;
@@ -43,14 +43,11 @@ pub(super) enum Wanted {
 }
 
 impl Source {
-    /// What to ask it for, for something that needs these permissions.
-    pub(super) fn wanted(&self, reach: Reach, permissions: &Permissions) -> Result<Wanted, Outcome> {
+    /// What to ask it for, for something that needs these permissions. None if an account isn't asked to allow it, or can't.
+    pub(super) fn wanted(&self, reach: Reach, permissions: &Permissions) -> Option<Wanted> {
         match self {
-            Self::App(_) => Ok(Wanted::App(Scope::new(reach, permissions))),
-            Self::Account(account) => {
-                let lacking = || Outcome::NotConfigured { missing: Missing::Setting(Setting::AccountScopes) };
-                scopes(permissions, account.scopes()).map(Wanted::Account).ok_or_else(lacking)
-            }
+            Self::App(_) => Some(Wanted::App(Scope::new(reach, permissions))),
+            Self::Account(account) => scopes(permissions, account.scopes()).map(Wanted::Account),
         }
     }
 
