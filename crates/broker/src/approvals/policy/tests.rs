@@ -331,6 +331,16 @@ fn the_ground_that_people_stand_on_is_guarded() {
 }
 
 #[test]
+fn authority_that_cant_be_narrowed_is_accepted_only_where_it_is_listed() {
+    let policy = team();
+    assert!(policy.accepts_broad_authority("github:acme/shop") && policy.accepts_broad_authority_at("github:"));
+    assert!(!policy.accepts_broad_authority("github:acme-evil/shop") && !policy.accepts_broad_authority("ghe:acme/shop"));
+    assert!(!policy.accepts_broad_authority_at("ghe:"));
+    let solo = Policy::parse(SOLO).unwrap();
+    assert!(!solo.accepts_broad_authority("github:acme/shop") && !solo.accepts_broad_authority_at("github:"));
+}
+
+#[test]
 fn changing_the_policy_takes_two_owners_and_a_day() {
     let policy = team();
     assert!(matches!(agree(&policy, &[], &identity("ada"), NOON), Err(Refusal::RoleMissing(_))));
@@ -348,22 +358,24 @@ fn changing_the_policy_takes_two_owners_and_a_day() {
 fn a_wrong_policy_is_refused_with_its_place_and_the_remedy() {
     for (from, to, line, words) in [
         ("version = 1", "version = 2", 2, "version 1"),
-        ("roles = [\"owner\", \"security\"]", "roles = [\"boss\"]", 36, "unknown variant `boss`"),
-        ("approvals = 2", "approvals = 9", 49, "9 approvals can't come together: at most 3 people of any tenant"),
-        ("approvals = 2", "approvals = 0", 49, "ask for at least one"),
-        ("approvals = 2", "aprovals = 2", 49, "unknown field `aprovals`"),
-        ("\"30m\"", "\"30\"", 51, "whole number and its unit"),
-        ("\"30m\"", "\"10s\"", 51, "between 1 minute and 7 days"),
-        ("Europe/Berlin", "Europe/Atlantis", 72, "no such time zone"),
-        ("20:00-07:30", "20:00-25:30", 73, "20:00-07:30"),
-        ("20:00-07:30", "20:00-20:00", 72, "always be quiet"),
-        ("\"sunday\"", "\"sun\"", 74, "in full"),
-        ("2026-12-20T18:00:00+01:00", "2026-12-20", 78, "with its offset"),
-        ("2026-12-20T18:00:00+01:00", "2027-12-20T18:00:00+01:00", 79, "ends before it begins"),
-        ("subject = \"1000\"", "subject = \"\"", 30, "exactly as the provider"),
-        ("failures-to-stop = 3", "failures-to-stop = 4", 86, "between 1 and 3"),
-        ("tenants = [\"evil\"]", "tenants = []", 42, "belongs to no tenant"),
-        ("[\"session\"", "[", 69, "extra comma"),
+        ("roles = [\"owner\", \"security\"]", "roles = [\"boss\"]", 38, "unknown variant `boss`"),
+        ("approvals = 2", "approvals = 9", 51, "9 approvals can't come together: at most 3 people of any tenant"),
+        ("approvals = 2", "approvals = 0", 51, "ask for at least one"),
+        ("approvals = 2", "aprovals = 2", 51, "unknown field `aprovals`"),
+        ("\"30m\"", "\"30\"", 53, "whole number and its unit"),
+        ("\"30m\"", "\"10s\"", 53, "between 1 minute and 7 days"),
+        ("Europe/Berlin", "Europe/Atlantis", 74, "no such time zone"),
+        ("20:00-07:30", "20:00-25:30", 75, "20:00-07:30"),
+        ("20:00-07:30", "20:00-20:00", 74, "always be quiet"),
+        ("\"sunday\"", "\"sun\"", 76, "in full"),
+        ("2026-12-20T18:00:00+01:00", "2026-12-20", 80, "with its offset"),
+        ("2026-12-20T18:00:00+01:00", "2027-12-20T18:00:00+01:00", 81, "ends before it begins"),
+        ("subject = \"1000\"", "subject = \"\"", 32, "exactly as the provider"),
+        ("failures-to-stop = 3", "failures-to-stop = 4", 88, "between 1 and 3"),
+        ("tenants = [\"evil\"]", "tenants = []", 44, "belongs to no tenant"),
+        ("[\"session\"", "[", 71, "extra comma"),
+        ("[\"github:acme/*\"]\n\n", "[\"github:*/shop\"]\n\n", 5, "one *, at its end"),
+        ("[\"github:acme/*\"]\n\n", "[\"*\"]\n\n", 5, "say for which connections"),
     ] {
         assert_eq!(TEAM.matches(from).count(), 1, "{from} must occur once");
         let error = Policy::parse(&TEAM.replace(from, to)).unwrap_err();
