@@ -49,4 +49,6 @@ pub(crate) struct Settings<'s> {
     pub(crate) bring: bool,
     /// Files of modules that are called from other root modules as well.
     pub(crate) shared: &'s [String],
+    /// Whether it is another root module or kustomization than the one that was asked about.
+    pub(crate) elsewhere: bool,
 }

@@ -129,6 +129,8 @@ struct Goal {
     trial: Rc<Trial>,
     resource: ResourceId,
     rule: RuleId,
+    /// Whether that is another root module or kustomization than the one that was asked about.
+    elsewhere: bool,
 }
 
 /// What was tried so far for one finding.
@@ -241,7 +243,7 @@ impl<'t> Fixer<'t> {
             (search.ask, search.bring) = (ask, bring);
             search.tried.clear();
             search.deferred.clear();
-            let goal = Goal { trial: trial.clone(), resource, rule: subject.rule };
+            let goal = Goal { trial: trial.clone(), resource, rule: subject.rule, elsewhere: false };
             if let Some(fix) = self.search(&mut search, &Ground::default(), &goal, 0) {
                 return Outcome::Fixed(Box::new(fix));
             }
@@ -334,6 +336,7 @@ impl<'t> Fixer<'t> {
                     known: &known,
                     bring: search.bring,
                     shared: &shared,
+                    elsewhere: goal.elsewhere,
                 };
                 let draft = match goal.trial.dialect {
                     Dialect::Terraform => terraform::draft(&goal.trial, goal.resource, remedy, &settings),
@@ -363,6 +366,7 @@ impl<'t> Fixer<'t> {
             known: &known,
             bring: search.bring,
             shared: &shared,
+            elsewhere: goal.elsewhere,
         };
         if goal.trial.dialect != Dialect::Terraform {
             for (draft, effects) in yaml::taught(self.table, goal.rule, &goal.trial, goal.resource, &settings) {
@@ -427,12 +431,12 @@ impl<'t> Fixer<'t> {
                     return None;
                 }
                 let resource = failing(&trial, rule, &address)?;
-                let again = Goal { trial, resource, rule };
+                let again = Goal { trial, resource, rule, elsewhere: *root != *search.subject.root };
                 // What was added beside and didn't help is gone on with when nothing else helps either.
                 let adds = next.draft.stated.iter().any(|stated| stated.path.is_empty());
                 let is_no_better = adds && goal.is_of(&again) && again.reasons() >= goal.reasons();
                 // Nor is anything mended where it wasn't asked for, unless that is the only way.
-                let is_elsewhere = rule == search.subject.rule && *root != *search.subject.root;
+                let is_elsewhere = rule == search.subject.rule && again.elsewhere;
                 if is_no_better || is_elsewhere {
                     search.deferred.push((next.clone(), again));
                     return None;

@@ -20,10 +20,14 @@ impl<'t> Drafting<'t> {
         }
         let Some(image) = value.as_str().and_then(Image::without_digest) else { return Ok(false) };
         let (sample, description) = image.asked();
-        let version = match self.settings.given.get(image.name()) {
+        let exact = image.tag().map_or(image.name().to_owned(), |tag| format!("{}:{tag}", image.name()));
+        let given = &self.settings.given;
+        // What an overlay names is another version, or another image, than the one that was asked about: a value for that isn't its.
+        let of_name = given.get(image.name()).filter(|_| !self.settings.elsewhere);
+        let version = match given.get(&exact).or(of_name) {
             Some(given) if image.takes(given) => given.as_str(),
             None if self.settings.ask => {
-                self.input(image.name(), description, sample);
+                self.input(if self.settings.elsewhere { &exact } else { image.name() }, description, sample);
                 sample
             }
             _ => return Err(Hindrance::NeedsValue),

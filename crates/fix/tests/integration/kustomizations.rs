@@ -56,7 +56,37 @@ fn an_image_is_pinned_in_every_overlay_that_names_another_version() {
         ("overlays/mirror/kustomization.yaml".to_owned(), mirror("    digest: sha256:DIGEST\n")),
     ];
     assert_eq!(texts, pinned);
-    assert_eq!(inputs, ["web", "shop-web"]);
+    assert_eq!(inputs, ["web", "shop-web:1.1"]);
+}
+
+#[test]
+fn a_digest_that_was_given_for_one_version_is_not_put_behind_another() {
+    let pod = |image: &str| format!("{POD}    - name: web\n      image: {image}\n");
+    let base = pod("registry.example.com/shop/web:1.0");
+    let overlay = |more: &str| format!("resources: [../base]\nimages:\n- name: registry.example.com/shop/web\n  newTag: \"1.1\"\n{more}");
+    let folder = folder(&[
+        ("base/kustomization.yaml", "resources: [pod.yaml]\n"),
+        ("base/pod.yaml", &base),
+        ("live/kustomization.yaml", "resources: [../base]\n"),
+        ("test/kustomization.yaml", &overlay("")),
+    ]);
+    let table = RuleTable::embedded().unwrap();
+    let rule = table.find("container-image-without-digest").unwrap();
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    let fixed = |values: &[(&str, String)]| {
+        let given = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let mut fixer = Fixer::new(&table, &request(&table, folder.path()), Given::from([(rule, given)]));
+        match fixer.fix(&Subject { rule, root: "live", address: "Pod.shop.web" }) {
+            Outcome::Fixed(fix) => fix,
+            outcome => panic!("{outcome:?}"),
+        }
+    };
+    let fix = fixed(&[("web", digest("1"))]);
+    assert_eq!(fix.inputs.iter().map(|input| input.variable.as_str()).collect::<Vec<_>>(), ["web:1.1"]);
+    let fix = fixed(&[("web", digest("1")), ("web:1.1", digest("2"))]);
+    assert!(fix.inputs.is_empty(), "{:?}", fix.inputs);
+    assert_eq!(*fix.texts["base/pod.yaml"], pod(&format!("registry.example.com/shop/web:1.0@{}", digest("1"))));
+    assert_eq!(*fix.texts["test/kustomization.yaml"], overlay(&format!("  digest: {}\n", digest("2"))));
 }
 
 #[test]

@@ -128,9 +128,15 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
     })
 }
 
+/// The parts of `RULE.ATTRIBUTE`. No id has a dot in it, and what is asked for may (`web:1.1`); the number of a control has (`cis:5.2`).
+fn rule_and_attribute(name: &str) -> Option<(&str, &str)> {
+    let is_control = name.split('.').next().is_some_and(|first| first.contains(':'));
+    if is_control { name.rsplit_once('.') } else { name.split_once('.') }
+}
+
 /// The values of the command line.
 fn set(arguments: &FixArguments) -> anyhow::Result<Vec<GivenValue>> {
-    let value = |given: &Variable| match given.name.rsplit_once('.') {
+    let value = |given: &Variable| match rule_and_attribute(&given.name) {
         Some((rule, attribute)) => Ok(GivenValue {
             rule: rule.to_owned(),
             attribute: attribute.to_owned(),
@@ -293,4 +299,22 @@ fn print_diff(report: &ScanReport, changes: &Changes, reader: Option<bool>) -> a
             }
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_for_a_rule_by_any_of_its_names_and_for_what_is_behind() {
+        let parts = [
+            ("CKV_AWS_24.cidr_blocks", ("CKV_AWS_24", "cidr_blocks")),
+            ("container-image-without-digest.web:1.1", ("container-image-without-digest", "web:1.1")),
+            ("cis:5.2.cidr_blocks", ("cis:5.2", "cidr_blocks")),
+        ];
+        for (text, expected) in parts {
+            assert_eq!(rule_and_attribute(text), Some(expected), "{text}");
+        }
+        assert_eq!(rule_and_attribute("CKV_AWS_24"), None);
+    }
 }
