@@ -136,7 +136,14 @@ impl Opened {
         let lender = Lender::new(leases.clone(), switch.clone(), ledger.clone(), Arc::clone(clock), patience);
         let (mut login, mut devices) = (None, None);
         if let Some(settings) = &configuration.login {
-            let parts = login::Parts { store: &store, egress: &egress, approvals: &approvals, switch: &switch, lender: &lender };
+            let parts = login::Parts {
+                store: &store,
+                egress: &egress,
+                approvals: &approvals,
+                switch: &switch,
+                lender: &lender,
+                github: forge.as_ref(),
+            };
             if let Some(opened) = parts.open(settings, configuration.door.as_ref()).await? {
                 (login, devices) = (Some(opened.0), opened.1);
             }

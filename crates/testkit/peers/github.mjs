@@ -189,6 +189,8 @@ await start({
     options.owner_token = `gho_${createHmac('sha256', String(process.pid)).update(String(Date.now())).digest('hex')}`;
     options.client_secret = createHash('sha256').update(options.owner_token).digest('hex');
     const accounts = [...new Set(options.repositories.map((entry) => entry.owner))];
+    // What an OAuth app got for the owner, each time that she allowed it.
+    const lent = Array.from({ length: 4 }, (_, number) => `gho_${createHmac('sha256', options.client_secret).update(String(number)).digest('hex')}`);
     port = await freePort();
     const emulator = await createEmulator({
       service: 'github',
@@ -196,7 +198,7 @@ await start({
       hostname: '127.0.0.1',
       baseUrl: url,
       seed: {
-        tokens: { [options.owner_token]: { login: accounts[0], scopes: ['repo', 'user'] } },
+        tokens: Object.fromEntries([options.owner_token, ...lent].map((token) => [token, { login: accounts[0], scopes: ['repo', 'user'] }])),
         github: {
           users: accounts.map((login) => ({ login, name: login, email: `${login}@example.com` })),
           repos: options.repositories.map((entry) => ({ ...entry, auto_init: true })),
@@ -204,7 +206,7 @@ await start({
         },
       },
     });
-    alive.set(options.owner_token, {});
+    for (const token of [options.owner_token, ...lent]) alive.set(token, {});
     // A link that GitHub signed: it needs no credential, and must not get one.
     codeload = `http://127.0.0.1:${await listen(createServer((request, response) => {
       if (request.headers.authorization) return answer(response, 400, { message: 'a credential came along' });
@@ -213,6 +215,6 @@ await start({
       return answer(response, 200, link.bytes, { 'content-type': 'application/x-gzip' });
     }))}`;
     const key = emulator.generatedSecrets.find((secret) => secret.kind === 'github.app_private_key').value;
-    return { private_key: key, owner_token: options.owner_token, client_secret: options.client_secret, codeload };
+    return { private_key: key, owner_token: options.owner_token, lent: lent.join(' '), client_secret: options.client_secret, codeload };
   },
 });

@@ -258,7 +258,7 @@ async function myAccount(request, body, response, url) {
     // Whoever connects the same account anew has one afterwards.
     for (const [other, entry] of account(subject.sub)) if (entry.connection === session.connection) account(subject.sub).delete(other);
     const created = { id, connection: session.connection, access_type: 'offline', scopes, created_at: new Date().toISOString() };
-    account(subject.sub).set(id, { ...created, state: 'good', token: options.tokens?.[session.connection] ?? randomBytes(20).toString('hex'), token_scope: scopes.join(' '), expires_in: 3600 });
+    account(subject.sub).set(id, { ...created, state: 'good', token: options.tokens?.[session.connection]?.shift() ?? randomBytes(20).toString('hex'), token_scope: scopes.join(' '), expires_in: 3600 });
     return answer(response, 201, created);
   }
   const shown = ({ id, connection, access_type, scopes, created_at }) => ({ id, connection, access_type, scopes, created_at });

@@ -22,6 +22,7 @@ use crate::approvals::{Approvals, Entry, ledger_name};
 use crate::clock::Clock;
 use crate::leases::lease::Lender;
 use crate::providers::auth0::{AccountsError, Auth0, ConnectCallback, ConnectRequest, ConnectedAccount, Connecting, Trouble};
+use crate::providers::github::Github;
 use crate::providers::oidc::OidcError;
 use crate::secret::Secret;
 
@@ -78,6 +79,17 @@ pub struct Accounts {
     waiting: Mutex<HashMap<Digest, Waiting>>,
     /// What the My Account interface was last asked with, by the login that it was got with.
     access: tokio::sync::Mutex<HashMap<[u8; 16], Access>>,
+    /// Where the tokens of accounts at GitHub are ended.
+    github: Option<Arc<Github>>,
+}
+
+/// How far the end of an account that was disconnected is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disconnected {
+    /// Its own provider doesn't take its token any more.
+    Dead,
+    /// Auth0 has forgotten it. Its token may live on at its own provider until it ends by itself.
+    Forgotten,
 }
 
 /// A token for the My Account interface.
@@ -112,7 +124,14 @@ impl Accounts {
             troubles: Mutex::default(),
             waiting: Mutex::default(),
             access: tokio::sync::Mutex::default(),
+            github: None,
         })
+    }
+
+    /// Ends the tokens of accounts at GitHub as well when they are disconnected.
+    #[must_use]
+    pub fn ending_at(self, github: Arc<Github>) -> Self {
+        Self { github: Some(github), ..self }
     }
 
     pub(super) fn offers(&self) -> &[Offer] {
@@ -240,20 +259,22 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Disconnects an account of hers: Auth0 forgets its tokens.
-    pub(super) async fn disconnect(&self, holder: &Holder, offer: &Offer, id: &str) -> Result<(), Problem> {
+    /// Disconnects an account of hers: its token is ended at its own provider, where that can be done, and Auth0 forgets it.
+    pub(super) async fn disconnect(self: &Arc<Self>, holder: &Holder, offer: &Offer, id: &str) -> Result<Disconnected, Problem> {
+        // Before Auth0 forgets it: nobody could name the token afterwards.
+        let end = self.end_token(holder, offer).await;
         self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await?;
         let who = self.ledger_name(&holder.identity).await;
         let (tenant, connection) = (holder.tenant.clone(), offer.name.to_string());
-        // Auth0 has forgotten it; whether the account's own provider knows is another matter.
-        let entry = Entry::Disconnected { tenant, who, provider: offer.provider, connection, is_confirmed: true };
+        let entry = Entry::Disconnected { tenant, who, provider: offer.provider, connection, is_confirmed: end == Disconnected::Dead };
         self.remember(holder, offer, None);
-        Ok(self.approvals.note(entry).await?)
+        self.approvals.note(entry).await?;
+        Ok(end)
     }
 
     /// Disconnects all accounts of hers, as far as her login still allows it: what came of each, by the offer's name, or by Auth0's where
     /// it is none of ours.
-    pub(super) async fn disconnect_all(&self, holder: &Holder) -> Result<Vec<(String, Result<(), Problem>)>, Problem> {
+    pub(super) async fn disconnect_all(self: &Arc<Self>, holder: &Holder) -> Result<Vec<(String, Result<Disconnected, Problem>)>, Problem> {
         let accounts = self.with_access(holder, |access| async move { self.auth0.accounts(&access).await }).await?;
         let mut all = Vec::new();
         for account in accounts {
@@ -261,7 +282,10 @@ impl Accounts {
             let id = account.id.as_str();
             let ended = match offer {
                 Some(offer) => self.disconnect(holder, offer, id).await,
-                None => self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await,
+                None => {
+                    let forgotten = self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await;
+                    forgotten.map(|()| Disconnected::Forgotten)
+                }
             };
             all.push((offer.map_or(account.connection, |offer| offer.name.to_string()), ended));
         }

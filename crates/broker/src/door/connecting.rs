@@ -14,7 +14,7 @@ use keyblind_intent::{ConnectionState, Digest};
 use serde::Deserialize;
 
 use super::Door;
-use super::accounts::{Accounts, Holder, Offer, Problem, Standing};
+use super::accounts::{Accounts, Disconnected, Holder, Offer, Problem, Standing};
 use super::answers::{self, Instead, Known, bare_frame, forged, form, frame};
 use super::login::onward;
 use super::pages::{AccountCard, ConnectPage, ConnectedPage, ConnectionCard, ConnectionsPage, LinkedAccount, render};
@@ -212,7 +212,15 @@ pub(super) async fn disconnect(
     let sent = form(sent)?;
     let (accounts, offer) = offered(&door, &session, &sent, "disconnect")?;
     match accounts.disconnect(&holder(&session), offer, &sent.id).await {
-        Ok(()) => Ok(Redirect::to("/connections").into_response()),
+        Ok(Disconnected::Dead) => Ok(Redirect::to("/connections").into_response()),
+        Ok(Disconnected::Forgotten) => {
+            let words = format!(
+                "`{}` is disconnected, and nobody borrows it any more. Its own provider hasn’t confirmed that its token is dead: take back \
+                 there what you allowed (at GitHub: Settings, Applications).",
+                offer.name
+            );
+            connections_page(&door, &session, StatusCode::OK, Some(words)).await
+        }
         Err(problem) => connections_page(&door, &session, StatusCode::CONFLICT, Some(problem.words())).await,
     }
 }

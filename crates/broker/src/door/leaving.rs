@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use keyblind_intent::{Check, CheckState, DoctorArea, Foreign, Line, Outcome, Provider, Refusal, Report, SubjectId};
 
+use super::accounts::Disconnected;
 use super::{Accounts, GrantEnd, Grants, Holder, Sessions};
 use crate::approvals::policy::{Identity, PersonId};
 use crate::approvals::{Approvals, ledger_name};
@@ -116,7 +117,13 @@ impl Leaving {
             Ok(all) => {
                 for (name, ended) in all {
                     match ended {
-                        Ok(()) => steps.add(area, CheckState::Sound, &format!("`{name}` is disconnected"), None),
+                        Ok(Disconnected::Dead) => {
+                            steps.add(area, CheckState::Sound, &format!("`{name}` is disconnected, and its token is dead"), None);
+                        }
+                        Ok(Disconnected::Forgotten) => {
+                            let advice = "its own provider hasn't confirmed that its token is dead: take back there what was allowed";
+                            steps.add(area, CheckState::Weak, &format!("`{name}` is disconnected"), Some(advice));
+                        }
                         Err(problem) => {
                             steps.add(area, CheckState::Broken, &format!("`{name}` isn't disconnected"), Some(&problem.words()));
                         }

@@ -5,6 +5,7 @@
 //! make check runs. What the repository's people wrote is never overwritten: our branches hold commits of ours only, and move
 //! forward only.
 
+mod account;
 mod app;
 mod archive;
 mod call;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use keyblind_intent::{ConnectionName, Failure, Outcome, Refusal};
 
+pub use account::AccountTokenEnd;
 pub use app::{App, Installations, Installed, Permissions, Reach, Scope};
 pub use propose::{NotProposed, Proposed};
 pub use remarks::{Said, SarifUpload};

@@ -10,6 +10,7 @@ use keyblind_broker::jws::SigningKey;
 use keyblind_broker::leases::epoch::KillSwitch;
 use keyblind_broker::leases::lease::Lender;
 use keyblind_broker::providers::auth0::Administrator;
+use keyblind_broker::providers::github::Github;
 use keyblind_broker::providers::oidc::{Client, ClientAuthentication, OpenIdProvider};
 use keyblind_broker::vault::{Vault, VaultError};
 use keyblind_broker::work::Owners;
@@ -25,6 +26,7 @@ pub(super) struct Parts<'o> {
     pub(super) approvals: &'o Approvals,
     pub(super) switch: &'o KillSwitch,
     pub(super) lender: &'o Lender,
+    pub(super) github: Option<&'o Arc<Github>>,
 }
 
 /// A provider that people log in with.
@@ -55,7 +57,7 @@ impl Login {
 impl Parts<'_> {
     /// Opens it, if what proves us to it is kept.
     pub(super) async fn open(&self, settings: &LoginSettings, door: Option<&Door>) -> anyhow::Result<Option<(Login, Option<Devices>)>> {
-        let Self { store: Store { clock, database, vault }, egress, approvals, switch, lender } = *self;
+        let Self { store: Store { clock, database, vault }, egress, approvals, switch, lender, github } = *self;
         let Some(client) = kept_client(settings, vault).await? else { return Ok(None) };
         let provider = Arc::new(OpenIdProvider::new(egress.clone(), Arc::clone(clock), settings.issuer.clone(), client));
         let devices = settings.devices.map(|encoding| {
@@ -88,6 +90,10 @@ impl Parts<'_> {
             }
             let (offers, origin) = (wanted.offers.clone(), door.origin.clone());
             let opened = Accounts::new(grants.clone(), lender.clone(), approvals.clone(), Arc::clone(clock), origin, offers)?;
+            let opened = match github {
+                Some(github) => opened.ending_at(Arc::clone(github)),
+                None => opened,
+            };
             accounts = Some((Arc::new(opened), wanted.instead_of_app.clone()));
         }
         Ok(Some((Login { grants, pages, accounts, has_administrator, devices: settings.devices }, devices)))

@@ -40,7 +40,7 @@ impl World {
         let login = Peer::oidc(&json!({
             "details": ["keyblind_change"], "api": "https://api.keyblind.example", "federated": true, "interval": 1,
             "redirects": [format!("{origin}/login/callback"), format!("{origin}/connect/callback")],
-            "tokens": {"github": github.told("owner_token")},
+            "tokens": {"github": github.told("lent").split(' ').collect::<Vec<_>>()},
         }));
         let mut place = Place::new();
         let policy = place.folder.path().join("policy.toml");
@@ -118,6 +118,12 @@ impl World {
         self.login.ask("POST", "/approve", &json!({"account": "olga", "message": asked["message"]}));
     }
 
+    /// How many tokens GitHub doesn't take any more.
+    fn dead(&self) -> usize {
+        let all = self.github.ask("GET", "/tokens", &Value::Null);
+        all.as_array().unwrap().iter().filter(|token| token["dead"] == true).count()
+    }
+
     /// Ends the broker, and judges what it recorded.
     fn close(mut self) -> keyblind_ledger::Report {
         let (code, said) = self.broker.take().unwrap().terminate();
@@ -127,7 +133,7 @@ impl World {
         let key = text(&key.stdout).trim().parse().unwrap();
         let report = keyblind_ledger::verify(&export.stdout[..], &key, &keyblind_ledger::Expected::default()).unwrap();
         assert!(report.is_sound(), "{report:?}");
-        assert!(!text(&export.stdout).contains(self.github.told("owner_token")));
+        assert!(self.github.told("lent").split(' ').all(|token| !text(&export.stdout).contains(token)));
         assert_eq!((self.github.violations(), self.login.violations()), (json!([]), json!([])));
         report
     }
@@ -247,6 +253,7 @@ fn what_somebody_connected_reads_a_repository_and_opens_a_pull_request_after_a_y
     look_at(&mut browser, "connected");
     browser.press("button.disconnect");
     browser.wait("document.querySelector('button.connect') !== null");
+    assert_eq!(world.dead(), 1, "what was allowed is over at GitHub too");
     let said = world.refused(&["scan", "github:acme/infra"]);
     assert!(said.contains("GitHub isn't connected: `keyblind connect github`"), "{said}");
     browser.press("button.connect");
@@ -301,7 +308,7 @@ fn what_somebody_connected_reads_a_repository_and_opens_a_pull_request_after_a_y
 fn whoever_asks_is_told_why_there_is_no_token_and_what_to_do() {
     let mut world = World::new();
     let _mia = world.visitor("mia");
-    let token = world.github.told("owner_token").to_owned();
+    let token = world.github.told("lent").split(' ').next().unwrap().to_owned();
     let connect = |scope: &str| {
         world.login.ask("POST", "/disconnect", &json!({"account": "mia"}));
         world.login.ask("POST", "/connect", &json!({"account": "mia", "connection": "github", "scope": scope, "token": token}));
@@ -379,7 +386,7 @@ fn the_doctor_names_the_setting(world: &World) {
 fn of_somebody_who_left_nothing_lives_on_and_a_stop_ends_every_login() {
     let mut world = World::new();
     let mut mia = world.visitor("mia");
-    let token = world.github.told("owner_token").to_owned();
+    let token = world.github.told("lent").split(' ').next().unwrap().to_owned();
     world.login.ask("POST", "/connect", &json!({"account": "mia", "connection": "github", "scope": "repo", "token": token}));
     assert_eq!(world.run(&["scan", "github:acme/infra"]).status.code(), Some(1));
     let refused = world.place.ask(&["end-access", "mia"]);
@@ -392,7 +399,7 @@ fn of_somebody_who_left_nothing_lives_on_and_a_stop_ends_every_login() {
     let said = text(&ended.stdout);
     for step in [
         "sound       1 sessions on the broker's pages ended",
-        "sound       `my-github` is disconnected",
+        "sound       `my-github` is disconnected, and its token is dead",
         "sound       1 of 1 refresh tokens that the broker kept are revoked",
         "sound       all their sessions, refresh tokens and grants at the provider are ended",
         "sound       the provider keeps no account of theirs any more",

@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use keyblind_intent::{Line, Provider, SubjectId, TenantId};
 
-use super::{Accounts, Holder, Offer, Problem};
+use super::{Accounts, Disconnected, Holder, Offer, Problem};
 use crate::approvals::policy::Identity;
 use crate::door::answers;
-use crate::leases::lease::{Authority, LendError, Minted, NotMinted, Purpose, ReadLease};
+use crate::leases::lease::{Authority, CallFailure, LendError, Minted, NotMinted, Purpose, ReadLease};
 use crate::leases::revocation::Ending;
 use crate::ledger::{Code, Who};
 use crate::providers::auth0::{Subject, Trouble, VaultRequest};
 use crate::providers::code;
+use crate::providers::github::AccountTokenEnd;
 use crate::providers::oidc::OidcError;
+use crate::secret::Secret;
 
 /// What an OAuth token without an end is taken to live at least: Auth0 forgets what isn't used for a year.
 const ENDLESS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -58,6 +60,31 @@ impl Accounts {
             Ok(_) => None,
             Err(LendError::Refused(_)) => self.last_trouble(holder, offer).map(|problem| problem.words()),
             Err(error) => Some(answers::sentence(&error.to_string())),
+        }
+    }
+}
+
+impl Accounts {
+    /// Ends the token that the vault has of an account, at the account's own provider.
+    pub(super) async fn end_token(self: &Arc<Self>, holder: &Holder, offer: &Offer) -> Disconnected {
+        let Some(github) = self.github.as_ref().filter(|_| offer.provider == Provider::Github) else { return Disconnected::Forgotten };
+        let account = OwnAccount { accounts: Arc::clone(self), holder: holder.clone(), offer: offer.clone() };
+        let operation = code("end-token");
+        // What can't be borrowed can't be named to its provider either.
+        let Ok(mut lease) = account.borrow(BTreeSet::from([operation.clone()]), 1, CHECK).await else { return Disconnected::Forgotten };
+        let end = lease
+            .call(operation, async |token: &Secret| {
+                github.end_account_token(token).await.map_err(|error| match error.may_have_happened() {
+                    true => CallFailure::Unknown(error.code()),
+                    false => CallFailure::Failed(error.code()),
+                })
+            })
+            .await;
+        // Not being able to record its end leaves the lease to be ended later; the account is disconnected all the same.
+        let _ = lease.finish().await;
+        match end {
+            Ok(AccountTokenEnd::Confirmed) => Disconnected::Dead,
+            Ok(AccountTokenEnd::Accepted) | Err(_) => Disconnected::Forgotten,
         }
     }
 }
