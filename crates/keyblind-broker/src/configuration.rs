@@ -627,6 +627,41 @@ one-time-token = true
         }
     }
 
+    const ACCOUNTS: &str = "[login.administrator]\nclient = \"keyblind-admin\"\n[[login.accounts]]\nname = \"my-github\"\n\
+                            provider = \"github\"\nconnection = \"github\"\nscopes = [\"repo\"]\n\n[github]\n";
+
+    #[test]
+    fn accounts_that_people_connect_are_what_they_say() {
+        let whole = WHOLE.replace("[github]\n", ACCOUNTS);
+        let shown = loaded(&whole).unwrap().to_string();
+        assert!(shown.contains("         and as keyblind-admin to end people's access\n"), "{shown}");
+        assert!(shown.contains("accounts my-github: GitHub by `github`, allows repo, where there is no App\n"), "{shown}");
+        let alone = whole.replace("app = 4242\nslug = \"keyblind\"\n", "");
+        assert!(loaded(&alone).unwrap().to_string().contains("github   without an App at https://api.github.com\n"));
+        let instead = whole.replace("scopes = [\"repo\"]\n", "scopes = [\"repo\"]\ninstead-of-app = [\"octo-labs\"]\n");
+        assert!(loaded(&instead).unwrap().to_string().contains("allows repo, instead of the App for octo-labs\n"));
+        let twice = whole.replace(
+            "\n[github]\n",
+            "[[login.accounts]]\nname = \"b\"\nprovider = \"github\"\nconnection = \"b\"\nscopes = [\"repo\"]\n[github]\n",
+        );
+        let without = WHOLE.replace("app = 4242\nslug = \"keyblind\"\n", "");
+        for (text, expected) in [
+            (twice, "there are several [[login.accounts]] for GitHub"),
+            (whole.replace("[\"repo\"]", "[]"), "`scopes` under [[login.accounts]] are GitHub's"),
+            (whole.replace("[\"repo\"]", "[\"repo,user\"]"), "`scopes` under [[login.accounts]] are GitHub's"),
+            (whole.replace("connection = \"github\"", "connection = \"\""), "what Auth0 calls the connection"),
+            (whole.replace("slug = \"keyblind\"\n", ""), "`app` and `slug` under [github] go together"),
+            (without, "[github] has no authority"),
+            (
+                WHOLE.replace("tenant = \"octo\"\n\n[github]", "tenant = \"octo\"\nasks-consent = true\n\n[github]"),
+                "without them nothing is asked for",
+            ),
+        ] {
+            let error = loaded(&text).unwrap_err();
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+    }
+
     #[test]
     fn without_a_file_whoever_starts_it_is_its_one_client() {
         let own = own_peer().unwrap();

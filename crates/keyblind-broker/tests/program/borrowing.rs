@@ -57,9 +57,7 @@ impl World {
             github.told("codeload"),
         );
         for what in ["client-credential", "administrator-credential"] {
-            let mut keep = place.command(&["keep", what]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-            keep.stdin.take().unwrap().write_all(login.told("client_secret").as_bytes()).unwrap();
-            assert!(keep.wait_with_output().unwrap().status.success());
+            keep(&place, what, login.told("client_secret"));
         }
         commit(&github, BEFORE);
         let broker = place.start();
@@ -137,6 +135,13 @@ impl World {
         assert_eq!((self.github.violations(), self.login.violations()), (json!([]), json!([])));
         report
     }
+}
+
+/// Puts a secret into the sealed store.
+fn keep(place: &Place, what: &str, secret: &str) {
+    let mut keep = place.command(&["keep", what]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    keep.stdin.take().unwrap().write_all(secret.as_bytes()).unwrap();
+    assert!(keep.wait_with_output().unwrap().status.success());
 }
 
 /// Beside the broker: `cargo test --workspace` builds it.
@@ -347,6 +352,28 @@ fn whoever_asks_is_told_why_there_is_no_token_and_what_to_do() {
 fn told_elsewhere(world: &World) {
     let said = world.refused(&["scan", "github:other/infra"]);
     assert!(said.contains("the approval policy accepts that under `broad-authority`"), "{said}");
+}
+
+#[test]
+fn the_app_is_used_where_there_is_one_but_for_the_owners_that_are_listed() {
+    let mut world = World::new();
+    let again = |world: &mut World, from: &str, to: &str| {
+        let (code, said) = world.broker.take().unwrap().terminate();
+        assert_eq!(code, Some(0), "{said}");
+        world.place.more = world.place.more.replace(from, to);
+        keep(&world.place, "github-app-key", world.github.told("private_key"));
+        world.broker = Some(world.place.start());
+    };
+    again(&mut world, "[github]\n", "[github]\napp = 4242\nslug = \"keyblind\"\n");
+    // Nobody has to have logged in for it.
+    let scan = world.run(&["scan", "github:acme/infra"]);
+    assert_eq!(scan.status.code(), Some(1), "{}", text(&scan.stderr));
+    let tokens = world.github.ask("GET", "/tokens", &Value::Null);
+    assert!(tokens.as_array().unwrap().iter().any(|token| !token["installation"].is_null()), "{tokens}");
+    again(&mut world, "scopes = [\"repo\"]\n", "scopes = [\"repo\"]\ninstead-of-app = [\"acme\"]\n");
+    let said = world.refused(&["scan", "github:acme/infra"]);
+    assert!(said.contains("your login at the broker is over"), "{said}");
+    world.close();
 }
 
 /// Each setting without which nothing can be borrowed is looked at where it is set.
