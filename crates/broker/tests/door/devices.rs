@@ -214,3 +214,19 @@ async fn nobody_is_asked_about_more_than_three_changes_at_once() {
     let expected: Vec<&str> = ["ada", "olga", "omar", "sam"].into_iter().flat_map(|who| [who; 3]).collect();
     assert_eq!(asked(&joined), expected);
 }
+
+/// Nobody looks every second: between two looks of an idle broker lies a minute, so that only the word of whoever raised it is in time.
+#[tokio::test]
+async fn a_question_is_asked_as_soon_as_there_is_one() {
+    let (joined, devices) = joined(&json!({})).await;
+    let work = tokio::spawn(devices.work());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(asked(&joined), Vec::<String>::new());
+    raised(&joined, 1).await;
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    while asked(&joined).len() < 4 {
+        assert!(tokio::time::Instant::now() < until, "nobody was asked: {:?}", asked(&joined));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    work.abort();
+}
