@@ -139,6 +139,17 @@ fn parts_that_contradict_each_other_are_refused() {
         with(|fields| fields.target = Target::Repository(Repository { name: "other".parse().unwrap(), ..samples::repository() }));
     assert_eq!(other_target, Err(ChangeError::OtherTarget));
     assert_eq!(with(|fields| fields.borrowed.permission = PolicyTemplate::GithubWorkflowsWrite), Err(ChangeError::OtherPermission));
+    // What somebody connected may be borrowed for what is done at GitHub, as another change; for nothing else.
+    let of_account = with(|fields| fields.borrowed.permission = PolicyTemplate::GithubAccount).unwrap();
+    assert_ne!(of_account.digest(), Change::new(fields.clone()).unwrap().digest());
+    let elsewhere = samples::changes().into_iter().filter(|fields| matches!(fields.intent, Intent::ApplyAction(_)));
+    let elsewhere: Vec<_> = elsewhere
+        .map(|mut fields| {
+            fields.borrowed.permission = PolicyTemplate::GithubAccount;
+            Change::new(fields)
+        })
+        .collect();
+    assert!(!elsewhere.is_empty() && elsewhere.iter().all(|change| *change == Err(ChangeError::OtherPermission)));
     let other_branch =
         with(|fields| fields.inverse = Inverse::ClosePullRequest { branch: "keyblind/other".parse().unwrap(), before: None });
     assert_eq!(other_branch, Err(ChangeError::OtherInverse));
