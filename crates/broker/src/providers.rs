@@ -3,11 +3,14 @@
 //! What a provider says is hostile text: it is read into typed fields with bounds, and what it says in words is never repeated in
 //! an error. A credential goes from the answer's bytes straight into a [`Secret`].
 
+mod archive;
 pub mod auth0;
 pub mod aws;
 pub mod github;
 pub mod models;
+pub mod modules;
 pub mod oidc;
+mod pieces;
 pub mod slack;
 
 use std::fmt;

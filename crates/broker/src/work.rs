@@ -8,8 +8,13 @@ mod changes;
 mod entrance;
 mod github;
 mod models;
+mod modules;
 mod notify;
 mod outcomes;
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use keyblind_intent::{Digest, Failure, Intent, Outcome, Refusal, RequestId};
 
@@ -17,13 +22,14 @@ pub use self::changes::{Changes, Effector, Looked};
 pub use self::entrance::Entrance;
 pub use self::github::{GithubWork, Owners};
 pub use self::models::{ModelWork, OfferedModel, model_key_name};
+pub use self::modules::{ModuleWork, OfferedRegistry, registry_token_name};
 pub use self::notify::{SlackChannel, SlackWork, hook_name};
 use crate::dispatch::{Role, Session};
 use crate::leases::epoch::EpochError;
 use crate::leases::kept::KeptError;
 use crate::leases::lease::LendError;
 use crate::leases::revocation::LeaseError;
-use crate::ledger::{Event, Ledger, Origin, Record, Who};
+use crate::ledger::{Event, Ledger, Origin, Record, Who, new_id};
 use crate::providers::code;
 
 /// For whom something is recorded.
@@ -47,6 +53,16 @@ async fn received(ledger: &Ledger, session: &Session, request: RequestId, intent
     let event = Event::IntentReceived { request, intent, digest, origin: origin(session.role) };
     let recorded = ledger.append(Record::of(&who(session), None, event)).await;
     recorded.map(drop).map_err(|_| Outcome::Refused(Refusal::LedgerUnavailable))
+}
+
+/// A file that nobody else can open and that is gone with the broker: to write to, and to hand over, which nobody can write through.
+fn unnamed_file(folder: &Path) -> std::io::Result<(File, File)> {
+    let name = new_id().map_err(std::io::Error::other)?;
+    let path = folder.join(format!("archive-{name}"));
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    let read_only = File::open(&path);
+    std::fs::remove_file(&path)?;
+    Ok((file, read_only?))
 }
 
 /// A failure without anything more to say about it.

@@ -38,8 +38,8 @@ pub use intents::{
     Revision, Service, SeverityCounts, SnapshotAccount, UploadSarif,
 };
 pub use names::{
-    AccountId, Arn, BranchName, ChannelName, CommitId, ConnectionName, Invalid, MarkerName, ModuleNamespace, ModuleVersion, Owner, Region,
-    RepositoryName, RuleId, SubjectId, TenantId,
+    AccountId, Arn, BranchName, ChannelName, CommitId, ConnectionName, Invalid, MarkerName, ModuleNamespace, ModuleVersion, ModuleVersions,
+    Owner, Region, RepositoryName, RuleId, SubjectId, TenantId,
 };
 pub use outcomes::{
     Failure, LeftOut, LeftOutReason, Missing, Outcome, ProposalResult, Refusal, RepositorySummary, SarifState, Setting, Stopped,

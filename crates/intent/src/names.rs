@@ -240,6 +240,23 @@ name! {
     }
 }
 
+name! {
+    /// Which versions of a module would do, as Terraform's configuration says it: of those that there are, the newest that fits is meant.
+    ModuleVersions, "version constraint", "one to ten conditions with commas between, like `1.2.3`, `>= 5.0, < 6` or `~> 5.1`, at most 150 bytes",
+    |text| text.len() <= 150 && text.split(',').count() <= 10 && text.split(',').all(|part| is_condition(part.trim()))
+}
+
+fn is_condition(text: &str) -> bool {
+    let operator = ["!=", ">=", "<=", "~>", "=", ">", "<"].into_iter().find(|operator| text.starts_with(operator));
+    let version = operator.map_or(text, |operator| &text[operator.len()..]).trim_start_matches(' ');
+    let (core, rest) = version.split_at(version.find(['-', '+']).unwrap_or(version.len()));
+    let is_tail =
+        rest.is_empty() || (rest.len() > 1 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+')));
+    (1..=3).contains(&core.split('.').count())
+        && core.split('.').all(|part| is_between(part, 1, 9, |byte| byte.is_ascii_digit()))
+        && is_tail
+}
+
 impl Invalid {
     pub(crate) const fn new(what: &'static str, rule: &'static str) -> Self {
         Self { what, rule }

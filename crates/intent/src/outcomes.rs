@@ -8,7 +8,8 @@ use crate::identifiers::{Count, UnixMillis};
 use crate::intents::{Bulk, Repository};
 use crate::limits;
 use crate::lists::bounded;
-use crate::names::{AccountId, BranchName, CommitId};
+use crate::names::{AccountId, BranchName, CommitId, ModuleVersion};
+use crate::paths::RepositoryPath;
 use crate::text::{Foreign, Line};
 
 /// How an intent ended.
@@ -42,9 +43,14 @@ pub enum Outcome {
     },
     /// A module's files are in the bulk bytes, as an uncompressed tar.
     ModuleRead {
-        /// The commit, where it came from a repository.
+        /// The commit, where it came from a repository that was read with a lease.
         commit: Option<CommitId>,
-        /// What to lock: the digest of the module's files, however they were packed.
+        /// The version, where it came from a registry.
+        version: Option<ModuleVersion>,
+        /// Where in the archive the module lies; at its top if there is no folder.
+        folder: Option<RepositoryPath>,
+        /// What to lock: the digest of the archive's files, however they were packed. It is the SHA-256 of one line for each file, sorted
+        /// by its path: the SHA-256 of what it holds in hexadecimal digits, two spaces, the path, a line feed.
         locked: Digest,
         /// The archive.
         archive: Bulk,

@@ -209,6 +209,10 @@ struct File {
     #[serde(default)]
     model: Vec<services::ModelFile>,
     #[serde(default)]
+    registry: Vec<services::RegistryFile>,
+    #[serde(default)]
+    modules: services::ModulesFile,
+    #[serde(default)]
     socket: SocketFile,
     #[serde(default)]
     peer: Vec<PeerFile>,
@@ -369,7 +373,7 @@ impl Configuration {
             policy: file.approvals.policy,
             login,
             github,
-            services: Services::complete(file.slack, file.model)?,
+            services: Services::complete(file.slack, file.model, file.registry, file.modules)?,
             account: file.account.unwrap_or(Account::Shared),
             socket: Socket { path, limits },
             peers,

@@ -18,7 +18,7 @@ use crate::{print, run};
 pub(crate) struct Arguments {
     /// What it is. It is read from standard input.
     what: What,
-    /// For which part of the configuration it is, where there can be several: the name of a [[slack]] or a [[model]].
+    /// For which part of the configuration it is, where there can be several: the name of a [[slack]], a [[model]] or a [[registry]].
     name: Option<String>,
 }
 
@@ -34,6 +34,8 @@ enum What {
     ModelKey,
     /// The secret of the administrator's client at the identity provider, which ends what somebody who left still has there.
     AdministratorCredential,
+    /// The token of a module registry.
+    RegistryToken,
 }
 
 pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -68,6 +70,10 @@ pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyh
         What::AdministratorCredential => {
             let login = configuration.login.as_ref().and_then(|login| login.administrator.as_ref());
             client_credential(login.context("there is no [login.administrator] in the configuration: set its `client` first")?)?
+        }
+        What::RegistryToken => {
+            secret = on_one_line(&secret);
+            configuration.services.registry_token(named(arguments)?, &secret)?
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

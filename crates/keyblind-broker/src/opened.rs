@@ -149,7 +149,6 @@ impl Opened {
             }
         }
         let pages = configuration.door.as_ref().map(|door| door.origin.as_str().to_owned());
-        let services = services::Services::open(configuration, &store, &switch, &ledger, &egress)?;
         let mut changes = Changes::new(approvals.clone(), database.clone(), ledger.clone(), Arc::clone(clock), pages);
         let accounts = login.as_ref().and_then(|login| login.accounts.clone());
         let github = forge.zip(configuration.github.as_ref()).filter(|_| app.is_some() || accounts.is_some()).map(|(forge, settings)| {
@@ -166,6 +165,7 @@ impl Opened {
         if let Some(github) = &github {
             changes = changes.with_effector(GithubWork::CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
         }
+        let services = services::Services::open(configuration, &store, &switch, &ledger, &egress, github.as_ref())?;
         let stopping = Stopping::new(switch.clone(), leases.clone());
         let stopping = Arc::new(match &login {
             Some(login) => stopping.with_logins(login.grants.clone()),

@@ -23,6 +23,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("aws_signature.py", include_str!("../peers/aws_signature.py")),
     ("iam.mjs", include_str!("../peers/iam.mjs")),
     ("slack.mjs", include_str!("../peers/slack.mjs")),
+    ("registry.mjs", include_str!("../peers/registry.mjs")),
     ("models.mjs", include_str!("../peers/models.mjs")),
     ("models.py", include_str!("../peers/models.py")),
     ("auth0-my-account.json", include_str!("../peers/auth0-my-account.json")),
@@ -104,6 +105,14 @@ impl Peer {
     /// If it can't be started.
     pub fn slack() -> Self {
         Self::start("slack.mjs", &json!({}))
+    }
+
+    /// A module registry, played by us after the protocol's description. `options` are those of `peers/registry.mjs`.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn registry(options: &Value) -> Self {
+        Self::start("registry.mjs", options)
     }
 
     /// Models that say what a test tells them to; requests and answers by the definitions of Anthropic's and OpenAI's own clients.

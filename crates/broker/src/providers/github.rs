@@ -7,7 +7,6 @@
 
 mod account;
 mod app;
-mod archive;
 mod call;
 mod pace;
 mod propose;

@@ -4,8 +4,6 @@ mod connections;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +14,12 @@ use keyblind_intent::{
 };
 
 use self::source::{FromPeople, Source, is_of_account};
-use super::{Effector, Looked, failed, received, told, who};
+use super::{Effector, Looked, failed, received, told, unnamed_file, who};
 use crate::approvals::{Approvals, Approved};
 use crate::dispatch::{self, Answering, Asked, Reply};
 use crate::door::Accounts;
 use crate::leases::lease::{CallFailure, LendError, Lender, Purpose, ReadLease};
-use crate::ledger::{Code, Ledger, Who, new_id};
+use crate::ledger::{Code, Ledger, Who};
 use crate::providers::code;
 use crate::providers::github::{Access, Github, GithubError, Installations, Listed, NotProposed, Permissions, Reach, TreeLimits};
 use crate::secret::Secret;
@@ -207,7 +205,8 @@ impl GithubWork {
         self.list_of(who, &source, Reach::Granted(None), reading).await
     }
 
-    async fn fetch(&self, who: &Who, request: ReadRepository) -> Result<Reply, Outcome> {
+    /// Reads a repository with a lease.
+    pub(super) async fn fetch(&self, who: &Who, request: ReadRepository) -> Result<Reply, Outcome> {
         let ReadRepository { repository, revision } = request;
         if let Some(outcome) = self.out_of_reach(&who.tenant, &repository) {
             return Err(outcome);
@@ -233,7 +232,7 @@ impl GithubWork {
         let github = &self.github;
         let resolve = async |access: &Access<'_>| github.resolve_branch(access, repository, revision).await;
         let (commit, branch) = self.call(source, lease, "resolve", resolve).await?;
-        let (file, read_only) = self.unnamed_file().map_err(|_| FAULT)?;
+        let (file, read_only) = unnamed_file(&self.folder).map_err(|_| FAULT)?;
         let limits = TreeLimits::default();
         let fetch = async |access: &Access<'_>| github.fetch_tree(access, repository, &commit, limits, file).await;
         let (fetched, file) = self.call(source, lease, "fetch-tree", fetch).await?;
@@ -249,16 +248,6 @@ impl GithubWork {
             left_out: fetched.left_out,
         };
         Ok(Reply { outcome, attached: Some(attached) })
-    }
-
-    /// A file that nobody else can open and that is gone with the broker: to write to, and to hand over, which nobody can write through.
-    fn unnamed_file(&self) -> std::io::Result<(File, File)> {
-        let name = new_id().map_err(std::io::Error::other)?;
-        let path = self.folder.join(format!("archive-{name}"));
-        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        let read_only = File::open(&path);
-        std::fs::remove_file(&path)?;
-        Ok((file, read_only?))
     }
 
     fn is_ours(&self, forge: &ConnectionName) -> bool {

@@ -7,7 +7,7 @@ use crate::digests::Digest;
 use crate::identifiers::Count;
 use crate::limits;
 use crate::lists::bounded;
-use crate::names::{BranchName, CommitId, ConnectionName, MarkerName, ModuleNamespace, ModuleVersion, Owner, RepositoryName, RuleId};
+use crate::names::{BranchName, CommitId, ConnectionName, MarkerName, ModuleNamespace, ModuleVersions, Owner, RepositoryName, RuleId};
 use crate::paths::RepositoryPath;
 use crate::text::{Line, Prose};
 
@@ -35,6 +35,8 @@ pub enum Revision {
     Commit(CommitId),
     /// The head of a pull request.
     PullRequest(Count),
+    /// The tag of that name or, where there is none, the newest commit of the branch.
+    Named(BranchName),
 }
 
 /// See [`super::Intent::ListRepositories`].
@@ -79,8 +81,8 @@ pub enum ModuleOrigin {
         name: ModuleNamespace,
         /// The system that it is for, like `aws`.
         target: ModuleNamespace,
-        /// Its version.
-        version: ModuleVersion,
+        /// Which versions would do.
+        version: ModuleVersions,
     },
     /// A repository.
     Git {

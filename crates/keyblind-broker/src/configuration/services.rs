@@ -1,4 +1,4 @@
-//! Chats and models in the configuration.
+//! Chats, models and registries in the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use keyblind_broker::egress::{AllowedHost, Origin, Target};
 use keyblind_broker::providers::models::{Model, Style};
+use keyblind_broker::providers::modules::Registry;
 use keyblind_broker::providers::slack::is_hook;
 use keyblind_broker::secret::Secret;
 use keyblind_broker::vault::RecordName;
-use keyblind_broker::work::{OfferedModel, SlackChannel, hook_name, model_key_name};
+use keyblind_broker::work::{OfferedModel, OfferedRegistry, SlackChannel, hook_name, model_key_name, registry_token_name};
 use keyblind_intent::{ChannelName, ConnectionName, ModelRole, TenantId, limits};
 use serde::Deserialize;
 
@@ -26,7 +27,7 @@ const SECONDS: u64 = 120;
 /// The longest that a socket's client may be told to wait for.
 const MOST_SECONDS: u64 = 600;
 
-/// Chats and models.
+/// Chats, models and registries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Services {
     /// The channels, and whether their hosts have private addresses.
@@ -35,6 +36,34 @@ pub(crate) struct Services {
     pub(crate) models: Vec<OfferedModel>,
     /// Origins of models that have private addresses.
     private: BTreeSet<Origin>,
+    /// The registries.
+    pub(crate) registries: Vec<OfferedRegistry>,
+    /// Where archives of everybody's repositories lie.
+    pub(crate) public_archives: Option<Origin>,
+    /// Every host of registries and archives.
+    module_hosts: Vec<AllowedHost>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RegistryFile {
+    name: ConnectionName,
+    host: String,
+    tenants: BTreeSet<TenantId>,
+    #[serde(default)]
+    archives: Vec<String>,
+    #[serde(default)]
+    token: bool,
+    #[serde(default)]
+    private: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ModulesFile {
+    public_archives: Option<String>,
+    #[serde(default)]
+    private: bool,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +102,12 @@ fn yes() -> bool {
 }
 
 impl Services {
-    pub(super) fn complete(slack: Vec<SlackFile>, models: Vec<ModelFile>) -> Result<Self, ConfigurationError> {
+    pub(super) fn complete(
+        slack: Vec<SlackFile>,
+        models: Vec<ModelFile>,
+        registries: Vec<RegistryFile>,
+        modules: ModulesFile,
+    ) -> Result<Self, ConfigurationError> {
         let mut services = Self::default();
         let mut names = BTreeSet::new();
         for SlackFile { name, tenant, host, private } in slack {
@@ -101,7 +135,54 @@ impl Services {
             }
             services.models.push(model);
         }
+        services.modules(registries, modules)?;
         Ok(services)
+    }
+
+    fn modules(&mut self, registries: Vec<RegistryFile>, modules: ModulesFile) -> Result<(), ConfigurationError> {
+        let allowed = |origin: &Origin, is_private| match is_private {
+            true => AllowedHost::private(origin.clone()),
+            false => AllowedHost::public(origin.clone()),
+        };
+        let mut names = BTreeSet::new();
+        for RegistryFile { name, host, tenants, archives, token, private } in registries {
+            let unfit = |what: String| ConfigurationError::Unfit(format!("the registry {name}: {what}"));
+            let origin = |key: &str, text: &str| Origin::parse(text).map_err(|error| unfit(format!("`{key}`: {error}")));
+            let host = origin("host", &host)?;
+            if tenants.is_empty() {
+                return Err(unfit("`tenants` says who may ask it: name at least one".to_owned()));
+            }
+            if !names.insert(name.clone()) {
+                return Err(unfit("another one has the same name: give each a name of its own".to_owned()));
+            }
+            self.module_hosts.push(allowed(&host, private));
+            for text in &archives {
+                self.module_hosts.push(allowed(&origin("archives", text)?, private));
+            }
+            self.registries.push(OfferedRegistry { name, registry: Registry { origin: host }, tenants, needs_token: token });
+        }
+        if let Some(text) = modules.public_archives {
+            let wrong = |error| ConfigurationError::Unfit(format!("`public-archives` under [modules]: {error}"));
+            let origin = Origin::parse(&text).map_err(wrong)?;
+            self.module_hosts.push(allowed(&origin, modules.private));
+            self.public_archives = Some(origin);
+        }
+        Ok(())
+    }
+
+    /// Every host of registries and archives: modules come from no other.
+    pub(crate) fn module_hosts(&self) -> Vec<AllowedHost> {
+        self.module_hosts.clone()
+    }
+
+    /// Under which name a registry's token is kept, if that can be one.
+    pub(crate) fn registry_token(&self, name: &str, token: &Secret) -> anyhow::Result<RecordName> {
+        let offered = self.registries.iter().find(|offered| offered.name.as_str() == name);
+        let offered = offered.with_context(|| format!("there is no [[registry]] with the name `{name}` in the configuration"))?;
+        anyhow::ensure!(offered.needs_token, "the registry `{name}` is asked without a token: set `token = true` first");
+        let is_token = token.expose(|bytes| bytes.len() >= 8 && bytes.iter().all(u8::is_ascii_graphic));
+        anyhow::ensure!(is_token, "this is no token: it must stand alone, on one line, without anything around it");
+        Ok(registry_token_name(&offered.name)?)
     }
 
     fn model(&mut self, file: ModelFile) -> Result<OfferedModel, ConfigurationError> {
@@ -146,7 +227,8 @@ impl Services {
             false => AllowedHost::public(origin.clone()),
         };
         let channels = self.channels.iter().map(move |(channel, is_private)| host(&channel.origin, *is_private));
-        channels.chain(self.models.iter().map(move |model| host(model.model.origin(), self.private.contains(model.model.origin()))))
+        let models = self.models.iter().map(move |model| host(model.model.origin(), self.private.contains(model.model.origin())));
+        channels.chain(models).chain(self.module_hosts.iter().cloned())
     }
 
     /// Under which name a channel's hook is kept, if that is one.
@@ -185,6 +267,14 @@ impl fmt::Display for Services {
             writeln!(formatter, "model    {name}: {} at {}, as {role} for {}{key}", model.id, model.endpoint.url(), tenants.join(", "))?;
             writeln!(formatter, "         {most_bytes} bytes and {most_tokens} tokens a request, {daily_tokens} tokens a day")?;
         }
+        for OfferedRegistry { name, registry, tenants, needs_token } in &self.registries {
+            let tenants: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
+            let token = if *needs_token { ", with a token" } else { "" };
+            writeln!(formatter, "registry {name} at {} for {}{token}", registry.origin, tenants.join(", "))?;
+        }
+        if let Some(origin) = &self.public_archives {
+            writeln!(formatter, "modules  of public repositories from {origin}")?;
+        }
         Ok(())
     }
 }
@@ -199,11 +289,15 @@ mod tests {
         slack: Vec<SlackFile>,
         #[serde(default)]
         model: Vec<ModelFile>,
+        #[serde(default)]
+        registry: Vec<RegistryFile>,
+        #[serde(default)]
+        modules: ModulesFile,
     }
 
     fn read(text: &str) -> Result<Services, String> {
         let file: File = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-        Services::complete(file.slack, file.model).map_err(|error| error.to_string())
+        Services::complete(file.slack, file.model, file.registry, file.modules).map_err(|error| error.to_string())
     }
 
     const WHOLE: &str = r#"
@@ -229,6 +323,22 @@ style = "openai-compatible"
 model = "llama3.3:70b"
 key = false
 private = true
+
+[[registry]]
+name = "terraform"
+host = "https://registry.terraform.io"
+tenants = ["octo"]
+
+[[registry]]
+name = "own"
+host = "https://modules.example.com"
+tenants = ["octo"]
+archives = ["https://archives.example.com"]
+token = true
+private = true
+
+[modules]
+public-archives = "https://codeload.github.com"
 "#;
 
     #[test]
@@ -240,10 +350,21 @@ private = true
              model    deep: claude-sonnet-4-5 at https://api.anthropic.com/v1, as analyst for octo\n\
              \x20        262144 bytes and 4000 tokens a request, 2000000 tokens a day\n\
              model    own: llama3.3:70b at http://127.0.0.1:11434/v1, as coordinator for labs, octo, without a key\n\
-             \x20        262144 bytes and 8000 tokens a request, 2000000 tokens a day\n"
+             \x20        262144 bytes and 8000 tokens a request, 2000000 tokens a day\n\
+             registry terraform at https://registry.terraform.io for octo\n\
+             registry own at https://modules.example.com for octo, with a token\n\
+             modules  of public repositories from https://codeload.github.com\n"
         );
         let hosts: Vec<String> = services.hosts().map(|host| host.to_string()).collect();
-        assert_eq!(hosts, ["https://hooks.slack.com", "https://api.anthropic.com", "http://127.0.0.1:11434 (private)"]);
+        let of_modules = [
+            "https://registry.terraform.io",
+            "https://modules.example.com (private)",
+            "https://archives.example.com (private)",
+            "https://codeload.github.com",
+        ];
+        assert_eq!(hosts[..3], ["https://hooks.slack.com", "https://api.anthropic.com", "http://127.0.0.1:11434 (private)"]);
+        assert_eq!(hosts[3..], of_modules);
+        assert_eq!(services.module_hosts().iter().map(ToString::to_string).collect::<Vec<_>>(), of_modules);
     }
 
     #[test]
@@ -258,6 +379,9 @@ private = true
             ("request-tokens = 4000", "request-tokens = 0", "the model deep: `request-tokens` is 1 to 64000"),
             ("tenant = \"octo\"", "tenant = \"octo\"\nhost = \"hooks.slack.com\"", "`host` of the channel security: this names no host"),
             ("[[slack]]", "[[slack]]\nname = \"security\"\ntenant = \"labs\"\n[[slack]]", "two channels are called security"),
+            ("name = \"terraform\"", "name = \"own\"", "the registry own: another one has the same name"),
+            ("host = \"https://modules", "host = \"modules", "the registry own: `host`: this names no host"),
+            ("https://codeload", "codeload", "`public-archives` under [modules]: this names no host"),
             ("style = \"anthropic\"", "style = \"other\"", "unknown variant `other`"),
         ] {
             let error = read(&WHOLE.replacen(from, to, 1)).unwrap_err();

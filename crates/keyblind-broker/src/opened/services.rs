@@ -1,4 +1,4 @@
-//! Chats and models, with what is kept for them.
+//! Chats, models and registries, with what is kept for them.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use keyblind_broker::egress::Egress;
 use keyblind_broker::leases::epoch::KillSwitch;
 use keyblind_broker::leases::kept::Keeper;
 use keyblind_broker::ledger::Ledger;
-use keyblind_broker::work::{ModelWork, SlackWork};
-use keyblind_intent::CheckState;
+use keyblind_broker::work::{GithubWork, ModelWork, ModuleWork, SlackWork};
+use keyblind_intent::{CheckState, ConnectionName};
 
-use super::Store;
+use super::{GITHUB, Store};
 use crate::configuration::Configuration;
 use crate::say;
 
@@ -18,6 +18,7 @@ use crate::say;
 pub(crate) struct Services {
     slack: Option<Arc<SlackWork>>,
     models: Option<Arc<ModelWork>>,
+    modules: Option<Arc<ModuleWork>>,
 }
 
 impl Services {
@@ -28,6 +29,7 @@ impl Services {
         switch: &KillSwitch,
         ledger: &Ledger,
         egress: &Egress,
+        github: Option<&Arc<GithubWork>>,
     ) -> anyhow::Result<Self> {
         let keeper = Keeper::new(Arc::clone(&store.vault), switch.clone(), ledger.clone());
         let settings = &configuration.services;
@@ -38,9 +40,19 @@ impl Services {
         };
         let models = (!settings.models.is_empty()).then(|| {
             let (database, clock) = (store.database.clone(), Arc::clone(&store.clock));
-            Arc::new(ModelWork::new(settings.models.clone(), keeper, egress.clone(), database, clock))
+            Arc::new(ModelWork::new(settings.models.clone(), keeper.clone(), egress.clone(), database, clock))
         });
-        Ok(Self { slack, models })
+        // A registry says where its modules lie: it must not lead to another host that the broker talks to.
+        let modules = match settings.registries.is_empty() && settings.public_archives.is_none() && github.is_none() {
+            true => None,
+            false => {
+                let egress = Egress::new(settings.module_hosts(), b"")?;
+                let (registries, public) = (settings.registries.clone(), settings.public_archives.clone());
+                let (forge, github, folder) = (ConnectionName::new(GITHUB)?, github.cloned(), configuration.state.clone());
+                Some(Arc::new(ModuleWork::new(registries, github, public, forge, keeper, egress, folder)))
+            }
+        };
+        Ok(Self { slack, models, modules })
     }
 
     /// Says what isn't kept yet.
@@ -51,6 +63,9 @@ impl Services {
         }
         if let Some(models) = &self.models {
             checks.extend(models.examine().await);
+        }
+        if let Some(modules) = &self.modules {
+            checks.extend(modules.examine().await);
         }
         for check in checks.iter().filter(|check| check.state == CheckState::Broken) {
             if let Some(advice) = &check.advice {
@@ -66,6 +81,9 @@ impl Services {
         }
         if let Some(models) = &self.models {
             dispatcher = dispatcher.with_handler(ModelWork::INTENTS, Arc::clone(models) as _).with_examined(Arc::clone(models) as _);
+        }
+        if let Some(modules) = &self.modules {
+            dispatcher = dispatcher.with_handler(ModuleWork::INTENTS, Arc::clone(modules) as _).with_examined(Arc::clone(modules) as _);
         }
         dispatcher
     }

@@ -7,6 +7,7 @@ mod changing;
 #[path = "../../../broker/tests/door/chromium.rs"]
 mod chromium;
 mod logging_in;
+mod modules;
 mod relaying;
 mod running;
 mod services;

@@ -74,7 +74,7 @@ impl Remote {
                     "fixes for the branch `{read}` would bring all of it into `{base}`: name one branch, with `@` or with `--base`"
                 )));
             }
-            (Revision::Commit(_) | Revision::PullRequest(_), None) => {
+            (Revision::Commit(_) | Revision::PullRequest(_) | Revision::Named(_), None) => {
                 return Err(UsageError::new("a commit or a pull request doesn't say which branch the fixes are for: add `--base BRANCH`"));
             }
             (revision, _) => revision,
@@ -108,7 +108,7 @@ impl Remote {
         let is_other = match &self.revision {
             Revision::Commit(asked) => asked != commit,
             Revision::Branch(asked) => branch.is_some_and(|branch| branch != asked),
-            Revision::DefaultBranch | Revision::PullRequest(_) => false,
+            Revision::DefaultBranch | Revision::PullRequest(_) | Revision::Named(_) => false,
         };
         ensure!(
             repository.forge == self.repository.forge && !is_other,

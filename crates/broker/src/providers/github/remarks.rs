@@ -259,7 +259,7 @@ impl Github {
         Ok(match &request.revision {
             Revision::Branch(branch) => format!("refs/heads/{branch}"),
             Revision::PullRequest(number) => format!("refs/pull/{number}/head"),
-            Revision::DefaultBranch | Revision::Commit(_) => {
+            Revision::DefaultBranch | Revision::Commit(_) | Revision::Named(_) => {
                 let place = self.repository(&request.repository);
                 let described: Described = self.get(Authorization::Bearer(access.token), place, 1 << 20).await?;
                 format!("refs/heads/{}", described.default_branch)

@@ -9,6 +9,8 @@ use crate::egress::Authorization;
 /// How many repositories are listed.
 const MOST: usize = keyblind_intent::limits::LISTED_REPOSITORIES;
 const PAGE: usize = 100;
+/// How many tags of tags are followed.
+const TAGS_OF_TAGS: usize = 4;
 
 /// A list of repositories.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +129,12 @@ impl Github {
             }
             Revision::Branch(branch) => Some(branch.clone()),
             Revision::PullRequest(_) => None,
+            Revision::Named(name) => {
+                if let Some(commit) = self.tag(access, repository, name).await? {
+                    return Ok((commit, None));
+                }
+                Some(name.clone())
+            }
         };
         let name = match (revision, &branch) {
             (Revision::PullRequest(number), _) => format!("pull/{number}/head"),
@@ -135,6 +143,24 @@ impl Github {
         };
         let commit = self.head(access, repository, &name).await?.ok_or(GithubError::NotFound)?;
         Ok((commit, branch))
+    }
+
+    /// The commit that a tag means, if there is such a tag: one that is annotated is an object of its own.
+    async fn tag(&self, access: &Access<'_>, repository: &Repository, name: &BranchName) -> Result<Option<CommitId>, GithubError> {
+        let bearer = Authorization::Bearer(access.token);
+        let target = self.repository(repository).path("/git/ref/tags").segments(name.as_str());
+        let Some(Reference { mut object }) = self.find(bearer, target, 1 << 20).await? else { return Ok(None) };
+        for _ in 0..TAGS_OF_TAGS {
+            match object.kind.as_str() {
+                "commit" => return Ok(Some(commit_id(object.sha)?)),
+                "tag" => {
+                    let target = self.repository(repository).path("/git/tags").segment(commit_id(object.sha)?.as_str());
+                    object = self.get::<Reference>(bearer, target, 1 << 20).await?.object;
+                }
+                _ => break,
+            }
+        }
+        Err(GithubError::NotFound)
     }
 
     /// Where a reference points, if it is there.

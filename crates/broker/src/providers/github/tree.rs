@@ -7,20 +7,20 @@
 
 use data_encoding::{BASE64, HEXLOWER};
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write};
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
-use bytes::Bytes;
 use flate2::read::GzDecoder;
 use hyper::Method;
-use keyblind_intent::{CommitId, Count, Foreign, LeftOut, LeftOutReason, Repository, RepositoryPath};
+use keyblind_intent::{CommitId, LeftOut, LeftOutReason, Repository, RepositoryPath};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::archive::{Reader, Writer};
 use super::pace::Pacing;
 use super::{Access, Github, GithubError};
 use crate::egress::{Authorization, EgressError};
+use crate::providers::archive::{Reader, Writer};
+use crate::providers::pieces::{Omissions, Pieces};
 
 /// Repositories with fewer files are fetched file by file: a tarball costs two requests at another host.
 const FEW_FILES: usize = 3;
@@ -87,25 +87,6 @@ struct Wanted {
     sha: String,
     size: u64,
     executable: bool,
-}
-
-#[derive(Default)]
-struct Omissions(BTreeMap<LeftOutReason, (u64, String)>);
-
-impl Omissions {
-    fn add(&mut self, reason: LeftOutReason, path: &str) {
-        let entry = self.0.entry(reason).or_insert_with(|| (0, path.to_owned()));
-        entry.0 += 1;
-    }
-
-    fn list(self) -> Vec<LeftOut> {
-        let one = |(reason, (count, path)): (_, (u64, String))| LeftOut {
-            reason,
-            count: Count::saturating(count),
-            example: Some(Foreign::new(&path)),
-        };
-        self.0.into_iter().map(one).collect()
-    }
 }
 
 /// A blob's hash, as git makes it: SHA-1, or SHA-256 in repositories that use it.
@@ -226,7 +207,7 @@ impl Github {
         }
         let (sender, receiver) = mpsc::channel(16);
         let unpacking = tokio::task::spawn_blocking(move || {
-            let source = GzDecoder::new(Pieces { receiver, piece: Bytes::new() });
+            let source = GzDecoder::new(Pieces::new(receiver));
             // Room for what is left out, for folders and headers; a bomb ends here.
             let most = limits.bytes.saturating_mul(4).saturating_add(1 << 30);
             let mut reader = Reader::new(source.take(most), limits.file_bytes);
@@ -315,25 +296,5 @@ impl<W: Write> Archive<W> {
         self.writer.file(path, wanted.is_some_and(|wanted| wanted.executable), contents)?;
         self.files += 1;
         Ok(true)
-    }
-}
-
-/// What comes over the wire, for a reader on a thread of its own.
-struct Pieces {
-    receiver: mpsc::Receiver<Bytes>,
-    piece: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.piece = piece,
-                None => return Ok(0),
-            }
-        }
-        let count = self.piece.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.piece.split_to(count));
-        Ok(count)
     }
 }

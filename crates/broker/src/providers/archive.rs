@@ -1,7 +1,7 @@
-//! Tar archives: GitHub's to read, ours to write (POSIX.1-2017, pax: ustar interchange format).
+//! Tar archives: those of forges and registries to read, ours to write (POSIX.1-2017, pax: ustar interchange format).
 //!
-//! Reading gives regular files only and keeps one of them in memory at a time; whatever has another form than git's own archives is
-//! an error. Writing gives regular files only, with names of any length.
+//! Reading gives regular files only, counts links, and keeps one file in memory at a time; whatever has another form than the archives of
+//! git, Terraform and common programs is an error. Writing gives regular files only, with names of any length.
 
 use std::io::{self, Read, Write};
 
@@ -11,16 +11,20 @@ const LONGEST_HEADER: u64 = 64 * 1024;
 
 /// A file of an archive.
 pub(super) struct Entry {
-    /// Its path, without the folder that GitHub puts around everything; `None` if it isn't UTF-8.
+    /// Its path; `None` if it isn't UTF-8. Without the folder that git puts around everything, where the reader is told that there is one.
     pub(super) path: Option<String>,
+    /// Whether it may be executed.
+    pub(super) executable: bool,
     /// What it holds; `None` if it is larger than was asked for.
     pub(super) contents: Option<Vec<u8>>,
 }
 
-/// Reads archives of git.
+/// Reads archives.
 pub(super) struct Reader<R> {
     source: R,
     most_bytes: u64,
+    in_folder: bool,
+    links: u64,
 }
 
 fn unusable(what: &'static str) -> io::Error {
@@ -28,9 +32,19 @@ fn unusable(what: &'static str) -> io::Error {
 }
 
 impl<R: Read> Reader<R> {
-    /// Files larger than `most_bytes` are skipped over.
+    /// An archive of git, with one folder around everything. Files larger than `most_bytes` are skipped over.
     pub(super) fn new(source: R, most_bytes: u64) -> Self {
-        Self { source, most_bytes }
+        Self { source, most_bytes, in_folder: true, links: 0 }
+    }
+
+    /// An archive whose files lie at its top.
+    pub(super) fn flat(source: R, most_bytes: u64) -> Self {
+        Self { in_folder: false, ..Self::new(source, most_bytes) }
+    }
+
+    /// How many links were passed over so far.
+    pub(super) fn links(&self) -> u64 {
+        self.links
     }
 
     /// The next regular file.
@@ -46,16 +60,26 @@ impl<R: Read> Reader<R> {
             let size = octal(&header[124..136]).ok_or_else(|| unusable("a size"))?;
             match header[156] {
                 b'x' => long_name = extended_path(&self.contents(size, LONGEST_HEADER)?.ok_or_else(|| unusable("an extended header"))?)?,
+                // GNU's own way to write a long name.
+                b'L' => {
+                    let name = self.contents(size, LONGEST_HEADER)?.ok_or_else(|| unusable("a long name"))?;
+                    long_name = Some(text(&name).to_vec());
+                }
                 b'g' => drop(self.contents(size, LONGEST_HEADER)?),
                 b'0' | 0 => {
                     let name = long_name.take().unwrap_or_else(|| ustar_name(&header));
                     let contents = self.contents(size, self.most_bytes)?;
-                    let path = String::from_utf8(name).ok().and_then(|name| Some(name.split_once('/')?.1.to_owned()));
-                    return Ok(Some(Entry { path, contents }));
+                    let mut path = String::from_utf8(name).ok();
+                    if self.in_folder {
+                        path = path.and_then(|name| Some(name.split_once('/')?.1.to_owned()));
+                    }
+                    let executable = octal(&header[100..108]).is_some_and(|mode| mode & 0o111 != 0);
+                    return Ok(Some(Entry { path, executable, contents }));
                 }
                 // Folders, links: they have no contents that we take.
-                b'1' | b'2' | b'5' => {
+                kind @ (b'1' | b'2' | b'5') => {
                     long_name = None;
+                    self.links += u64::from(kind != b'5');
                     self.contents(size, 0)?;
                 }
                 _ => return Err(unusable("an entry")),
