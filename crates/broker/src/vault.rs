@@ -21,7 +21,8 @@ mod seal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::keys::{
-    Derivation, KeyEncryptionKey, KeyError, KeyFuture, KeyId, LocalKey, create_key_file, derive_from_passphrase, read_key_file,
+    Derivation, KeyEncryptionKey, KeyError, KeyFuture, KeyId, LONGEST_PASSPHRASE, LocalKey, create_key_file, derive_from_passphrase,
+    read_key_file, read_passphrase_file,
 };
 pub use self::restore::{RestoreError, Restored, restore};
 use self::rows::{Change, Index, Row};

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod services;
+mod vault;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 pub(crate) use self::accounts::AccountSettings;
 pub(crate) use self::services::Services;
+pub(crate) use self::vault::VaultKey;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +57,8 @@ pub(crate) enum ConfigurationError {
 pub(crate) struct Configuration {
     /// The folder of its database and its records.
     pub(crate) state: PathBuf,
-    /// The file with the key that the sealed store's records are wrapped with. Not in the state folder: one of the two alone opens nothing.
-    pub(crate) vault_key: PathBuf,
+    /// Where the key is that the sealed store's records are wrapped with.
+    pub(crate) vault_key: VaultKey,
     /// The broker's own pages.
     pub(crate) door: Option<Door>,
     /// The file with the approval policy.
@@ -198,7 +200,7 @@ struct File {
     state: Option<PathBuf>,
     account: Option<Account>,
     #[serde(default)]
-    vault: VaultFile,
+    vault: vault::VaultFile,
     door: Option<DoorFile>,
     #[serde(default)]
     approvals: ApprovalsFile,
@@ -225,12 +227,6 @@ struct SocketFile {
     connections: Option<std::num::NonZeroU16>,
     requests_at_once: Option<std::num::NonZeroU16>,
     request_seconds: Option<std::num::NonZeroU16>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct VaultFile {
-    key_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -342,12 +338,7 @@ impl Configuration {
             request: file.socket.request_seconds.map_or(usual.request, |seconds| std::time::Duration::from_secs(u64::from(seconds.get()))),
             ..usual
         };
-        let vault_key = match file.vault.key_file {
-            Some(path) => path,
-            None => own_folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("vault.key")).ok_or(ConfigurationError::Missing(
-                "there is no place for the sealed store's key: set `key-file` under [vault] in the configuration, or HOME",
-            ))?,
-        };
+        let vault_key = VaultKey::complete(file.vault)?;
         let peers: Vec<Peer> =
             if file.peer.is_empty() { own_peer().into_iter().collect() } else { file.peer.into_iter().map(peer).collect() };
         if file.login.is_some() && file.door.is_none() {
@@ -494,7 +485,7 @@ impl fmt::Display for Configuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "state    {}", self.state.display())?;
         writeln!(formatter, "account  {}", if self.account == Account::Own { "own" } else { "shared" })?;
-        writeln!(formatter, "vault    key in {}", self.vault_key.display())?;
+        writeln!(formatter, "vault    {}", self.vault_key)?;
         writeln!(formatter, "socket   {}", self.socket.path.display())?;
         match &self.door {
             Some(door) => writeln!(formatter, "pages    {} at {}", door.origin.as_str(), door.listen)?,

@@ -10,6 +10,7 @@ mod opened;
 mod relay;
 mod run;
 mod stop;
+mod vault;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -52,6 +53,8 @@ enum Command {
     Keep(keep::Arguments),
     /// Hand out what is recorded, while no broker runs.
     Ledger(ledger::Arguments),
+    /// Change the sealed store's key, while no broker runs.
+    Vault(vault::Arguments),
     /// Get a link that logs you in at the broker's own pages, once.
     Login,
     /// Check each step of the set-up.
@@ -99,6 +102,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Relay(arguments) => relay::run(&configuration.socket.path, &arguments),
         Command::Keep(arguments) => keep::keep(&configuration, &arguments),
         Command::Ledger(arguments) => ledger::run(&configuration, &arguments),
+        Command::Vault(arguments) => vault::run(&configuration, &arguments),
         Command::Login => ask::run(&configuration.socket.path, Control::LogIn, None),
         Command::Doctor(arguments) => ask::run(&configuration.socket.path, Control::Doctor, arguments.area),
         Command::EndAccess(arguments) => ask::run(&configuration.socket.path, Control::EndAccess { person: arguments.person }, None),

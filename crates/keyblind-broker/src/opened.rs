@@ -2,9 +2,9 @@
 
 mod login;
 mod services;
+pub(crate) mod vault;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use keyblind_broker::leases::lease::{Lender, Patience};
 use keyblind_broker::leases::revocation::{Leases, Revoker};
 use keyblind_broker::ledger::{Event, Ledger, LedgerError, Record};
 use keyblind_broker::providers::github::{App, Github, Installations};
-use keyblind_broker::vault::{LocalKey, RecordKind, RecordName, Vault, VaultError, create_key_file, read_key_file};
+use keyblind_broker::vault::{RecordKind, RecordName, Vault, VaultError};
 use keyblind_broker::work::{Changes, Effector, Entrance, GithubWork};
 use keyblind_intent::{ConnectionName, Count, Digest, Line, Provider};
 use tokio::sync::watch;
@@ -54,27 +54,9 @@ impl Store {
     pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let database = Database::open(&configuration.state.join("broker.db"))?;
-        let has_store = !matches!(Vault::derivation(&database).await, Err(VaultError::NotCreated));
-        // A store whose key is gone is never opened with a new one: it stays shut.
-        let key = Arc::new(vault_key(&configuration.vault_key, has_store)?);
-        let vault = match Vault::open(database.clone(), Arc::clone(&key) as _, Arc::clone(&clock)).await {
-            Err(VaultError::NotCreated) => Vault::create(database.clone(), key, Arc::clone(&clock)).await?,
-            opened => opened?,
-        };
+        let vault = vault::open(&configuration.vault_key, &database, &clock).await?;
         Ok(Self { clock, database, vault: Arc::new(vault) })
     }
-}
-
-fn vault_key(path: &Path, has_store: bool) -> anyhow::Result<LocalKey> {
-    if has_store || path.symlink_metadata().is_ok() {
-        return Ok(read_key_file(path)?);
-    }
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let made = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(folder);
-        made.with_context(|| format!("`{}` can't be made", folder.display()))?;
-    }
-    Ok(create_key_file(path)?)
 }
 
 /// The name under which an App's private key is kept.

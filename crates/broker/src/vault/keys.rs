@@ -175,11 +175,8 @@ pub fn create_key_file(path: &Path) -> Result<LocalKey, KeyError> {
     LocalKey::new(&key)
 }
 
-/// Reads a key file. It must be a plain file of our own (or of root), which nobody else may read.
-///
-/// # Errors
-/// If it isn't, or doesn't hold a key.
-pub fn read_key_file(path: &Path) -> Result<LocalKey, KeyError> {
+/// Opens a file that holds a secret. It must be a plain file of our own (or of root), which nobody else may read.
+fn open_private(path: &Path) -> Result<File, KeyError> {
     let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| file_error(path, &error))?;
     let metadata = file.metadata().map_err(|error| file_error(path, &error))?;
@@ -193,12 +190,30 @@ pub fn read_key_file(path: &Path) -> Result<LocalKey, KeyError> {
     if metadata.mode() & 0o077 != 0 {
         return Err(KeyError::Permissions { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
     }
-    // One byte more than a key file has, and never more than that: nothing is left behind by a buffer that grows.
-    let mut text = Vec::with_capacity(KEY_FILE_BYTES + 1);
-    let read = file.take(u64::try_from(KEY_FILE_BYTES + 1).unwrap_or(u64::MAX)).read_to_end(&mut text);
-    let key = read.map_err(|error| file_error(path, &error)).and_then(|_| {
-        let encoded = text.strip_suffix(b"\n").unwrap_or(&text).strip_prefix(KEY_FILE_MARK.as_bytes());
-        let encoded = encoded.filter(|encoded| encoded.len() == 44).ok_or_else(|| KeyError::Form(path.to_owned()))?;
+    Ok(file)
+}
+
+/// Reads at most so many bytes into a buffer that never grows: nothing is left behind by one that does. The caller overwrites it.
+fn read_at_most(file: File, path: &Path, most: usize) -> Result<Vec<u8>, KeyError> {
+    let mut text = Vec::with_capacity(most);
+    let read = file.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(&mut text);
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => {
+            text.zeroize();
+            Err(file_error(path, &error))
+        }
+    }
+}
+
+/// Reads a key file. It must be a plain file of our own (or of root), which nobody else may read.
+///
+/// # Errors
+/// If it isn't, or doesn't hold a key.
+pub fn read_key_file(path: &Path) -> Result<LocalKey, KeyError> {
+    let mut text = read_at_most(open_private(path)?, path, KEY_FILE_BYTES + 1)?;
+    let encoded = text.strip_suffix(b"\n").unwrap_or(&text).strip_prefix(KEY_FILE_MARK.as_bytes());
+    let key = encoded.filter(|encoded| encoded.len() == 44).ok_or_else(|| KeyError::Form(path.to_owned())).and_then(|encoded| {
         let mut buffer = [0; 33];
         let decoded = BASE64.decode_mut(encoded, &mut buffer);
         let key = matches!(decoded, Ok(KEY_BYTES)).then(|| Secret::filled(KEY_BYTES, |bytes| bytes.copy_from_slice(&buffer[..KEY_BYTES])));
@@ -207,6 +222,24 @@ pub fn read_key_file(path: &Path) -> Result<LocalKey, KeyError> {
     });
     text.zeroize();
     LocalKey::new(&key?)
+}
+
+/// Bytes of the longest passphrase.
+pub const LONGEST_PASSPHRASE: usize = 1_024;
+
+/// Reads a passphrase from the first line of a file, which is as private as a key file: a service manager's credential, say.
+///
+/// # Errors
+/// If it isn't private, or its first line is empty or too long.
+pub fn read_passphrase_file(path: &Path) -> Result<Secret, KeyError> {
+    let mut text = read_at_most(open_private(path)?, path, LONGEST_PASSPHRASE + 2)?;
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let is_one = (1..=LONGEST_PASSPHRASE).contains(&line.len());
+    let passphrase = is_one.then(|| Secret::filled(line.len(), |bytes| bytes.copy_from_slice(line)));
+    text.zeroize();
+    let reason = || format!("its first line is no passphrase of 1 to {LONGEST_PASSPHRASE} bytes");
+    passphrase.ok_or_else(|| KeyError::File { path: path.to_owned(), reason: reason() })
 }
 
 /// How a key is derived from a passphrase: Argon2id (RFC 9106). It isn't secret and lies in the database.
