@@ -1,4 +1,4 @@
-//! The only unsafe code: what neither std nor rustix offers in a safe form. Each function is safe to call.
+//! The unsafe code, beside the allocator's: what neither std nor rustix offers in a safe form. Each function is safe to call.
 #![allow(unsafe_code, reason = "calls of the C library and memory that the kernel maps: each has its reason beside it")]
 
 use std::ffi::{CStr, CString, OsStr, c_char};

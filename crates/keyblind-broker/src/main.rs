@@ -22,6 +22,11 @@ use keyblind_intent::Control;
 
 use crate::configuration::Configuration;
 
+/// Copies that libraries make of a credential are overwritten as soon as they are freed.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static MEMORY: keyblind_harden::Wiping = keyblind_harden::Wiping;
+
 /// The one part of Keyblind that touches credentials.
 #[derive(Debug, Parser)]
 #[command(name = "keyblind-broker", version, max_term_width = 120, disable_help_subcommand = true)]
