@@ -264,7 +264,9 @@ impl Lender {
             permission: purpose.permission.clone(),
             target: purpose.target.clone(),
             ending: authority.ending(),
-            dies_at: self.clock.now().saturating_add(authority.longest_life(purpose.lifetime)),
+            // Its life begins when the provider gives it, which may be as late as anybody waits for it. If the answer is lost, this is what the
+            // record says of it for good.
+            dies_at: self.clock.now().saturating_add(self.patience.mint).saturating_add(authority.longest_life(purpose.lifetime)),
         };
         self.leases.announce(&permit, announcement).await?;
         if let Err(error) = self.switch.check(&permit) {

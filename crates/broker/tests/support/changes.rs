@@ -110,6 +110,7 @@ fn action(resource: &str, action: Action) -> ApplyAction {
 }
 
 /// A call on a live account.
+#[allow(dead_code, reason = "not every test that includes this file looks at live accounts")]
 pub(crate) fn block_public_access(wanted: &Wanted) -> ChangeFields {
     let switches =
         |on| PublicAccessBlock { block_public_acls: on, ignore_public_acls: on, block_public_policy: on, restrict_public_buckets: on };

@@ -32,17 +32,38 @@ fn codes_of_different_digests_differ() {
     assert_eq!(codes.len(), 20_000);
 }
 
+/// Whether a message is made of our words and the change's own code, and nothing else.
+fn is_ours_alone(message: &str, code: ShortCode) -> bool {
+    let words = message.strip_suffix(&code.to_string()).and_then(|words| words.strip_suffix(':'));
+    matches!(words, Some("Keyblind:repository-change" | "Keyblind:account-change" | "Keyblind:confirm-identity"))
+}
+
 #[test]
 fn hostile_names_never_occur_in_a_binding_message() {
-    let mut fields = samples::changes().remove(0);
-    let Intent::ProposePullRequest(request) = &mut fields.intent else { unreachable!() };
-    request.title = "prod-db APPROVED BY SECURITY".parse().unwrap();
-    request.repository.owner = "APPROVED-BY-SECURITY".parse().unwrap();
-    request.repository.name = "KB-7K2M-WQ4X".parse().unwrap();
-    fields.target = fields.intent.target().unwrap();
-    let change = Change::new(fields).unwrap();
-    let message = change.binding_message();
-    assert_eq!(message, format!("Keyblind:repository-change:{}", change.short_code()));
+    for (title, owner, name) in [
+        ("prod-db APPROVED BY SECURITY", "APPROVED-BY-SECURITY", "KB-7K2M-WQ4X"),
+        ("Keyblind:repository-change:KB-7K2M-WQ4X", "Keyblind", "repository-change"),
+        ("\u{5df2}\u{6279}\u{51c6}", "ok", "confirmed"),
+    ] {
+        let mut fields = samples::changes().remove(0);
+        let Intent::ProposePullRequest(request) = &mut fields.intent else { unreachable!() };
+        request.title = title.parse().unwrap();
+        request.repository.owner = owner.parse().unwrap();
+        request.repository.name = name.parse().unwrap();
+        let careless = [
+            format!("Keyblind:repository-change:{owner}/{name}:"),
+            format!("Keyblind:repository-change:{title}:"),
+            format!("{title}:Keyblind:repository-change:"),
+        ];
+        fields.target = fields.intent.target().unwrap();
+        let change = Change::new(fields).unwrap();
+        let code = change.short_code();
+        assert!(is_ours_alone(&change.binding_message(), code), "{}", change.binding_message());
+        // Had a message a place for somebody's text, this would notice.
+        for careless in careless {
+            assert!(!is_ours_alone(&format!("{careless}{code}"), code), "{careless}");
+        }
+    }
 }
 
 proptest! {

@@ -12,6 +12,9 @@ use crate::leases::revocation::{OutstandingState, RevocationFailure, Revoked, Re
 use crate::ledger::Cause;
 use crate::vault::{LocalKey, Vault};
 
+/// How long the stand-in provider may take to give a token.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// What the stand-in provider does when it is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mood {
@@ -109,7 +112,7 @@ impl Lending {
         let revoker: Arc<dyn Revoker> = Arc::new(Revokes(provider.clone()));
         let revokers = HashMap::from([(Provider::Github, revoker)]);
         let leases = Leases::new(bench.database.clone(), vault, ledger.clone(), switch.clone(), clock.clone(), revokers);
-        let patience = Patience { mint: Duration::from_millis(50), call: Duration::from_millis(50) };
+        let patience = Patience { mint: PATIENCE, call: Duration::from_millis(50) };
         let lender = Lender::new(leases.clone(), switch.clone(), ledger.clone(), clock, patience);
         Self { bench, provider, lender, leases, switch, ledger, sent: Arc::default() }
     }
@@ -221,7 +224,7 @@ async fn a_token_that_may_exist_stays_on_record() {
         let outstanding = lending.leases.outstanding().await.unwrap();
         assert_eq!(outstanding.len(), 1);
         assert_eq!(outstanding[0].state, OutstandingState::Announced);
-        assert_eq!(outstanding[0].dies_at, NOON.saturating_add(Duration::from_secs(300)), "and says until when");
+        assert_eq!(outstanding[0].dies_at, NOON.saturating_add(PATIENCE + Duration::from_secs(300)), "and says until when");
         // After a crash at this point nothing is asked again: recovery only says what is known.
         lending.leases.recover().await.unwrap();
         assert_eq!(lending.sum().await.2, 0);

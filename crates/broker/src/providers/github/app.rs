@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use keyblind_intent::{PolicyTemplate, Provider, Repository};
 use serde::{Deserialize, Serialize};
 
@@ -308,7 +308,9 @@ impl Github {
     async fn end(&self, token: &Secret) -> Result<Revoked, GithubError> {
         let target = self.api.clone().path("/installation/token");
         match self.send(Method::DELETE, Authorization::Bearer(token), target, None::<&()>, 1 << 16, Pacing::Authority).await {
-            Ok(_) => Ok(Revoked::Confirmed),
+            // No other answer says so: a box on the way could give any.
+            Ok(answer) if answer.status() == StatusCode::NO_CONTENT => Ok(Revoked::Confirmed),
+            Ok(answer) => Err(GithubError::Broken { status: answer.status().as_u16() }),
             // It doesn't know the token any more.
             Err(GithubError::Unauthorized) => Ok(Revoked::WasDead),
             Err(error) => Err(error),
