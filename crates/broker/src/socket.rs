@@ -13,6 +13,7 @@ mod descriptors;
 mod peers;
 mod place;
 mod server;
+mod shares;
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub struct Limits {
     pub connections_per_user: usize,
     /// Requests of one connection that aren't answered yet. More are refused as busy.
     pub requests_per_connection: usize,
-    /// Requests that are worked on at once. More wait their turn.
+    /// Requests that are worked on at once. More wait their turn. Of this and the two below each tenant has a share that no other can take.
     pub working: usize,
     /// Requests that wait their turn. More are refused as busy.
     pub waiting: usize,

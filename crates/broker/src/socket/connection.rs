@@ -307,9 +307,9 @@ impl Connection {
             Request::Control(_) => Vec::new(),
             Request::Intent(_) => {
                 let kibibytes = u32::try_from(frame.payload().len() / 1_024 + 1).map_err(|_| Refusal::Busy)?;
-                let taken = Arc::clone(&self.shared.taken).try_acquire_owned();
-                let kibibytes = Arc::clone(&self.shared.kibibytes).try_acquire_many_owned(kibibytes);
-                taken.and_then(|taken| Ok(vec![taken, kibibytes?])).map_err(|_| Refusal::Busy)?
+                let tenant = &self.session.tenant;
+                let taken = self.shared.taken.try_take(tenant, 1).ok_or(Refusal::Busy)?;
+                vec![taken, self.shared.kibibytes.try_take(tenant, kibibytes).ok_or(Refusal::Busy)?]
             }
         };
         if !self.shared.is_new(self.peer, id) {
@@ -390,7 +390,7 @@ impl Job {
         // Nor stand in the queue behind what it should stop.
         let working = match &request {
             Request::Control(_) => None,
-            Request::Intent(_) => Some(Arc::clone(&shared.working).acquire_owned().await.map_err(|_| Refusal::ShuttingDown)?),
+            Request::Intent(_) => Some(shared.working.take(&session.tenant).await.map_err(|_| Refusal::ShuttingDown)?),
         };
         let runs_to_its_end = match &request {
             Request::Intent(intent) => intent.changes_something(),

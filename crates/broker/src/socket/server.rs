@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use keyblind_intent::{Refusal, RequestId};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::connection;
 use super::peers::{Peer, Tokens};
 use super::place::{PlaceError, listen};
+use super::shares::Shares;
 use crate::dispatch::Dispatcher;
 use crate::socket::Limits;
 
@@ -36,11 +37,11 @@ pub(super) struct Shared {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) limits: Limits,
     /// A permit for each request that is worked on.
-    pub(super) working: Arc<Semaphore>,
+    pub(super) working: Shares,
     /// A permit for each request that was taken and isn't answered.
-    pub(super) taken: Arc<Semaphore>,
+    pub(super) taken: Shares,
     /// A permit for each kibibyte of these.
-    pub(super) kibibytes: Arc<Semaphore>,
+    pub(super) kibibytes: Shares,
     /// The ids that each peer has used.
     used: Vec<Mutex<Used>>,
     by_user: Mutex<HashMap<u32, usize>>,
@@ -128,14 +129,15 @@ impl Server {
         let own = rustix::process::geteuid().as_raw();
         let listener = listen(path, peers.iter().any(|peer| peer.user != own))?;
         listener.set_nonblocking(true)?;
+        let shares = |all| Shares::new(all, peers.iter().map(|peer| &peer.session.tenant));
         let shared = Shared {
+            working: shares(limits.working),
+            taken: shares(limits.working + limits.waiting),
+            kibibytes: shares(limits.request_kibibytes),
             used: peers.iter().map(|_| Mutex::default()).collect(),
             peers,
             tokens,
             dispatcher,
-            working: Arc::new(Semaphore::new(limits.working)),
-            taken: Arc::new(Semaphore::new(limits.working + limits.waiting)),
-            kibibytes: Arc::new(Semaphore::new(limits.request_kibibytes)),
             by_user: Mutex::default(),
             limits,
         };
@@ -162,16 +164,15 @@ impl Server {
         drop(self.listener);
         // Everybody still listens, or those who stop have already gone.
         let _ = stopping.send(true);
-        let all = u32::try_from(self.shared.limits.working).unwrap_or(u32::MAX);
         let ended = async {
             while connections.join_next().await.is_some() {}
             // What changes something goes on without its client.
-            let _ = self.shared.working.acquire_many(all).await;
+            self.shared.working.all_back().await;
         };
         if tokio::time::timeout(self.shared.limits.stopping, ended).await.is_ok() {
             return 0;
         }
-        self.shared.limits.working.saturating_sub(self.shared.working.available_permits())
+        self.shared.working.taken()
     }
 
     fn admit(&self, stream: UnixStream, connections: &mut JoinSet<()>, is_stopping: watch::Receiver<bool>) {

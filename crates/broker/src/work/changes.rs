@@ -22,8 +22,9 @@ use crate::ledger::{Event, Ledger, LedgerError, Record, Who, new_id};
 const SECONDS: u64 = 300;
 /// How often what people have approved is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How many changes are applied at once.
+/// How many changes are applied at once, and how many of one tenant: another's finds a place.
 const AT_ONCE: usize = 4;
+const AT_ONCE_OF_ONE: usize = 3;
 /// How long a change waits that can't be applied just now; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
@@ -72,8 +73,9 @@ pub struct Changes {
 }
 
 /// How far a change is that was taken up.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Try {
+    tenant: String,
     /// What keeps it from being made for now, for whoever asked.
     held_up: Option<Outcome>,
     is_applied_now: bool,
@@ -81,6 +83,12 @@ struct Try {
     next: Duration,
     /// How long it waited the last time.
     pause: Duration,
+}
+
+impl Try {
+    fn new(tenant: &str) -> Self {
+        Self { tenant: tenant.to_owned(), held_up: None, is_applied_now: false, next: Duration::ZERO, pause: Duration::ZERO }
+    }
 }
 
 impl Changes {
@@ -166,7 +174,7 @@ impl Changes {
             let approved = self.approvals.to_apply().await.unwrap_or_default();
             self.forget_others(&approved);
             for request in approved {
-                if applying.len() < AT_ONCE && self.take_up(request.change.digest()) {
+                if applying.len() < AT_ONCE && self.take_up(request.change.digest(), &request.proposal.tenant) {
                     let changes = Arc::clone(&self);
                     applying.spawn(async move { changes.finish(request).await });
                 }
@@ -188,9 +196,12 @@ impl Changes {
     }
 
     /// Whether this change is to be tried now.
-    fn take_up(&self, change: Digest) -> bool {
+    fn take_up(&self, change: Digest, tenant: &str) -> bool {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = under_way.entry(change).or_default();
+        if under_way.values().filter(|other| other.is_applied_now && other.tenant == tenant).count() >= AT_ONCE_OF_ONE {
+            return false;
+        }
+        let found = under_way.entry(change).or_insert_with(|| Try::new(tenant));
         let is_due = !found.is_applied_now && found.next <= self.clock.monotonic();
         found.is_applied_now |= is_due;
         is_due
@@ -212,13 +223,14 @@ impl Changes {
             under_way.remove(&digest);
             return;
         }
-        let found = under_way.entry(digest).or_default();
+        let found = under_way.entry(digest).or_insert_with(|| Try::new(&tenant));
         let longest = match &held_up {
             Some(Outcome::NotReady { state, .. }) if *state != ConnectionState::RateLimited => LONGEST_FOR_PEOPLE,
             _ => LONGEST_PAUSE,
         };
-        let pause = found.pause.saturating_mul(2).clamp(FIRST_PAUSE, longest);
-        *found = Try { held_up, is_applied_now: false, next: self.clock.monotonic().saturating_add(pause), pause };
+        found.pause = found.pause.saturating_mul(2).clamp(FIRST_PAUSE, longest);
+        found.next = self.clock.monotonic().saturating_add(found.pause);
+        (found.held_up, found.is_applied_now) = (held_up, false);
     }
 
     /// Makes the change again from what is there now, and applies it if it is the same.

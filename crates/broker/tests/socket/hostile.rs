@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use keyblind_broker::dispatch::Role;
-use keyblind_broker::socket::{BulkFile, ClientError, Limits};
+use keyblind_broker::dispatch::{Role, Session};
+use keyblind_broker::socket::{BulkFile, Client, ClientError, Limits, Peer};
 use keyblind_intent::*;
 
 use crate::support::{Broker, Provider, eventually, held, list, peer, request, short, upload};
@@ -225,6 +225,46 @@ fn many_requests_at_once_are_refused_as_busy_and_none_is_forgotten() {
     let mut done: Vec<u8> = (0..4).map(|_| client.receive().unwrap().0.id().as_bytes()[0]).collect();
     done.sort_unstable();
     assert_eq!(done, [1, 2, 3, 4]);
+}
+
+/// Threat 41: one tenant fills every place that it can get, and another is served all the same.
+#[test]
+fn one_tenant_cant_take_anothers_share() {
+    let of = |tenant: &str, needs_token| {
+        let peer = peer(Role::Runner, needs_token);
+        Peer { session: Session { tenant: tenant.parse().unwrap(), ..peer.session }, ..peer }
+    };
+    // The other way round: where all are one tenant's, there is no share to keep.
+    for (modest, is_served) in [("acme", true), ("octo", false)] {
+        let limits = Limits { working: 4, waiting: 4, requests_per_connection: 100, ..Limits::default() };
+        let broker = Broker::with(held(), vec![of("octo", false), of(modest, true)], limits);
+        let mut greedy = broker.client();
+        for number in 1..=20 {
+            let id = RequestId::from_bytes([number; 16]);
+            greedy.send(&Frame::new(Kind::Request, id, encode(&list()).unwrap()).unwrap()).unwrap();
+        }
+        let taken = if is_served { 6 } else { 8 };
+        for _ in taken..20 {
+            assert_eq!(decode::<Refusal>(greedy.receive().unwrap().0.payload()).unwrap(), Refusal::Busy);
+        }
+        let begun = || broker.provider.begun.load(Ordering::SeqCst);
+        eventually("the greedy one's requests begin", || begun() == if is_served { 3 } else { 4 });
+        let token = broker.tokens.issue(1).unwrap();
+        let mut other = token.expose(|token| Client::connect(&broker.socket, token)).unwrap();
+        let id = RequestId::from_bytes([77; 16]);
+        other.send(&Frame::new(Kind::Request, id, encode(&list()).unwrap()).unwrap()).unwrap();
+        if is_served {
+            eventually("the modest one's request begins", || begun() == 4);
+            broker.provider.gate.as_ref().unwrap().add_permits(taken + 1);
+            assert_eq!(other.receive().unwrap().0.kind(), Kind::Answer);
+        } else {
+            assert_eq!(decode::<Refusal>(other.receive().unwrap().0.payload()).unwrap(), Refusal::Busy);
+            broker.provider.gate.as_ref().unwrap().add_permits(taken);
+        }
+        for _ in 0..taken {
+            assert_eq!(greedy.receive().unwrap().0.kind(), Kind::Answer);
+        }
+    }
 }
 
 #[test]
