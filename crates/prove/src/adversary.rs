@@ -14,11 +14,14 @@ use keyblind_intent::{
 };
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::Uid;
+use rustix::thread::set_thread_res_uid;
 use serde_json::{Value, json};
 
 use crate::door::Visitor;
 use crate::github::{CONTENTS, FILE, Github};
 use crate::random_bytes;
+use crate::world::BLIND;
 
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,7 +59,7 @@ impl Enemy {
     /// # Errors
     /// If nobody listens.
     pub fn connect(socket: &Path, token: &[u8]) -> Result<(Self, Option<Refusal>)> {
-        let stream = UnixStream::connect(socket)?;
+        let stream = connected(socket)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut enemy = Self { stream, decoder: Decoder::new() };
         enemy.send(&Frame::new(Kind::Hello, RequestId::from_bytes([0; 16]), token.to_vec())?.to_bytes())?;
@@ -107,13 +110,19 @@ impl Enemy {
     }
 
     /// Sends a document, whatever it says.
-    fn document(&mut self, document: &Value) -> Result<Back> {
+    ///
+    /// # Errors
+    /// If what comes back can't be read.
+    pub fn document(&mut self, document: &Value) -> Result<Back> {
         let frame = Frame::new(Kind::Request, id()?, serde_json::to_vec(document)?)?;
         self.raw(&frame.to_bytes())
     }
 
     /// Sends bulk bytes, and then a request under the same id.
-    fn attached(&mut self, bytes: &[u8], document: &Value) -> Result<Back> {
+    ///
+    /// # Errors
+    /// If they can't be sent, or what comes back can't be read.
+    pub fn attached(&mut self, bytes: &[u8], document: &Value) -> Result<Back> {
         let id = id()?;
         let memory = rustix::fs::memfd_create("attached", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         let mut file = std::fs::File::from(memory);
@@ -128,6 +137,19 @@ impl Enemy {
         anyhow::ensure!(sent == announcement.len(), "the announcement was cut");
         self.raw(&Frame::new(Kind::Request, id, serde_json::to_vec(document)?)?.to_bytes())
     }
+}
+
+/// Connects as somebody of the blind side: the kernel tells the broker the user that this thread has in this moment.
+fn connected(socket: &Path) -> Result<UnixStream> {
+    let own = rustix::process::geteuid();
+    if !own.is_root() {
+        return Ok(UnixStream::connect(socket)?);
+    }
+    let blind = Uid::from_raw(BLIND);
+    set_thread_res_uid(None, blind, None)?;
+    let stream = UnixStream::connect(socket);
+    set_thread_res_uid(None, own, None)?;
+    Ok(stream?)
 }
 
 fn id() -> Result<RequestId> {

@@ -3,10 +3,13 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::canary::{Canary, Form, Needles};
 use crate::places::{self, Looked};
@@ -59,13 +62,13 @@ pub fn run(folder: &Path) -> Result<Vec<Control>> {
     };
     for form in Form::ALL {
         let text = form.of(&canary.bytes);
-        let mut child = held(&text, &[], None)?;
+        let mut child = held(folder, &text, &[], None)?;
         judge("memory", form, places::memory(child.id(), &needles));
         end(&mut child)?;
         // Neither holds a zero byte.
         if form != Form::Wide {
             let word = String::from_utf8(text.clone()).context("these forms are text")?;
-            let mut child = held(b"nothing", &[&word], Some(&word))?;
+            let mut child = held(folder, b"nothing", &[&word], Some(&word))?;
             judge("environment", form, places::environment(child.id(), &needles));
             judge("arguments", form, places::arguments(child.id(), &needles));
             end(&mut child)?;
@@ -82,16 +85,25 @@ pub fn run(folder: &Path) -> Result<Vec<Control>> {
     file.write_all(&canary.bytes)?;
     fs::remove_file(&path)?;
     rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
-    let mut child = held(b"nothing", &[&file.as_raw_fd().to_string()], None)?;
+    let mut child = held(folder, b"nothing", &[&file.as_raw_fd().to_string()], None)?;
     judge("descriptors", Form::Raw, places::descriptors(child.id(), &needles));
     end(&mut child)?;
+    // One that breaks down and leaves what it held behind: where the machine hands it to a program of its own, only that it did is known.
+    let folder = folder.join("breaks-down");
+    fs::create_dir(&folder)?;
+    let mut child = held(&folder, &canary.bytes, &[], None)?;
+    kill_process(Pid::from_child(&child), Signal::ABORT)?;
+    let is_dumped = child.wait()?.core_dumped();
+    let is_found = is_dumped && (fs::read_dir(&folder)?.next().is_none() || !places::files(&folder, &[], &needles).hits.is_empty());
+    let not_checked = (!is_dumped).then(|| "this machine makes no core files".to_owned());
+    controls.push(Control { place: "core file, raw".to_owned(), is_found, not_checked });
     Ok(controls)
 }
 
 /// A process of this program that holds a text in its memory.
-fn held(text: &[u8], arguments: &[&str], variable: Option<&str>) -> Result<Child> {
+fn held(folder: &Path, text: &[u8], arguments: &[&str], variable: Option<&str>) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(HOLD).args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.arg(HOLD).args(arguments).env_clear().current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
     if let Some(value) = variable {
         command.env("CONTROL", value);
     }

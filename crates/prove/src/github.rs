@@ -1,11 +1,13 @@
 //! A GitHub of one repository on loopback, whose every credential is a canary.
 //!
 //! It takes the App's word only with a signature of the App's key, gives out a token once, knows it until it is ended, and counts what
-//! is done with it. What it can't show: how the real one reads permissions, its rate limits, its other hosts.
+//! is done with it. Tests can interfere with each request: have it fail, or have something happen right before or after its effect.
+//! What it can't show: how the real one reads permissions, its rate limits, its other hosts.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -33,12 +35,44 @@ pub const FILE: &str = "main.tf";
 /// What is in that file.
 pub const CONTENTS: &str = "resource \"aws_db_instance\" \"shop\" {\n  engine              = \"mysql\"\n  publicly_accessible = true\n}\n";
 
+/// What the canaries of tokens are called, before their numbers.
+pub const TOKEN: &str = "installation token";
+/// How long a token lives that nobody ends: an hour, as at GitHub.
+const LIFE: Duration = Duration::from_secs(3_600);
+/// The login of what was made with a token of the App.
+const BOT: &str = "keyblind-proof[bot]";
+
 /// A token that was given out.
 struct Token {
     value: String,
     writes: bool,
     is_dead: bool,
+    /// Unix milliseconds.
+    expires: u64,
 }
+
+/// A request that somebody may interfere with.
+pub struct Seen<'r> {
+    /// How many there were until now, this one included.
+    pub number: usize,
+    /// Whether it has had its effect.
+    pub is_done: bool,
+    /// Its method and its path, without the first slash.
+    pub request: &'r str,
+    /// The credential that came with it.
+    pub credential: &'r str,
+}
+
+/// What becomes of a request that somebody interferes with.
+pub enum Fault {
+    /// It is never answered.
+    Silence,
+    /// This is the answer, with these headers.
+    Answer(u16, Vec<(&'static str, String)>, String),
+}
+
+/// Decides about each request, twice: before its effect and after it.
+pub type Interference = Arc<dyn Fn(&Seen<'_>) -> Option<Fault> + Send + Sync>;
 
 /// What is in the repository, and what was done.
 #[derive(Default)]
@@ -52,6 +86,9 @@ struct Forge {
     pulls: Vec<Value>,
     /// Requests that change something, in order.
     writes: Vec<String>,
+    /// How many requests came.
+    requests: usize,
+    interference: Option<Interference>,
 }
 
 /// A running one.
@@ -111,10 +148,11 @@ impl Github {
         let secret = der.get(320..der.len() - 16).context("the key is too short")?;
         let mut canaries = vec![Canary { name: "the App's private key".to_owned(), bytes: secret.to_vec() }];
         canaries.extend(
-            self.forge().tokens.iter().enumerate().map(|(number, token)| Canary {
-                name: format!("installation token {}", number + 1),
-                bytes: token.value.clone().into_bytes(),
-            }),
+            self.forge()
+                .tokens
+                .iter()
+                .enumerate()
+                .map(|(number, token)| Canary { name: format!("{TOKEN} {}", number + 1), bytes: token.value.clone().into_bytes() }),
         );
         Ok(canaries)
     }
@@ -124,6 +162,35 @@ impl Github {
     pub fn tokens(&self) -> (usize, usize) {
         let forge = self.forge();
         (forge.tokens.len(), forge.tokens.iter().filter(|token| !token.is_dead).count())
+    }
+
+    /// When the tokens that live die by themselves, in Unix milliseconds.
+    #[must_use]
+    pub fn lives(&self) -> Vec<u64> {
+        self.forge().tokens.iter().filter(|token| !token.is_dead).map(|token| token.expires).collect()
+    }
+
+    /// Lets somebody decide about each request from now on, or nobody.
+    pub fn interfere(&self, interference: Option<Interference>) {
+        self.forge().interference = interference;
+    }
+
+    /// How many requests came.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.forge().requests
+    }
+
+    /// The branches that pull requests were opened from, in order.
+    #[must_use]
+    pub fn proposed(&self) -> Vec<String> {
+        self.forge().pulls.iter().filter_map(|pull| pull["head"]["ref"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// What becomes of a request now, if somebody interferes.
+    fn fault(&self, number: usize, is_done: bool, request: &str, credential: &str) -> Option<Fault> {
+        let interference = self.forge().interference.clone()?;
+        interference(&Seen { number, is_done, request, credential })
     }
 
     /// Requests that changed something, in order.
@@ -163,8 +230,10 @@ impl Forge {
     fn fill(&mut self) {
         let blob = self.blob(CONTENTS.as_bytes().to_vec());
         let tree = self.tree(&[(FILE.to_owned(), "100644".to_owned(), blob)]);
-        let commit = self.commit("Everything begins", &tree, &[]);
-        self.heads.insert("main".to_owned(), commit);
+        let commit = self.commit("Everything begins", &tree, &[], "alice");
+        self.heads.insert("main".to_owned(), commit.clone());
+        // Somebody's own pull request.
+        self.heads.insert("pull/7/head".to_owned(), commit);
     }
 
     fn blob(&mut self, bytes: Vec<u8>) -> String {
@@ -188,11 +257,38 @@ impl Forge {
         hash
     }
 
-    fn commit(&mut self, message: &str, tree: &str, parents: &[String]) -> String {
+    fn commit(&mut self, message: &str, tree: &str, parents: &[String], author: &str) -> String {
         let number = self.commits.len();
         let hash = object("commit", format!("{message} {tree} {parents:?} {number}").as_bytes());
-        self.commits.insert(hash.clone(), json!({"sha": hash, "tree": {"sha": tree}, "message": message, "parents": parents}));
+        let commit = json!({
+            "sha": hash, "tree": {"sha": tree}, "message": message, "parents": parents,
+            "author": {"login": author}, "committer": {"login": author},
+        });
+        self.commits.insert(hash.clone(), commit);
         hash
+    }
+
+    /// A commit and all before it, the nearest first.
+    fn history(&self, head: &str) -> Vec<String> {
+        let mut history = vec![head.to_owned()];
+        let mut at = 0;
+        while let Some(hash) = history.get(at).cloned() {
+            let parents = self.commits.get(&hash).and_then(|commit| commit["parents"].as_array());
+            for parent in parents.into_iter().flatten().filter_map(Value::as_str) {
+                if !history.iter().any(|known| known == parent) {
+                    history.push(parent.to_owned());
+                }
+            }
+            at += 1;
+        }
+        history
+    }
+
+    fn compare(&self, base: &str, head: &str) -> Option<Value> {
+        let (old, new) = (self.history(base), self.history(head));
+        let ahead: Vec<&Value> = new.iter().filter(|hash| !old.contains(hash)).filter_map(|hash| self.commits.get(hash)).collect();
+        let shared = new.iter().find(|hash| old.contains(hash))?;
+        Some(json!({"total_commits": ahead.len(), "commits": ahead, "merge_base_commit": {"sha": shared}}))
     }
 
     /// The entries of a base tree with some of them put in.
@@ -210,14 +306,32 @@ impl Forge {
         let value = format!("ghs_{}", random(27));
         let permissions = asked["permissions"].clone();
         let writes = permissions.as_object().is_some_and(|all| all.values().any(|level| level == "write"));
-        self.tokens.push(Token { value: value.clone(), writes, is_dead: false });
+        // GitHub tells whole seconds.
+        let expires = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + LIFE.as_secs();
+        self.tokens.push(Token { value: value.clone(), writes, is_dead: false, expires: expires * 1_000 });
         let is_selected = asked["repositories"].is_array();
-        json!({
-            "token": value, "expires_at": "2099-01-01T00:00:00Z", "permissions": permissions,
+        let mut given = json!({
+            "token": value, "expires_at": rfc3339(expires), "permissions": permissions,
             "repository_selection": if is_selected { "selected" } else { "all" },
-            "repositories": if is_selected { json!([{"full_name": REPOSITORY}]) } else { Value::Null },
-        })
+        });
+        if is_selected {
+            given["repositories"] = json!([{"full_name": REPOSITORY}]);
+        }
+        given
     }
+}
+
+/// A time as GitHub tells it (the civil calendar from days, as Howard Hinnant's "chrono-compatible low-level date algorithms" has it).
+fn rfc3339(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
 }
 
 async fn answer(State(github): State<Github>, request: Request) -> Response {
@@ -227,6 +341,15 @@ async fn answer(State(github): State<Github>, request: Request) -> Response {
     let bytes = axum::body::to_bytes(request.into_body(), 8 << 20).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let path = uri.path().trim_start_matches('/');
+    let told = format!("{method} {path}");
+    let number = {
+        let mut forge = github.forge();
+        forge.requests += 1;
+        forge.requests
+    };
+    if let Some(fault) = github.fault(number, false, &told, &credential) {
+        return faulty(fault).await;
+    }
     let result = if path.starts_with("app/") || path.ends_with("/installation") {
         if github.is_app(&credential) { Ok(as_app(&mut github.forge(), path, &body)) } else { Err(()) }
     } else {
@@ -239,10 +362,26 @@ async fn answer(State(github): State<Github>, request: Request) -> Response {
             _ => Err(()),
         }
     };
+    if let Some(fault) = github.fault(number, true, &told, &credential) {
+        return faulty(fault).await;
+    }
     match result {
         Ok(Some((status, value))) => (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response(),
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(()) => StatusCode::UNAUTHORIZED.into_response(),
+    }
+}
+
+async fn faulty(fault: Fault) -> Response {
+    match fault {
+        Fault::Silence => std::future::pending().await,
+        Fault::Answer(status, headers, body) => {
+            let mut response = (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body).into_response();
+            for (name, value) in headers {
+                response.headers_mut().extend(value.parse().ok().map(|value| (header::HeaderName::from_static(name), value)));
+            }
+            response
+        }
     }
 }
 
@@ -272,7 +411,7 @@ fn with_token(forge: &mut Forge, token: usize, method: &Method, path: &str, body
         return Some((StatusCode::OK, read(forge, inside, described)?));
     }
     forge.writes.push(format!("{method} {inside}"));
-    write(forge, inside, body)
+    if *method == Method::PATCH { rewrite(forge, inside, body) } else { write(forge, inside, body) }
 }
 
 fn read(forge: &Forge, inside: &str, described: Value) -> Option<Value> {
@@ -280,7 +419,11 @@ fn read(forge: &Forge, inside: &str, described: Value) -> Option<Value> {
     match inside.split_once("git/").map_or(("", inside), |(_, rest)| rest.split_once('/').unwrap_or(("", rest))) {
         ("", "") => Some(described),
         ("", "pulls") => Some(Value::Array(forge.pulls.clone())),
-        ("ref", name) => forge.heads.get(name.strip_prefix("heads/")?).map(reference),
+        ("", range) if range.starts_with("compare/") => {
+            let (base, head) = range.strip_prefix("compare/")?.split_once("...")?;
+            forge.compare(base, head)
+        }
+        ("ref", name) => forge.heads.get(name.strip_prefix("heads/").unwrap_or(name)).map(reference),
         ("commits", hash) => forge.commits.get(hash).cloned(),
         ("trees", hash) => forge.trees.get(hash).cloned(),
         ("blobs", hash) => forge.blobs.get(hash).map(|bytes| json!({"content": BASE64.encode(bytes), "encoding": "base64"})),
@@ -295,14 +438,20 @@ fn write(forge: &mut Forge, inside: &str, body: &Value) -> Option<(StatusCode, V
         "git/trees" => made(forge.changed(body["base_tree"].as_str()?, body["tree"].as_array()?)?),
         "git/commits" => {
             let parents = body["parents"].as_array()?.iter().filter_map(|parent| parent.as_str().map(str::to_owned)).collect::<Vec<_>>();
-            made(forge.commit(body["message"].as_str()?, body["tree"].as_str()?, &parents))
+            made(forge.commit(body["message"].as_str()?, body["tree"].as_str()?, &parents, BOT))
         }
         "git/refs" => {
             let name = body["ref"].as_str()?.strip_prefix("refs/heads/")?.to_owned();
+            if forge.heads.contains_key(&name) {
+                return refused("Reference already exists");
+            }
             forge.heads.insert(name, body["sha"].as_str()?.to_owned());
             Some((StatusCode::CREATED, json!({})))
         }
         "pulls" => {
+            if forge.pulls.iter().any(|pull| pull["head"]["ref"] == body["head"] && pull["base"]["ref"] == body["base"]) {
+                return refused("A pull request already exists");
+            }
             let number = forge.pulls.len() + 1;
             forge.pulls.push(json!({
                 "number": number, "title": body["title"], "body": body["body"], "state": "open", "merged_at": null,
@@ -311,5 +460,45 @@ fn write(forge: &mut Forge, inside: &str, body: &Value) -> Option<(StatusCode, V
             Some((StatusCode::CREATED, json!({"number": number})))
         }
         _ => None,
+    }
+}
+
+/// What changes something that is there: our branch moves forward, our pull request gets another text.
+fn rewrite(forge: &mut Forge, inside: &str, body: &Value) -> Option<(StatusCode, Value)> {
+    if let Some(name) = inside.strip_prefix("git/refs/heads/") {
+        let (to, from) = (body["sha"].as_str()?.to_owned(), forge.heads.get(name)?);
+        if !forge.history(&to).contains(from) {
+            return refused("Update is not a fast forward");
+        }
+        forge.heads.insert(name.to_owned(), to);
+        return Some((StatusCode::OK, json!({})));
+    }
+    let number: u64 = inside.strip_prefix("pulls/")?.parse().ok()?;
+    let pull = forge.pulls.iter_mut().find(|pull| pull["number"].as_u64() == Some(number))?;
+    for field in ["title", "body"] {
+        pull[field] = body[field].clone();
+    }
+    Some((StatusCode::OK, json!({"number": number})))
+}
+
+/// What GitHub says of a request that it understands and doesn't follow.
+fn refused(why: &str) -> Option<(StatusCode, Value)> {
+    Some((StatusCode::UNPROCESSABLE_ENTITY, json!({"message": why})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_the_calendar_has_them() {
+        for (seconds, told) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (4_102_444_799, "2099-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(seconds), told);
+        }
     }
 }

@@ -19,11 +19,13 @@ pub mod watch;
 pub mod world;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use data_encoding::BASE32_NOPAD;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use crate::canary::{Canary, Needles};
 use crate::github::{Github, REPOSITORY};
@@ -54,6 +56,9 @@ pub fn random(bytes: usize) -> String {
 /// # Errors
 /// If the proof can't be made at all: a program is missing, or a mission doesn't do what it must.
 pub fn prove(programs: &Path) -> Result<Proof> {
+    // What comes to grief may leave a core file, as far as the machine allows: the broker must not.
+    let limit = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: limit.maximum, ..limit })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let github = runtime.block_on(Github::start())?;
     let mut world = World::set_up(programs, &github)?;
@@ -61,6 +66,7 @@ pub fn prove(programs: &Path) -> Result<Proof> {
     fs::create_dir(&folder)?;
     let controls = controls::run(&folder)?;
     fs::remove_dir_all(&folder)?;
+    let users = world.users();
     let tokens = world.start()?;
     let mut person = world.log_in()?;
     let mut watched = Watched::new();
@@ -69,14 +75,19 @@ pub fn prove(programs: &Path) -> Result<Proof> {
     change(&world, &github, &mut watched, &mut person)?;
     let attempts = adversary::run(&world.socket(), &tokens, &github, &mut person, &world.visitor())?;
     wait_for_revocations(&github);
+    watch::afterwards(&world, &github, &mut watched)?;
 
     // While it runs: its log isn't in its database yet.
     let mut files = searched(&world, &github)?;
+    // One that breaks down, where whoever starts it would have its memory kept.
+    let left_core = world.end_by(Signal::ABORT)?.core_dumped();
+    files.add(searched(&world, &github)?);
+    world.start()?;
     world.stop()?;
     files.add(searched(&world, &github)?);
     let ledger = ledger(&world)?;
     let (given, living) = github.tokens();
-    Ok(Proof { controls, watched, files, attempts, ledger, given, living, canaries: canaries(&world, &github)?.len() })
+    Ok(Proof { users, controls, watched, files, attempts, ledger, given, living, left_core, canaries: canaries(&world, &github)?.len() })
 }
 
 /// A repository is read and judged.
@@ -120,12 +131,16 @@ fn wait_for_revocations(github: &Github) {
 }
 
 /// All that must be nowhere.
-pub(crate) fn canaries(world: &World, github: &Github) -> Result<Vec<Canary>> {
+///
+/// # Errors
+/// If one of them can't be read.
+pub fn canaries(world: &World, github: &Github) -> Result<Vec<Canary>> {
     let mut canaries = github.canaries()?;
     let text = fs::read_to_string(world.vault_key()).context("the sealed store has no key")?;
     let key = text.trim_end().rsplit(' ').next().unwrap_or_default();
     let bytes = data_encoding::BASE64.decode(key.as_bytes()).context("the sealed store's key can't be read")?;
     canaries.push(Canary { name: "the sealed store's key".to_owned(), bytes });
+    canaries.push(Canary { name: "a variable that the broker was started with".to_owned(), bytes: world.variable().as_bytes().to_vec() });
     ensure!(canaries.iter().all(|canary| canary.bytes.len() >= 16), "a canary is too short to be looked for");
     Ok(canaries)
 }

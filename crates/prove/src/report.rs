@@ -7,10 +7,13 @@ use crate::adversary::Attempt;
 use crate::canary::Hit;
 use crate::controls::Control;
 use crate::places::Looked;
-use crate::watch::{LEAF, Watched};
+use crate::watch::{BROKER, LEAF, Watched};
+use crate::world::Users;
 
 /// All that came of it.
 pub struct Proof {
+    /// As whom the two sides ran.
+    pub users: Users,
     /// Each way of searching, tried on what was left for it.
     pub controls: Vec<Control>,
     /// What was seen of blind processes.
@@ -21,6 +24,8 @@ pub struct Proof {
     pub attempts: Vec<Attempt>,
     /// What the record says.
     pub ledger: keyblind_ledger::Report,
+    /// Whether a broker that broke down left a core file.
+    pub left_core: bool,
     /// How many tokens the provider gave.
     pub given: usize,
     /// How many of them live.
@@ -45,7 +50,10 @@ impl Proof {
         faults.extend(self.files.hits.iter().map(|hit| found(hit, "files")));
         let let_through = self.attempts.iter().filter(|attempt| !attempt.is_refused);
         faults.extend(let_through.map(|attempt| format!("an adversary gets through: {} ({})", attempt.what, attempt.answer)));
-        for kind in ["keyblind", LEAF, "relay"] {
+        if self.left_core {
+            faults.push("a broker that breaks down leaves a core file".to_owned());
+        }
+        for kind in ["keyblind", LEAF, "relay", BROKER] {
             if !self.watched.contains_key(kind) {
                 faults.push(format!("no process of the kind `{kind}` was seen at work: nothing is known of it"));
             }
@@ -69,7 +77,10 @@ impl Proof {
     #[must_use]
     pub fn not_checked(&self) -> BTreeSet<String> {
         let mut all: BTreeSet<String> = self.files.not_checked.clone();
-        let unseen = self.watched.iter().filter(|(_, seen)| seen.looks == 0);
+        if !self.users.are_distinct() {
+            all.insert("that the two sides are different users: only root can give each its own".to_owned());
+        }
+        let unseen = self.watched.iter().filter(|(kind, seen)| seen.looks == 0 && **kind != BROKER);
         all.extend(unseen.map(|(kind, _)| format!("the memory of {kind}: none of it could be read")));
         for (kind, seen) in &self.watched {
             all.extend(seen.places.values().flat_map(|looked| looked.not_checked.iter().map(|why| format!("{why} (of {kind})"))));
@@ -91,12 +102,16 @@ impl Display for Proof {
         let found = self.controls.iter().filter(|control| control.is_found).count();
         writeln!(f, "controls      {found} of {} canaries that were left on purpose were found", self.controls.len())?;
         writeln!(f, "canaries      {} values, in 6 forms, also in part", self.canaries)?;
+        if self.users.are_distinct() {
+            writeln!(f, "users         {} for the broker, {} for everybody else", self.users.broker, self.users.blind)?;
+        }
         for (kind, seen) in &self.watched {
+            let memory = if *kind == BROKER { "memory when all was over, " } else { "memory, " };
             let bytes: u64 = seen.places.values().map(|looked| looked.bytes).sum();
             let hits: usize = seen.places.values().map(|looked| looked.hits.len()).sum();
             writeln!(
                 f,
-                "{kind:<14}{} looks, {} MiB of memory, environment, arguments, open files: {hits} hits",
+                "{kind:<14}{} looks, {} MiB of {memory}environment, arguments, open files: {hits} hits",
                 seen.looks,
                 mebibytes(bytes)
             )?;

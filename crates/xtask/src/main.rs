@@ -32,6 +32,8 @@ cargo xtask <command>
   wall             proves that the `keyblind` program can't reach a network, on the graph and on the finished program
   bench            speed and memory beside Checkov and Trivy on the same folders in the same run
                    (needs KEYBLIND_CORPORA=DIR with the repositories that docs/performance.md names)
+  bench --only broker
+                   200 clients of the finished broker at once, and its own work beside the disk's alone
   goats [PROGRAM]  fixes on repositories that are full of faults on purpose: shares, and a new scan afterwards
                    (needs KEYBLIND_CORPORA as well; with PROGRAM nothing is built)
   actions [--from FOLDER] [NAME …]
@@ -39,6 +41,9 @@ cargo xtask <command>
                    those of crates/fix/src/actions.tsv and those that are named
   soak [DURATION]  200 clients of the broker at once, fuzzing (90s, 10m, 2h: all targets together), then scans of what
                    KEYBLIND_CORPORA holds if it is set; figures go to docs/evidence/
+  soak --only kill-points [POINTS] [SEED]
+                   kills the finished broker at random moments of its work, 200 if it isn't told, and starts it anew: every
+                   token is accounted for and nothing is done twice
   book             the documentation with a page for each rule, as a web site, in the target folder
   soak --only fixes [PAIRS] [SEED] [SECONDS]
                    lets a referee that shares no code with the program judge random fixes, no finding in a file twice, of
@@ -46,8 +51,9 @@ cargo xtask <command>
                    take in one round) and of the rules' examples; goes on where a run of that seed was broken off
   soak --only second-judges [FIXES] [SEED]
                    shows fixes of rules that carry an id of Checkov's or Trivy's to these, before and after
-  prove --mutations
-                   breaks the broker's defences one by one in a copy of the sources: the proof (crates/prove) must notice each
+  prove --mutations [WORD …]
+                   breaks the broker's defences one by one in a copy of the sources: the proof (crates/prove) must notice each;
+                   with words, those whose description holds one of them
   picture          draws docs/images/scan.svg, the picture in the README, from a real scan
   dist             a static program, checksums, a bill of materials and a Python wheel, in dist/
 ";
@@ -60,15 +66,17 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["wall"] => wall::run(),
         ["bench"] => bench::run(),
+        ["bench", "--only", "broker"] => bench::broker(),
         ["goats"] => goats::run(None),
         ["goats", program] => goats::run(Some(program)),
         ["actions", rest @ ..] => actions::run(rest),
         ["soak"] => soak::run(soak::USUAL),
         ["soak", "--only", "fixes", rest @ ..] => fixes::run(rest),
         ["soak", "--only", "second-judges", rest @ ..] => second_judges::run(rest),
+        ["soak", "--only", "kill-points", rest @ ..] => soak::kill_points(rest),
         ["soak", time] => soak::duration(time).and_then(soak::run),
         ["book"] => book::run(),
-        ["prove", "--mutations"] => prove::mutations(),
+        ["prove", "--mutations", words @ ..] => prove::mutations(words),
         ["picture"] => picture::run(),
         ["dist"] => dist::run(),
         [] | ["help" | "--help" | "-h"] => {

@@ -88,6 +88,29 @@ fn load_broker() -> Result<()> {
     process::run_with("cargo", &arguments, &[("KEYBLIND_CLIENTS", "200"), ("KEYBLIND_REQUESTS", "200")])
 }
 
+/// How many brokers are killed that isn't told.
+const POINTS: &str = "200";
+
+/// Kills the finished broker at so many random points of its work: the ordinary test with larger numbers.
+pub(crate) fn kill_points(arguments: &[&str]) -> Result<()> {
+    let (points, seed) = match arguments {
+        [] => (POINTS, "1"),
+        [points] => (*points, "1"),
+        [points, seed] => (*points, *seed),
+        _ => anyhow::bail!("write it as `cargo xtask soak --only kill-points [POINTS] [SEED]`"),
+    };
+    let test = "killed::killed_at_random_points_nothing_is_lost_and_nothing_done_twice";
+    attack(&[], test, &[("KEYBLIND_KILL_POINTS", points), ("KEYBLIND_SEED", seed)])
+}
+
+/// Runs one of the tests of the finished programs, and shows what it says.
+pub(crate) fn attack(profile: &[&str], test: &str, environment: &[(&str, &str)]) -> Result<()> {
+    let build = ["build", "--locked", "--package", "keyblind", "--package", "keyblind-broker-program"];
+    process::run("cargo", &[&build[..], profile].concat())?;
+    let run = ["test", "--locked", "--package", "keyblind-prove", "--test", "finished"];
+    process::run_with("cargo", &[&run[..], profile, &["--", "--nocapture", "--exact", test]].concat(), environment)
+}
+
 fn fuzz(target: &Target, seconds: u64, examples: &Path) -> Result<()> {
     let corpus = process::target().join("fuzz-corpus").join(target.name);
     std::fs::create_dir_all(&corpus).context("the corpus folder can't be made")?;
