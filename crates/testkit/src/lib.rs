@@ -4,9 +4,11 @@
 mod counterparties;
 mod folder;
 mod imports;
+mod postgres;
 mod program;
 
 pub use counterparties::{AWS_ACCOUNT, AWS_KEY_ID, AWS_SECRET_KEY, Peer};
 pub use folder::Folder;
 pub use imports::imports;
+pub use postgres::Postgres;
 pub use program::{Outcome, Program};

@@ -20,7 +20,10 @@ use crate::{process, tools};
 
 /// The parts of the book: a title, and its pages as they lie in the repository.
 const PARTS: &[(&str, &[&str])] = &[
-    ("Using it", &["docs/scanning.md", "docs/fixes.md", "docs/sandbox.md", "docs/github-actions.md", "docs/dockerfile.md"]),
+    (
+        "Using it",
+        &["docs/scanning.md", "docs/fixes.md", "docs/sandbox.md", "docs/github-actions.md", "docs/dockerfile.md", "docs/missions.md"],
+    ),
     ("Rules of your own", &["docs/rule-language.md"]),
     (
         "Borrowed authority",

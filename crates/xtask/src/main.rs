@@ -4,9 +4,9 @@
 mod actions;
 mod bench;
 mod book;
-mod browser;
 mod check;
 mod corpora;
+mod debian;
 mod dist;
 mod fixes;
 mod goats;

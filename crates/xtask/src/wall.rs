@@ -74,6 +74,36 @@ const PROGRAMS: &[Program] = &[
         imports: &["system", "popen", "wordexp", "execvp", "execlp"],
         texts: Texts { absent: &[RULE_TEXT], present: &[] },
     },
+    // The side that people see: it has the application's database, and no credential of a provider.
+    Program {
+        package: "keyblind-server",
+        file: "keyblind-server",
+        own: &["keyblind-server", "keyblind-mission", "keyblind-store", "keyblind-intent"],
+        forbidden: CLIENTS_AND_VAULTS,
+        features: &[],
+        imports: &["system", "popen", "wordexp"],
+        texts: Texts { absent: &[RULE_TEXT, VAULT_TEXT], present: &[] },
+    },
+];
+
+/// What asks others over HTTP, or works with a provider's credentials.
+const CLIENTS_AND_VAULTS: &[&str] = &[
+    "reqwest",
+    "ureq",
+    "curl*",
+    "isahc",
+    "attohttpc",
+    "hyper-rustls",
+    "native-tls",
+    "openssl*",
+    "aws-config",
+    "aws-sdk*",
+    "aws-sigv4",
+    "octocrab",
+    "git2",
+    "libgit2-sys",
+    "tonic*",
+    "rusqlite",
 ];
 
 /// What opens sockets, speaks HTTP or TLS, holds a database or a cipher.

@@ -1,0 +1,227 @@
+//! Takes steps from the database, and sees to it that each is done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyblind_intent::UnixMillis;
+use keyblind_store::{Claim, Hold, Limits, MissionState, NewEvent, Next, Store, StoreError, Ticket, Turn};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::{Assignment, Clock, Done, Event, Follows, Progress, Request, Step, Trouble, Work};
+
+/// How long a runner waits for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// A step is its worker's for so long without a word.
+    pub hold: Duration,
+    /// How often a worker that does a step says so, and hears whether the mission was cancelled.
+    pub word: Duration,
+    /// How often a worker without a step looks for one.
+    pub look: Duration,
+    /// How often a step is tried.
+    pub attempts: u32,
+    /// The pause before the second attempt; each further one is twice as long.
+    pub pause: Duration,
+    /// The longest pause.
+    pub longest_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            hold: Duration::from_secs(30),
+            word: Duration::from_secs(1),
+            look: Duration::from_millis(500),
+            attempts: 5,
+            pause: Duration::from_secs(2),
+            longest_pause: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Patience {
+    /// The pause after an attempt.
+    fn after(&self, attempt: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
+        self.pause.saturating_mul(doubled).min(self.longest_pause)
+    }
+}
+
+/// How many events may wait for the database before the step waits.
+const EVENTS: usize = 64;
+
+/// Does missions' steps.
+pub struct Runner<W> {
+    store: Store,
+    work: Arc<W>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    patience: Patience,
+    name: String,
+}
+
+impl<W: Work> Runner<W> {
+    /// A runner. `name` tells it from others in the records.
+    pub fn new(store: Store, work: W, clock: Arc<dyn Clock>, limits: Limits, patience: Patience, name: impl Into<String>) -> Self {
+        Self { store, work: Arc::new(work), clock, limits, patience, name: name.into() }
+    }
+
+    /// Works with so many workers until `closing` changes; then each ends the step that it is at. What the database refuses is asked again
+    /// after a while, and `complain` hears of it once until it answers again.
+    pub async fn run(self, workers: usize, closing: watch::Receiver<bool>, complain: fn(&StoreError)) {
+        let runner = Arc::new(self);
+        let mut working = JoinSet::new();
+        for _ in 0..workers {
+            let (runner, mut closing) = (Arc::clone(&runner), closing.clone());
+            working.spawn(async move {
+                let mut is_failing = false;
+                while !*closing.borrow() {
+                    let answer = runner.step().await;
+                    match &answer {
+                        Err(error) if !is_failing => complain(error),
+                        _ => {}
+                    }
+                    is_failing = answer.is_err();
+                    if !answer.unwrap_or(false) {
+                        tokio::select! {
+                            () = tokio::time::sleep(runner.patience.look) => {}
+                            _ = closing.wait_for(|closes| *closes) => {}
+                        }
+                    }
+                }
+            });
+        }
+        while working.join_next().await.is_some() {}
+    }
+
+    /// Does one step, if one waits; whether there was one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn step(&self) -> Result<bool, StoreError> {
+        let Some(claim) = self.store.claim(&self.name, self.limits, self.clock.now(), self.patience.hold).await? else { return Ok(false) };
+        let turn = self.turn(&claim).await;
+        let Some(turn) = turn else { return Ok(true) };
+        match self.store.commit(&claim.ticket, &turn, &self.name, self.clock.now()).await {
+            // Somebody else does the step, or did.
+            Err(StoreError::Lost) => Ok(true),
+            answer => answer.map(|()| true),
+        }
+    }
+
+    /// What came of a claim; nothing if it was lost.
+    async fn turn(&self, claim: &Claim) -> Option<Turn> {
+        if claim.mission.is_cancelled {
+            return Some(cancelled());
+        }
+        let request = serde_json::from_str::<Request>(&claim.mission.request);
+        let (Ok(request), Some(step)) = (request, Step::of(&claim.step)) else {
+            return Some(failed("another version of this program began this mission: begin it anew".to_owned()));
+        };
+        if claim.attempt > self.patience.attempts {
+            return Some(failed(format!(
+                "the step `{}` was begun {} times, and its worker died each time",
+                step.word(),
+                self.patience.attempts
+            )));
+        }
+        let begun = Event::StepBegun { step: step.word().to_owned(), attempt: claim.attempt };
+        if let Err(StoreError::Lost) = self.store.tell(&claim.ticket, &[begun.row()], self.clock.now()).await {
+            return None;
+        }
+        let assignment = Assignment { request: request.clone(), step, checkpoint: claim.mission.checkpoint.clone() };
+        Some(match self.watched(&claim.ticket, assignment).await {
+            Ended::Lost => return None,
+            Ended::Cancelled => cancelled(),
+            Ended::Done(done) => self.went(&request, step, done),
+            Ended::Trouble(Trouble::Lasting(reason)) => failed(reason),
+            Ended::Trouble(Trouble::Passing(reason)) if claim.attempt >= self.patience.attempts => failed(reason),
+            Ended::Trouble(Trouble::Passing(reason)) => {
+                let pause = self.patience.after(claim.attempt);
+                let after = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                let next = Next::Step { step: step.word(), ready: self.later(pause), attempt: claim.attempt, is_waiting: true };
+                turn(&[Event::Retried { reason, after }], format!("step {} put off", step.word()), next)
+            }
+        })
+    }
+
+    /// Does a step, and meanwhile writes down what it says, holds it, and listens whether to go on.
+    async fn watched(&self, ticket: &Ticket, assignment: Assignment) -> Ended {
+        let (events, mut told) = mpsc::channel::<Event>(EVENTS);
+        let mut step = std::pin::pin!(self.work.perform(assignment, Progress::new(events)));
+        let mut words = tokio::time::interval(self.patience.word);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut step => break answer,
+                Some(event) = told.recv() => {
+                    let mut rows = vec![event.row()];
+                    while let Ok(event) = told.try_recv() {
+                        rows.push(event.row());
+                    }
+                    if let Err(StoreError::Lost) = self.store.tell(ticket, &rows, self.clock.now()).await {
+                        return Ended::Lost;
+                    }
+                }
+                _ = words.tick() => match self.store.hold(ticket, self.clock.now(), self.patience.hold).await {
+                    // While the database is away the step goes on: whether it counts is decided when it is committed.
+                    Ok(Hold::Held) | Err(_) => {}
+                    Ok(Hold::Cancelled) => return Ended::Cancelled,
+                    Ok(Hold::Lost) => return Ended::Lost,
+                },
+            }
+        };
+        let mut rest: Vec<NewEvent> = Vec::new();
+        while let Ok(event) = told.try_recv() {
+            rest.push(event.row());
+        }
+        if !rest.is_empty() && matches!(self.store.tell(ticket, &rest, self.clock.now()).await, Err(StoreError::Lost)) {
+            return Ended::Lost;
+        }
+        answer.map_or_else(Ended::Trouble, Ended::Done)
+    }
+
+    /// The turn after a step that went well.
+    fn went(&self, request: &Request, step: Step, done: Done) -> Turn {
+        let mut events = done.events;
+        let (next, audit) = match (done.follows, request.after(step)) {
+            (Follows::Again(pause), _) => {
+                let next = Next::Step { step: step.word(), ready: self.later(pause), attempt: 0, is_waiting: true };
+                (next, format!("step {} waits", step.word()))
+            }
+            (Follows::Next, Some(after)) => {
+                let next = Next::Step { step: after.word(), ready: self.clock.now(), attempt: 0, is_waiting: false };
+                (next, format!("step {} done", step.word()))
+            }
+            (Follows::Next, None) => {
+                events.push(Event::Done);
+                (Next::End(MissionState::Done), "mission done".to_owned())
+            }
+        };
+        Turn { documents: done.documents, checkpoint: done.checkpoint, ..turn(&events, audit, next) }
+    }
+
+    fn later(&self, pause: Duration) -> UnixMillis {
+        UnixMillis::new(self.clock.now().get().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// How a watched step ended.
+enum Ended {
+    Done(Done),
+    Trouble(Trouble),
+    Cancelled,
+    Lost,
+}
+
+fn turn(events: &[Event], audit: String, next: Next) -> Turn {
+    Turn { events: events.iter().map(Event::row).collect(), documents: Vec::new(), checkpoint: None, audit, next }
+}
+
+fn failed(reason: String) -> Turn {
+    turn(&[Event::Failed { reason }], "mission failed".to_owned(), Next::End(MissionState::Failed))
+}
+
+fn cancelled() -> Turn {
+    turn(&[Event::Cancelled], "mission ended after its cancellation".to_owned(), Next::End(MissionState::Cancelled))
+}

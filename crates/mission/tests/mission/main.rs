@@ -1,0 +1,6 @@
+//! Missions with scripted steps and a clock of the tests' own.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod going;
+mod leaf;
+mod support;

@@ -1,0 +1,18 @@
+//! The application's database: missions, their events, the jobs that move them on, and the audit.
+//!
+//! One text of each statement serves SQLite and Postgres; what differs between them is in `database`. Everything that belongs to
+//! somebody is asked for with its tenant. Time is given by the caller. No credential is ever written here.
+
+mod claims;
+mod database;
+mod error;
+mod identifiers;
+mod missions;
+mod turns;
+
+pub use claims::{Claim, Hold, Limits, Ticket};
+pub use database::{Place, Store};
+pub use error::StoreError;
+pub use identifiers::MissionId;
+pub use missions::{AuditRow, Begun, Cancelled, EventRow, MissionRow, MissionState, NewMission, Page, StoredRow};
+pub use turns::{Document, NewEvent, Next, Turn};

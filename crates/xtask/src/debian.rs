@@ -1,0 +1,30 @@
+//! Programs that tests drive and that come from Debian's packages.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::process;
+
+/// Installs the browser that the broker's pages are looked at with, and the server of Postgres that the application's database is tested
+/// on, where they aren't there yet. Without them their tests fail; they are never left out silently.
+pub(crate) fn install() -> Result<()> {
+    if !["chromium", "chromium-browser", "google-chrome"].iter().any(|name| is_in_path(name)) {
+        install_package("chromium")?;
+    }
+    if !is_in_path("postgres") && !Path::new("/usr/lib/postgresql").is_dir() {
+        install_package("postgresql")?;
+    }
+    Ok(())
+}
+
+fn is_in_path(name: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|paths| std::env::split_paths(&paths).any(|folder| folder.join(name).is_file()))
+}
+
+fn install_package(package: &str) -> Result<()> {
+    let install = ["apt-get", "install", "--yes", "--no-install-recommends", package];
+    let is_administrator = process::output("id", &["--user"])?.trim() == "0";
+    let installed = if is_administrator { process::run(install[0], &install[1..]) } else { process::run("sudo", &install) };
+    installed.with_context(|| format!("{package} is needed for the tests (Debian: apt-get install {package})"))
+}
