@@ -33,7 +33,7 @@ use crate::ledger::{judge, key, who};
 /// `expires`: it may live, and the record says until when at the latest. Then how often the effect happened.
 ///
 /// *asking* is right before the token exists and *asked* right after it, as the broker waits; and so with *calling* and *called*, and with
-/// *revoking* and *revoked*. What is no step of the provider has no fault of the provider's.
+/// *revoking* and *revoked*. A stop while a call is on its way may be quicker than the call or not (`?`). What is no step of the provider has no fault of the provider's.
 const TABLE: &str = "
             announcing  asking     asked      calling    called     revoking   revoked    over
 error       -           expires 0  expires 0  revoked 0  revoked 1  revoked 1  revoked 1  -
@@ -42,14 +42,14 @@ kill        unlent 0    expires 0  expires 0  revoked 0  revoked 1  revoked 1  r
 full-disk   unlent 0    expires 0  expires 0  revoked 1  revoked 1  revoked 1  revoked 1  revoked 1
 forward     unlent 0    revoked 0  revoked 0  revoked 1  revoked 1  revoked 1  revoked 1  revoked 1
 back        revoked 1   revoked 1  revoked 1  revoked 1  revoked 1  revoked 1  revoked 1  revoked 1
-stop        unlent 0    revoked 0  revoked 0  revoked 1  revoked 1  revoked 1  revoked 1  revoked 1
+stop        unlent 0    revoked 0  revoked 0  revoked ?  revoked 1  revoked 1  revoked 1  revoked 1
 nothing     revoked 1   -          -          -          -          -          -          -
 ";
 
 /// Wednesday 2026-07-15, noon in Berlin: no quiet hour of the policy.
 const NOON: Timestamp = Timestamp::from_unix_millis(1_784_109_600_000);
 /// How long the provider may take.
-const PATIENCE: Patience = Patience { mint: Duration::from_millis(80), call: Duration::from_millis(80) };
+const PATIENCE: Patience = Patience { mint: Duration::from_secs(1), call: Duration::from_secs(1) };
 /// How long a token lives: the provider counts from when it gives it.
 const LIFE: Duration = Duration::from_secs(3_600);
 
@@ -72,7 +72,8 @@ fn each_fault_at_each_step_leaves_nothing_unaccounted_for_and_nothing_done_twice
             scope.spawn(|| {
                 while let Some((fault, step, expected)) = cells.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let became = try_out(fault, step);
-                    if became != *expected {
+                    let is_expected = became == *expected || expected.strip_suffix('?').is_some_and(|end| became.starts_with(end));
+                    if !is_expected {
                         wrong.lock().unwrap().push(format!("{fault} at {step}: {became}, not {expected}"));
                     }
                 }
@@ -359,7 +360,7 @@ impl World {
     /// What the broker does by itself. A provider that is silent is left waiting: how long, the finished program's tests show.
     async fn revoke(&self) {
         let _ = self.lender.tidy().await;
-        let _ = tokio::time::timeout(Duration::from_millis(200), self.leases.revoke_due()).await;
+        let _ = tokio::time::timeout(PATIENCE.call, self.leases.revoke_due()).await;
     }
 }
 
