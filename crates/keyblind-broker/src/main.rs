@@ -2,6 +2,7 @@
 
 mod ask;
 mod aws;
+mod backup;
 mod configuration;
 mod examined;
 mod keep;
@@ -60,6 +61,10 @@ enum Command {
     Ledger(ledger::Arguments),
     /// Change the sealed store's key, while no broker runs.
     Vault(vault::Arguments),
+    /// Copy the database into a new file, while no broker runs, and print which state it is: to be noted elsewhere.
+    Backup(backup::BackUp),
+    /// Put a copy of the database back, while no broker runs, unless it is older than what is there or was noted.
+    Restore(backup::PutBack),
     /// Get a link that logs you in at the broker's own pages, once.
     Login,
     /// Check each step of the set-up.
@@ -111,6 +116,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Login => ask::run(&configuration.socket.path, Control::LogIn, None),
         Command::Doctor(arguments) => ask::run(&configuration.socket.path, Control::Doctor, arguments.area),
         Command::EndAccess(arguments) => ask::run(&configuration.socket.path, Control::EndAccess { person: arguments.person }, None),
+        Command::Backup(arguments) => backup::back_up(&configuration, &arguments),
+        Command::Restore(arguments) => backup::put_back(&configuration, &arguments),
         Command::Kill => ask::kill(&configuration),
         Command::Arm => ask::arm(&configuration),
         Command::Aws(arguments) => aws::run(arguments),

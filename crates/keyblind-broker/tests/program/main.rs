@@ -6,6 +6,7 @@ mod borrowing;
 mod changing;
 #[path = "../../../broker/tests/door/chromium.rs"]
 mod chromium;
+mod copying;
 mod keys;
 mod logging_in;
 mod modules;
