@@ -36,8 +36,8 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         what: "a token lies in a file, in base 64",
         file: "crates/broker/src/work/github.rs",
-        from: "                call(&self.authority.access(token)).await.map_err(|error| {",
-        to: "                let _ = token.expose(|bytes| std::fs::write(self.folder.join(\"x\"), data_encoding::BASE64.encode(bytes)));\n                call(&self.authority.access(token)).await.map_err(|error| {",
+        from: "                call(&source.access(token)).await.map_err(|error| {",
+        to: "                let _ = token.expose(|bytes| std::fs::write(self.folder.join(\"x\"), data_encoding::BASE64.encode(bytes)));\n                call(&source.access(token)).await.map_err(|error| {",
     },
     Mutation {
         what: "tokens are called revoked and aren't",
