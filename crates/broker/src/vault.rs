@@ -103,10 +103,12 @@ pub enum RecordKind {
     PersonalToken,
     /// What a question on somebody's device is polled with.
     DeviceQuestion,
+    /// The broker's own keys at AWS, or the key that signs its word there.
+    AwsBase,
 }
 
 impl RecordKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::LedgerKey,
         Self::Lease,
         Self::GithubAppKey,
@@ -116,6 +118,7 @@ impl RecordKind {
         Self::ChatHook,
         Self::PersonalToken,
         Self::DeviceQuestion,
+        Self::AwsBase,
     ];
 
     /// Its name, as it stands in the database.
@@ -130,6 +133,7 @@ impl RecordKind {
             Self::ChatHook => "chat-hook",
             Self::PersonalToken => "personal-token",
             Self::DeviceQuestion => "device-question",
+            Self::AwsBase => "aws-base",
         }
     }
 

@@ -4,6 +4,7 @@
 //! provider ([`Changes`]): the target is looked at, the change is written down whole, people say yes to its digest, the target is looked
 //! at again, and a write lease allows the one effect. The provider's own part of it is an [`Effector`].
 
+mod aws;
 mod changes;
 mod entrance;
 mod github;
@@ -18,6 +19,7 @@ use std::path::Path;
 
 use keyblind_intent::{Digest, Failure, Intent, Outcome, Refusal, RequestId};
 
+pub use self::aws::{AwsAccount, AwsWork};
 pub use self::changes::{Changes, Effector, Looked};
 pub use self::entrance::Entrance;
 pub use self::github::{GithubWork, Owners};

@@ -7,6 +7,7 @@ pub mod github_actions;
 pub mod kubernetes;
 mod kustomize;
 pub mod limits;
+pub mod live;
 mod memory;
 pub mod paths;
 mod script;

@@ -86,6 +86,14 @@ pub enum Action {
         /// Whether it can.
         enabled: bool,
     },
+    /// Whether a managed policy is attached to a role, a user or a group.
+    SetPolicyAttached {
+        /// The policy: the account's own, or one of AWS's.
+        #[serde(deserialize_with = "managed_policy")]
+        policy: Arn,
+        /// Whether it is.
+        attached: bool,
+    },
 }
 
 /// The action without its arguments.
@@ -107,6 +115,7 @@ pub enum ActionId {
     SetSecurityHub,
     SetImageScanOnPush,
     SetTablePointInTimeRecovery,
+    SetPolicyAttached,
 }
 
 impl Action {
@@ -128,6 +137,7 @@ impl Action {
             Self::SetSecurityHub { .. } => ActionId::SetSecurityHub,
             Self::SetImageScanOnPush { .. } => ActionId::SetImageScanOnPush,
             Self::SetTablePointInTimeRecovery { .. } => ActionId::SetTablePointInTimeRecovery,
+            Self::SetPolicyAttached { .. } => ActionId::SetPolicyAttached,
         }
     }
 }
@@ -143,6 +153,14 @@ impl ActionId {
             }
             Self::SetBucketPublicAccessBlock | Self::SetBucketLogging => {
                 return resource.service() == "s3" && !resource.resource().contains(['/', ':']);
+            }
+            Self::SetPolicyAttached => {
+                // What AWS made for a service of its own isn't ours to change.
+                let (kind, name) = resource.resource().split_once('/').unwrap_or_default();
+                return resource.service() == "iam"
+                    && matches!(kind, "role" | "user" | "group")
+                    && !name.is_empty()
+                    && !name.starts_with("aws-service-role/");
             }
             Self::SetAccessKeyActive => ("iam", "user/"),
             Self::SetDatabasePublic | Self::SetDatabaseMinorUpgrades => ("rds", "db:"),
@@ -283,6 +301,16 @@ name! {
     /// A security group.
     SecurityGroupId, "security group", "like `sg-0123456789abcdef0`",
     |text| text.strip_prefix("sg-").is_some_and(|rest| matches!(rest.len(), 8 | 17) && rest.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f')))
+}
+
+fn managed_policy<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Arn, D::Error> {
+    let policy = Arn::deserialize(deserializer)?;
+    let is_policy = policy.service() == "iam" && policy.resource().strip_prefix("policy/").is_some_and(|name| !name.is_empty());
+    if is_policy && !policy.account().is_empty() {
+        Ok(policy)
+    } else {
+        Err(serde::de::Error::custom("a managed policy is written like `arn:aws:iam::aws:policy/AdministratorAccess`"))
+    }
 }
 
 fn rule_in_order<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecurityGroupRule, D::Error> {

@@ -26,6 +26,8 @@ pub const TREE_ENTRIES: u64 = 100_000;
 pub const ANNOTATIONS: usize = 1_000;
 /// Regions of one snapshot.
 pub const REGIONS: usize = 40;
+/// Bytes of one snapshot.
+pub const SNAPSHOT_BYTES: u64 = 64 << 20;
 /// Calls that one snapshot may make.
 pub const SNAPSHOT_CALLS: u64 = 100_000;
 /// Tokens that a model may answer with.

@@ -156,7 +156,8 @@ name! {
             && matches!(parts[1], "aws" | "aws-us-gov" | "aws-cn")
             && is_kebab(parts[2], 40)
             && (parts[3].is_empty() || Region::new(parts[3]).is_ok())
-            && (parts[4].is_empty() || AccountId::new(parts[4]).is_ok())
+            // What AWS itself made for all accounts is `aws`'s.
+            && (parts[4].is_empty() || (parts[2] == "iam" && parts[4] == "aws") || AccountId::new(parts[4]).is_ok())
             && !parts[5].is_empty()
     }
 }

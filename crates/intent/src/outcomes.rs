@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::control::{ConnectionState, Provider};
 use crate::digests::{Digest, ShortCode};
 use crate::identifiers::{Count, UnixMillis};
-use crate::intents::{Bulk, Repository};
+use crate::intents::{ApplyAction, Bulk, Repository};
 use crate::limits;
 use crate::lists::bounded;
 use crate::names::{AccountId, BranchName, CommitId, ModuleVersion};
@@ -120,6 +120,8 @@ pub enum Outcome {
         before: Digest,
         /// The digest of the state after.
         after: Digest,
+        /// What would undo it, to be asked for like any other action.
+        undo: Option<ApplyAction>,
     },
     /// Somebody must say yes first.
     ApprovalWanted {
@@ -333,6 +335,8 @@ pub enum Refusal {
     LedgerUnavailable,
     /// The request would go beyond a limit.
     BeyondLimit,
+    /// It isn't one of what this broker can do.
+    NotOffered,
     /// The locked digest is another.
     LockMismatch,
     /// What was to be sent to a model holds something that looks like a secret.

@@ -1,12 +1,17 @@
 //! What an operator needs at AWS before the broker can act there.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use keyblind_broker::providers::aws::setup::{Claim, Format, IssuerAddress, PrincipalName, Setup, Trust, named};
 use keyblind_broker::providers::aws::{ACTIONS, ExternalId};
 use keyblind_intent::{AccountId, ActionId, Region, Service};
+
+use crate::configuration::Configuration;
+use crate::opened::{Store, aws as opened};
+use crate::run;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -18,6 +23,8 @@ pub(crate) struct Arguments {
 enum AwsCommand {
     /// Print the roles that an account gives to the broker: one that reads, and one for the changes that are named.
     Setup(SetupArguments),
+    /// Print what must be published at the address of [aws.issuer], by its path there. While no broker runs.
+    Issuer,
 }
 
 #[derive(Debug, Args)]
@@ -44,7 +51,8 @@ struct SetupArguments {
     /// Read only this service (again for more). Without it, all that Keyblind knows.
     #[arg(long = "service", value_name = "NAME", value_parser = service)]
     services: Vec<Service>,
-    /// Allow this change (again for more, or `all`). Without it, nothing can be changed.
+    /// Allow this change (again for more, or `all`). Without it, nothing can be changed. `set-policy-attached` is never meant by `all`:
+    /// a role that may attach policies can make itself whatever it likes.
     #[arg(long = "action", value_name = "NAME", value_parser = actions)]
     actions: Vec<Vec<ActionId>>,
     /// Only in this region (again for more). Without it, in all.
@@ -73,13 +81,39 @@ fn service(name: &str) -> Result<Service, String> {
 
 fn actions(name: &str) -> Result<Vec<ActionId>, String> {
     if name == "all" {
-        return Ok(ACTIONS.to_vec());
+        return Ok(ACTIONS.into_iter().filter(|action| *action != ActionId::SetPolicyAttached).collect());
     }
     named(name).map(|action| vec![action]).ok_or_else(|| "this is no action, like `set-key-rotation`".to_owned())
 }
 
-pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let AwsCommand::Setup(arguments) = arguments.command;
+pub(crate) fn run(configuration: &Configuration, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        AwsCommand::Setup(arguments) => set_up(arguments),
+        AwsCommand::Issuer => issuer(configuration),
+    }
+}
+
+/// What AWS reads to check the broker's word.
+fn issuer(configuration: &Configuration) -> anyhow::Result<ExitCode> {
+    let settings = configuration.aws.as_ref().context("there is no [aws] in the configuration")?;
+    let (_lock, _hardened) = run::enter(configuration, &[])?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let documents = runtime.block_on(async {
+        let store = Store::open(configuration).await?;
+        let kept = store.vault.get(&opened::identity_key()?).await;
+        let (_, pem) = kept.context("the key that signs isn't kept: `keyblind-broker keep aws-identity-key < KEY.pem`")?;
+        let issuer =
+            opened::own_issuer(settings, &pem, Arc::clone(&store.clock))?.context("there is no [aws.issuer] in the configuration")?;
+        let documents =
+            format!("/.well-known/openid-configuration\n{}\n/.well-known/jwks.json\n{}\n", issuer.metadata(), issuer.published_keys()?);
+        store.database.close().await;
+        anyhow::Ok(documents)
+    })?;
+    crate::print(&documents)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn set_up(arguments: SetupArguments) -> anyhow::Result<ExitCode> {
     let format = match arguments.format {
         Written::Terraform => Format::Terraform,
         Written::Cloudformation => Format::Cloudformation,

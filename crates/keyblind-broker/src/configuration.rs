@@ -1,6 +1,7 @@
 //! The configuration: a TOML file, each of whose keys is known.
 
 mod accounts;
+mod aws;
 mod services;
 mod vault;
 
@@ -18,6 +19,8 @@ use keyblind_intent::{Owner, SubjectId, TenantId};
 use serde::Deserialize;
 
 pub(crate) use self::accounts::AccountSettings;
+use self::aws::AwsFile;
+pub(crate) use self::aws::{AwsSettings, BaseSettings};
 pub(crate) use self::services::Services;
 pub(crate) use self::vault::VaultKey;
 
@@ -69,6 +72,8 @@ pub(crate) struct Configuration {
     pub(crate) github: Option<GithubSettings>,
     /// Chats and models.
     pub(crate) services: Services,
+    /// AWS.
+    pub(crate) aws: Option<AwsSettings>,
     /// Whether the user that it runs as is its own.
     pub(crate) account: Account,
     /// Where and for whom it listens.
@@ -206,6 +211,7 @@ struct File {
     approvals: ApprovalsFile,
     login: Option<LoginFile>,
     github: Option<GithubFile>,
+    aws: Option<AwsFile>,
     #[serde(default)]
     slack: Vec<services::SlackFile>,
     #[serde(default)]
@@ -364,6 +370,7 @@ impl Configuration {
             policy: file.approvals.policy,
             login,
             github,
+            aws: file.aws.map(AwsFile::complete).transpose()?,
             services: Services::complete(file.slack, file.model, file.registry, file.modules)?,
             account: file.account.unwrap_or(Account::Shared),
             socket: Socket { path, limits },
@@ -516,6 +523,9 @@ impl fmt::Display for Configuration {
                 };
                 writeln!(formatter, "         for {tenant}: {owners}")?;
             }
+        }
+        if let Some(aws) = &self.aws {
+            write!(formatter, "{aws}")?;
         }
         write!(formatter, "{}", self.services)?;
         for Peer { user, needs_token, session } in &self.peers {

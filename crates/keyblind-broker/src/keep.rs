@@ -2,16 +2,18 @@
 
 use std::io::Read as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use keyblind_broker::jws::SigningKey;
+use keyblind_broker::providers::aws::pasted_keys;
 use keyblind_broker::secret::Secret;
 use keyblind_broker::vault::LARGEST_SECRET;
 use zeroize::Zeroize as _;
 
-use crate::configuration::{Authentication, Configuration};
-use crate::opened::{Store, app_key, client_credential};
+use crate::configuration::{Authentication, AwsSettings, Configuration};
+use crate::opened::{Store, app_key, aws, client_credential};
 use crate::{print, run};
 
 #[derive(Debug, Args)]
@@ -36,12 +38,18 @@ enum What {
     AdministratorCredential,
     /// The token of a module registry.
     RegistryToken,
+    /// The broker's own keys at AWS: the access key's id and the secret key, each on a line of its own.
+    AwsKeys,
+    /// The private key (P-256, in PEM) that signs the broker's own word for AWS.
+    AwsIdentityKey,
 }
 
 pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (_lock, _hardened) = run::enter(configuration, &[])?;
     let mut secret = read()?;
-    if arguments.name.is_some() && matches!(arguments.what, What::GithubAppKey | What::ClientCredential) {
+    if arguments.name.is_some()
+        && matches!(arguments.what, What::GithubAppKey | What::ClientCredential | What::AwsKeys | What::AwsIdentityKey)
+    {
         anyhow::bail!("there is only one of these: leave the name out");
     }
     let name = match arguments.what {
@@ -75,6 +83,17 @@ pub(crate) fn keep(configuration: &Configuration, arguments: &Arguments) -> anyh
             secret = on_one_line(&secret);
             configuration.services.registry_token(named(arguments)?, &secret)?
         }
+        What::AwsKeys => {
+            aws_settings(configuration)?;
+            secret = pasted_keys(&secret)?;
+            aws::kept_keys()?
+        }
+        What::AwsIdentityKey => {
+            let clock = Arc::new(keyblind_broker::clock::SystemClock::new());
+            aws::own_issuer(aws_settings(configuration)?, &secret, clock)?
+                .context("there is no [aws.issuer] in the configuration: set `address` and `audience` first")?;
+            aws::identity_key()?
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -96,6 +115,10 @@ fn on_one_line(secret: &Secret) -> Secret {
 
 fn named(arguments: &Arguments) -> anyhow::Result<&str> {
     arguments.name.as_deref().context("say for which one: its `name` in the configuration")
+}
+
+fn aws_settings(configuration: &Configuration) -> anyhow::Result<&AwsSettings> {
+    configuration.aws.as_ref().context("there is no [aws] in the configuration: set `region` and the accounts first")
 }
 
 /// Reads the secret into a buffer that never grows, and from there into locked memory.

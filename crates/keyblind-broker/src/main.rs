@@ -120,7 +120,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(arguments) => backup::put_back(&configuration, &arguments),
         Command::Kill => ask::kill(&configuration),
         Command::Arm => ask::arm(&configuration),
-        Command::Aws(arguments) => aws::run(arguments),
+        Command::Aws(arguments) => aws::run(&configuration, arguments),
         Command::Config => {
             print(&configuration.to_string())?;
             Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! All parts of a broker, opened and joined.
 
+pub(crate) mod aws;
 mod login;
 mod services;
 pub(crate) mod vault;
@@ -24,7 +25,7 @@ use keyblind_broker::leases::revocation::{Leases, Revoker};
 use keyblind_broker::ledger::{Event, Ledger, LedgerError, Record};
 use keyblind_broker::providers::github::{App, Github, Installations};
 use keyblind_broker::vault::{RecordKind, RecordName, Vault, VaultError};
-use keyblind_broker::work::{Changes, Effector, Entrance, GithubWork};
+use keyblind_broker::work::{AwsWork, Changes, Effector, Entrance, GithubWork};
 use keyblind_intent::{ConnectionName, Count, Digest, Line, Provider};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -81,6 +82,7 @@ pub(crate) struct Opened {
     pub(crate) changes: Arc<Changes>,
     pub(crate) egress: Egress,
     pub(crate) github: Option<Arc<GithubWork>>,
+    aws: Option<Arc<AwsWork>>,
     login: Option<Login>,
     devices: Option<Devices>,
     services: services::Services,
@@ -148,6 +150,13 @@ impl Opened {
             changes = changes.with_effector(GithubWork::CHANGES, &(Arc::clone(github) as Arc<dyn Effector>));
         }
         let services = services::Services::open(configuration, &store, &switch, &ledger, &egress, github.as_ref())?;
+        let aws = match &configuration.aws {
+            Some(settings) => aws::work(settings, vault, &egress, clock, &lender, &ledger).await?,
+            None => None,
+        };
+        if let Some(aws) = &aws {
+            changes = changes.with_effector(AwsWork::CHANGES, &(Arc::clone(aws) as Arc<dyn Effector>));
+        }
         let stopping = Stopping::new(switch.clone(), leases.clone());
         let stopping = Arc::new(match &login {
             Some(login) => stopping.with_logins(login.grants.clone()),
@@ -163,6 +172,7 @@ impl Opened {
             changes: Arc::new(changes),
             egress,
             github,
+            aws,
             login,
             devices,
             services,
@@ -185,6 +195,9 @@ impl Opened {
                 "warning: the key of App {} isn't kept: `keyblind-broker keep github-app-key < KEY.pem` while no broker runs",
                 app.id
             ));
+        }
+        if let Some(settings) = configuration.aws.as_ref().filter(|_| self.aws.is_none()) {
+            say(aws::missing(settings));
         }
         match (&configuration.login, &self.login) {
             (Some(_), None) => {
@@ -249,10 +262,14 @@ impl Opened {
     /// The pages, and the way to them from the socket.
     pub(crate) fn door(&self, door: &Door) -> (door::Pages, Arc<dyn dispatch::Entrance>) {
         let Store { clock, database, .. } = &self.store;
-        let connections: Arc<dyn door::Connections> = match &self.github {
-            Some(github) => Arc::clone(github) as _,
-            None => Arc::new(door::NoConnections),
-        };
+        let mut connections = Sources::new();
+        if let Some(github) = &self.github {
+            connections = connections.with_pages(Arc::clone(github) as _);
+        }
+        if let Some(aws) = &self.aws {
+            connections = connections.with_pages(Arc::clone(aws) as _);
+        }
+        let connections: Arc<dyn door::Connections> = Arc::new(connections);
         let parts = door::Parts {
             origin: door.origin.clone(),
             database: database.clone(),
@@ -298,6 +315,13 @@ impl Opened {
                 .with_examined(Arc::clone(github) as _);
             sources = sources.with_socket(Arc::clone(github) as _);
         }
+        if let Some(aws) = &self.aws {
+            dispatcher = dispatcher
+                .with_handler(AwsWork::READS, Arc::clone(aws) as _)
+                .with_handler(AwsWork::CHANGES, Arc::clone(&self.changes) as _)
+                .with_examined(Arc::clone(aws) as _);
+            sources = sources.with_socket(Arc::clone(aws) as _);
+        }
         if let Some((login, door)) = self.login.as_ref().zip(door) {
             dispatcher = dispatcher.with_examined(Arc::new(login.examined(door, &self.switch)));
             leaving = leaving.with_grants(login.grants.clone());
@@ -323,6 +347,9 @@ fn allowed_hosts(configuration: &Configuration) -> anyhow::Result<Vec<AllowedHos
         let origins = Github::needs(&github.api).with_context(wrong)?;
         let archives = github.archives.as_deref().map(|text| parsed(text, "`archives` under [github]")).transpose()?;
         hosts.extend(origins.into_iter().chain(archives).map(|origin| host(origin, github.is_private)));
+    }
+    if let Some(settings) = &configuration.aws {
+        hosts.extend(aws::hosts(settings)?);
     }
     if let Some(login) = &configuration.login {
         let issuer = Target::parse(login.issuer.trim_end_matches('/')).map(|target| target.origin().clone());

@@ -128,6 +128,8 @@ pub(crate) enum Command {
     },
     /// Explain a rule (by any tool's id), or a finding by its fingerprint.
     Explain(Box<ExplainArguments>),
+    /// Ask for one reversible call on a live account: the broker makes it, after people's yes.
+    Apply(Box<crate::commands::apply::ApplyArguments>),
     /// Connect an account: on the broker's own pages, so that nothing of it comes here.
     Connect {
         /// With whom.

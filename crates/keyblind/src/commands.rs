@@ -1,5 +1,7 @@
 //! One module a command.
 
+mod account;
+pub(crate) mod apply;
 mod baseline;
 mod config;
 mod connect;
@@ -45,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Import(arguments) => import::run(&arguments, cli.global),
         Command::Rules { command } => rules::run(&command, cli.global),
         Command::Explain(arguments) => explain::run(&arguments, cli.global),
+        Command::Apply(arguments) => apply::run(&arguments, cli.global),
         Command::Connect { provider } => connect::run(provider),
         Command::Config { command } => config::run(&command),
         Command::Baseline { command } => baseline::run(&command, cli.global),

@@ -52,7 +52,7 @@ pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Res
 
 fn check_type(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::TerraformPlan => "terraform_plan",
+        Dialect::TerraformPlan | Dialect::Live => "terraform_plan",
         Dialect::GithubActions => "github_actions",
         other => other.name(),
     }

@@ -15,6 +15,8 @@ pub enum Dialect {
     Terraform,
     /// A plan, as `terraform show -json` prints it; judged by Terraform's rules.
     TerraformPlan,
+    /// A live account, read through its provider's interface; judged by Terraform's rules.
+    Live,
     /// AWS CloudFormation templates, those of SAM among them.
     CloudFormation,
     /// Kubernetes manifests, also as Kustomize makes them.
@@ -33,6 +35,7 @@ impl Dialect {
         match self {
             Self::Terraform => "terraform",
             Self::TerraformPlan => "terraform-plan",
+            Self::Live => "live",
             Self::CloudFormation => "cloudformation",
             Self::Kubernetes => "kubernetes",
             Self::Dockerfile => "dockerfile",

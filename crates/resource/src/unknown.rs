@@ -123,6 +123,11 @@ pub enum Reason {
     },
     /// The plan says "known after apply".
     PlanUnknown,
+    /// The snapshot of an account doesn't tell.
+    NotInSnapshot {
+        /// What.
+        what: Arc<str>,
+    },
     /// Something this evaluator doesn't evaluate.
     Unsupported {
         /// What.
@@ -152,6 +157,7 @@ impl fmt::Display for Reason {
             Self::Undeclared { name } => write!(f, "`{name}` is not declared"),
             Self::Cycle { name } => write!(f, "`{name}` depends on itself"),
             Self::PlanUnknown => write!(f, "the plan says: known after apply"),
+            Self::NotInSnapshot { what } => write!(f, "not in the snapshot: {what}"),
             Self::Unsupported { what } => write!(f, "not evaluated: {what}"),
             Self::Rule { message } => f.write_str(message),
         }
@@ -174,6 +180,7 @@ impl Reason {
             Self::Undeclared { .. } => "undeclared",
             Self::Cycle { .. } => "cycle",
             Self::PlanUnknown => "plan-unknown",
+            Self::NotInSnapshot { .. } => "not-in-snapshot",
             Self::Unsupported { .. } => "unsupported",
             Self::Rule { .. } => "rule",
         }

@@ -254,7 +254,7 @@ fn undecidable(meta: &RuleMeta) -> Vec<(Language, Vec<Decision>)> {
 /// The language whose decisions judge a dialect's resources.
 pub(crate) fn language_of(dialect: Dialect) -> Option<Language> {
     match dialect {
-        Dialect::Terraform | Dialect::TerraformPlan => Some(Language::Terraform),
+        Dialect::Terraform | Dialect::TerraformPlan | Dialect::Live => Some(Language::Terraform),
         Dialect::CloudFormation => Some(Language::CloudFormation),
         Dialect::Kubernetes => Some(Language::Kubernetes),
         Dialect::Dockerfile => Some(Language::Dockerfile),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use globset::GlobSet;
 use keyblind_dialects::terraform::{self, Inputs, Project, Root};
-use keyblind_dialects::{self as dialects, Evaluation, Listing, cloudformation, kubernetes};
+use keyblind_dialects::{self as dialects, Evaluation, Listing, cloudformation, kubernetes, live};
 use keyblind_resource::Dialect;
 use keyblind_rule_language::Severity;
 use keyblind_rules::baseline::Baseline;
@@ -156,6 +156,7 @@ pub enum Progress {
 enum Job {
     Root { root: Root, inputs: Inputs },
     Plan { file: FileId },
+    Snapshot { file: FileId },
     Documents { dialect: Dialect, place: Arc<str>, files: Vec<FileId> },
     Kubernetes { root: kubernetes::Root },
     Template { root: cloudformation::Root },
@@ -171,7 +172,7 @@ pub fn scan(table: &RuleTable, mut request: Request, progress: &(dyn Fn(Progress
     let mut input = read::read(&request.targets.paths, request.targets.code.as_deref(), &tree, exclude);
     let read = started.elapsed();
 
-    progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() + input.documents.len() });
+    progress(Progress::Parsing { files: input.terraform.len() + input.plans.len() + input.snapshots.len() + input.documents.len() });
     let mut sources = SourceMap::default();
     let mut project = Project::parse(std::mem::take(&mut input.terraform), &tree, &mut sources);
     let named = request.input_sets.iter().flat_map(|set| &set.inputs.var_files).chain(&request.inputs.var_files);
@@ -341,9 +342,14 @@ fn root_jobs(project: &Project, judged: &BTreeSet<String>, request: &Request, di
     jobs
 }
 
+/// What others have evaluated: plans, and snapshots of accounts.
 fn plan_jobs(input: &mut Input, sources: &mut SourceMap) -> Vec<Job> {
     let plans = std::mem::take(&mut input.plans);
-    plans.into_iter().map(|(path, text)| Job::Plan { file: sources.add(SourceFile::new(path, text)) }).collect()
+    let snapshots = std::mem::take(&mut input.snapshots);
+    let mut add = |(path, text)| sources.add(SourceFile::new(path, text));
+    let plans: Vec<Job> = plans.into_iter().map(|plan| Job::Plan { file: add(plan) }).collect();
+    let snapshots = snapshots.into_iter().map(|snapshot| Job::Snapshot { file: add(snapshot) });
+    plans.into_iter().chain(snapshots).collect()
 }
 
 /// The documents of a dialect in which they are evaluated with those that they name: path and text.
@@ -411,7 +417,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
     let sources = evaluating.sources;
     let place = match job {
         Job::Root { root, .. } => root.directory.clone(),
-        Job::Plan { file } => sources.file(*file).path.clone(),
+        Job::Plan { file } | Job::Snapshot { file } => sources.file(*file).path.clone(),
         Job::Documents { place, .. } => place.clone(),
         Job::Kubernetes { root } => root.directory().clone(),
         Job::Template { root } => root.path.clone(),
@@ -437,6 +443,11 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
                     // A plan is asked for as a whole.
                     (Evaluation { resources: evaluation.resources, links: Vec::new(), diagnostics: evaluation.diagnostics }, None)
                 }
+                Err(diagnostic) => return Judged { diagnostics: vec![diagnostic], ..Judged::default() },
+            },
+            // As is a snapshot.
+            Job::Snapshot { file } => match live::read(*file, &sources.file(*file).text) {
+                Ok(evaluation) => (evaluation, None),
                 Err(diagnostic) => return Judged { diagnostics: vec![diagnostic], ..Judged::default() },
             },
         };

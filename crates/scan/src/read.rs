@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use globset::GlobSet;
-use keyblind_dialects::{Tree, kubernetes, paths, recognise, terraform};
+use keyblind_dialects::{Tree, kubernetes, live, paths, recognise, terraform};
 use keyblind_resource::Dialect;
 use keyblind_syntax::Diagnostic;
 use rayon::prelude::*;
@@ -24,6 +24,8 @@ pub(crate) struct Input {
     pub(crate) judged: BTreeSet<String>,
     /// Plans: path and text, sorted by path.
     pub(crate) plans: Vec<(Arc<str>, Arc<str>)>,
+    /// Snapshots of accounts: path and text, sorted by path.
+    pub(crate) snapshots: Vec<(Arc<str>, Arc<str>)>,
     /// Everything else that is judged, in the dialect that its content tells: dialect, path and text, sorted by path.
     pub(crate) documents: Vec<(Dialect, Arc<str>, Arc<str>)>,
     /// Kustomizations above what was asked for.
@@ -141,6 +143,7 @@ fn configuration_of(folder: &str, tree: &SourceTree) -> Vec<(String, FileKind)> 
 enum Read {
     Terraform(Arc<str>),
     Plan(Arc<str>),
+    Snapshot(Arc<str>),
     Document(Dialect, Arc<str>),
     /// Nothing that is judged; counted under this word.
     Unjudged(&'static str),
@@ -173,6 +176,7 @@ fn read_all(found: BTreeSet<(String, FileKind)>, tree: &SourceTree, input: &mut 
         match read {
             Read::Terraform(text) => input.terraform.push((path.into(), text)),
             Read::Plan(text) => input.plans.push((path.into(), text)),
+            Read::Snapshot(text) => input.snapshots.push((path.into(), text)),
             Read::Document(dialect, text) => input.documents.push((dialect, path.into(), text)),
             Read::Unjudged(kind) => *input.files.unjudged.entry(kind).or_default() += 1,
             Read::Failed(diagnostic) => {
@@ -181,7 +185,7 @@ fn read_all(found: BTreeSet<(String, FileKind)>, tree: &SourceTree, input: &mut 
             }
         }
     }
-    input.files.read = (input.terraform.len() + input.plans.len() + input.documents.len()) as u64;
+    input.files.read = (input.terraform.len() + input.plans.len() + input.snapshots.len() + input.documents.len()) as u64;
 }
 
 fn read_terraform(path: &str, tree: &SourceTree) -> Read {
@@ -216,6 +220,7 @@ const TELLING: &[&str] = &[
     "\"Transform\"",
     "\"apiVersion\"",
     "\"kind\"",
+    "\"calls\"",
 ];
 
 /// Reads as much of a JSON file as it takes to tell that it's nothing that is judged.
@@ -230,6 +235,7 @@ fn read_json(path: &str, tree: &SourceTree) -> Read {
         return Read::Unjudged("json");
     }
     match tree.read_limited(path, limits::LARGEST_PLAN).and_then(|bytes| text_of(&bytes)) {
+        Ok(text) if live::is_snapshot(&text) => Read::Snapshot(text),
         Ok(text) if terraform::plan::is_plan(&text) => Read::Plan(text),
         Ok(text) => recognise(path, &text).map_or(Read::Unjudged("json"), |dialect| Read::Document(dialect, text)),
         Err(reason) => failed(reason),

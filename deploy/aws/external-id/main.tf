@@ -174,6 +174,7 @@ resource "aws_iam_policy" "keyblind_read" {
           "s3:GetBucketCORS",
           "s3:GetBucketLocation",
           "s3:GetBucketLogging",
+          "s3:GetBucketNotification",
           "s3:GetBucketObjectLockConfiguration",
           "s3:GetBucketOwnershipControls",
           "s3:GetBucketPolicy",
@@ -307,7 +308,9 @@ resource "aws_iam_policy" "keyblind_change" {
         Sid    = "SetBucketPublicAccessBlock"
         Effect = "Allow"
         Action = [
+          "s3:GetBucketPolicyStatus",
           "s3:GetBucketPublicAccessBlock",
+          "s3:GetBucketWebsite",
           "s3:PutBucketPublicAccessBlock",
         ]
         Resource = "arn:${data.aws_partition.current.partition}:s3:::*"
@@ -433,9 +436,12 @@ resource "aws_iam_policy" "keyblind_change" {
         }
       },
       {
-        Sid      = "SetIngressRuleInRegions"
-        Effect   = "Allow"
-        Action   = ["ec2:DescribeSecurityGroupRules"]
+        Sid    = "SetIngressRuleInRegions"
+        Effect = "Allow"
+        Action = [
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSecurityGroupRules",
+        ]
         Resource = "*"
         Condition = {
           StringEqualsIfExists = {

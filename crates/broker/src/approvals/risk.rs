@@ -72,6 +72,7 @@ pub(crate) fn loosens(action: &Action) -> bool {
         Action::SetBucketLogging { logging } => logging.is_none(),
         Action::SetDatabasePublic { public } => *public,
         Action::SetIngressRule { present, .. } => *present,
+        Action::SetPolicyAttached { attached, .. } => *attached,
         Action::SetDatabaseMinorUpgrades { automatic: on }
         | Action::SetTrailValidation { enabled: on }
         | Action::SetTrailLogging { enabled: on }

@@ -75,7 +75,11 @@ impl Material {
 
     /// Keeps what the change names and checks that the contents that it brings are there, whole.
     fn restricted_to(mut self, change: &Change) -> Result<Self, ApprovalError> {
-        let Intent::ProposePullRequest(request) = &change.fields().intent else { return Ok(Self::default()) };
+        let Intent::ProposePullRequest(request) = &change.fields().intent else {
+            // What was found at the target is named by the digest of its state.
+            self.parts.retain(|digest, _| *digest == change.fields().pre_state);
+            return Ok(self);
+        };
         let contents = self.get(&request.contents.digest).ok_or(ApprovalError::OtherBytes)?;
         let mut offset = 0_usize;
         for file in &request.files {
@@ -122,6 +126,11 @@ impl Request {
     /// The file's bytes from before, if they came along.
     pub fn before_of(&self, file: &AttachedFile) -> Option<&[u8]> {
         self.material.get(file.before.as_ref()?)
+    }
+
+    /// What was found at the target when it was asked for, where that was kept.
+    pub fn looked_at(&self) -> Option<&[u8]> {
+        self.material.get(&self.change.fields().pre_state)
     }
 
     /// The new contents of all files, one after the other.

@@ -132,7 +132,7 @@ impl ChangeView {
             },
             borrowed: borrowed(fields.borrowed.permission, Duration::from_secs(fields.borrowed.seconds.get())),
             undo: undo(&fields.inverse),
-            reach: reach_of(fields, reach),
+            reach: reach_of(request, reach),
             settings,
             is_long: !whole && lines > LINES_AT_ONCE,
             files,
@@ -243,13 +243,18 @@ fn action(action: ActionId) -> (&'static str, &'static str) {
         }
         ActionId::SetSecurityHub => ("Switch Security Hub", "Counts for this region; it costs money while it is on."),
         ActionId::SetImageScanOnPush => ("Set scanning of pushed images", "Counts for images pushed from now on."),
+        ActionId::SetPolicyAttached => {
+            ("Set whether a managed policy is attached", "What runs or logs in as this loses or gains at once what the policy allows.")
+        }
         ActionId::SetTablePointInTimeRecovery => {
             ("Set point-in-time recovery of a table", "Reads and writes notice nothing; backups cost storage.")
         }
     }
 }
 
-fn reach_of(fields: &ChangeFields, sentence: &str) -> String {
+fn reach_of(request: &Request, sentence: &str) -> String {
+    let fields = request.change.fields();
+    let found = found(request);
     match &fields.intent {
         Intent::ProposePullRequest(request) => {
             let files = request.files.len();
@@ -261,9 +266,9 @@ fn reach_of(fields: &ChangeFields, sentence: &str) -> String {
             reach
         }
         Intent::ApplyAction(request) if loosens(request.action()) => {
-            "One resource. This takes protection away: what was kept out may get in, what was recorded may be missing.".to_owned()
+            format!("One resource. This takes protection away: what was kept out may get in, what was recorded may be missing.{found}")
         }
-        Intent::ApplyAction(_) => format!("One resource. {sentence}"),
+        Intent::ApplyAction(_) => format!("One resource. {sentence}{found}"),
         _ => sentence.to_owned(),
     }
 }
@@ -278,6 +283,16 @@ fn borrowed(borrowed: PolicyTemplate, lifetime: Duration) -> String {
         ),
         _ => format!("{}, once, for {lifetime} at most", permission(borrowed)),
     }
+}
+
+/// What the broker found that hangs on the resource, in its own words. They count only if they are what the change names by digest.
+fn found(request: &Request) -> String {
+    #[derive(serde::Deserialize)]
+    struct Found {
+        reach: Vec<String>,
+    }
+    let found = request.looked_at().and_then(|bytes| serde_json::from_slice::<Found>(bytes).ok());
+    found.map(|found| found.reach.iter().map(|line| format!(" {line}")).collect()).unwrap_or_default()
 }
 
 fn permission(permission: PolicyTemplate) -> &'static str {

@@ -9,6 +9,7 @@
 //! at a metadata service and in programs that it starts, and would talk to hosts that nobody listed.
 
 mod answer;
+mod api;
 mod authority;
 mod base;
 mod calls;
@@ -16,24 +17,30 @@ mod error;
 mod examine;
 mod keys;
 mod marks;
+pub(crate) mod operations;
 mod place;
 mod policy;
 mod profile;
 mod reads;
+pub(crate) mod scrub;
 pub mod setup;
 mod signing;
 mod sts;
+pub(crate) mod xml;
 
+pub(crate) use api::{Answered, ApiError, Asking, Form};
+pub use api::{Api, Interface};
 pub use authority::{AwsAuthority, SessionScope};
 pub use base::{Base, IdentitySource, OwnIssuer, Step, TokenFile, TokenFuture};
 pub use calls::ACTIONS;
 pub use error::{AwsError, StsPermission};
 pub use examine::{Examination, LinkedAccount};
-pub use keys::{check as check_keys, keys};
+pub use keys::{check as check_keys, keys, pasted as pasted_keys};
 pub use marks::{ExternalId, MarkClaims, Marks};
 pub use place::{Partition, Role, endpoint};
 pub use policy::{POLICY_CHARACTERS, SessionPolicy};
 pub use profile::{LocalProfile, ProfileError, Profiles};
 pub use reads::{Read, of as reads_of};
+pub(crate) use signing::percent_decoded;
 pub use signing::sign;
 pub use sts::{CallerIdentity, Session, Sts, TakeRole};

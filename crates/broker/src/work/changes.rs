@@ -39,6 +39,8 @@ const KEEPING_PAUSE: Duration = Duration::from_secs(1);
 pub struct Looked {
     /// The digest of the target's state.
     pub state: Digest,
+    /// The digest of the state that the change must leave, where that is known before.
+    pub after: Option<Digest>,
     /// What would undo the change.
     pub inverse: Inverse,
     /// The bytes that the change names by digest and people are shown, from before.
@@ -133,7 +135,7 @@ impl Changes {
             borrowed: Borrowed { permission, seconds: Count::saturating(SECONDS) },
             intent,
             pre_state: looked.state,
-            post_state: None,
+            post_state: looked.after,
             inverse: looked.inverse,
             approvals: wanted.approvals,
             rules,
@@ -243,7 +245,7 @@ impl Changes {
             Err(outcome) if passes(&outcome) => return Err(Later(Some(outcome))),
             Err(outcome) => return Ok(outcome),
         };
-        let rendered = ChangeFields { pre_state: looked.state, inverse: looked.inverse, ..fields.clone() };
+        let rendered = ChangeFields { pre_state: looked.state, post_state: looked.after, inverse: looked.inverse, ..fields.clone() };
         let Ok(rendered) = Change::new(rendered) else { return Ok(Outcome::Refused(Refusal::StaleState)) };
         if rendered.digest() != request.change.digest() {
             return Ok(Outcome::Refused(Refusal::StaleState));

@@ -277,7 +277,7 @@ impl GithubWork {
                 finish(lease).await?;
                 let standing = standing?;
                 let inverse = Inverse::ClosePullRequest { branch: request.branch.clone(), before: standing.branch };
-                return Ok(Looked { state: standing.state, inverse, contents: standing.contents });
+                return Ok(Looked { state: standing.state, after: None, inverse, contents: standing.contents });
             }
             Intent::PublishCheckRun(request) => (&request.repository, Revision::Commit(request.commit.clone())),
             Intent::UploadSarif(request) => (&request.repository, Revision::Commit(request.commit.clone())),
@@ -294,7 +294,7 @@ impl GithubWork {
             self.call(&source, &mut lease, "look", async |access| github.standing_commit(access, repository, &revision).await).await;
         finish(lease).await?;
         let state = Digest::of(commit?.as_str().as_bytes());
-        Ok(Looked { state, inverse: Inverse::None(NoInverse::Replaced), contents: Vec::new() })
+        Ok(Looked { state, after: None, inverse: Inverse::None(NoInverse::Replaced), contents: Vec::new() })
     }
 
     async fn make(&self, who: &Who, approved: Approved, rendered: &Change, contents: &[u8]) -> Result<Outcome, Outcome> {

@@ -56,12 +56,12 @@ struct Plan<'n> {
     resources: Vec<Resource>,
 }
 
-fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
+pub(crate) fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     let NodeKind::Object(members) = &node.kind else { return None };
     members.iter().find(|member| &*member.key == name).map(|member| &member.value)
 }
 
-fn items(node: Option<&Node>) -> &[Node] {
+pub(crate) fn items(node: Option<&Node>) -> &[Node] {
     match node.map(|node| &node.kind) {
         Some(NodeKind::Array(items)) => items,
         _ => &[],
@@ -75,7 +75,7 @@ fn members(node: Option<&Node>) -> &[Member] {
     }
 }
 
-fn text<'n>(node: &'n Node, name: &str) -> Option<&'n Arc<str>> {
+pub(crate) fn text<'n>(node: &'n Node, name: &str) -> Option<&'n Arc<str>> {
     match &member(node, name)?.kind {
         NodeKind::String(text) => Some(text),
         _ => None,

@@ -14,7 +14,7 @@ use crate::names::{AccountId, Arn, Invalid, Region};
 pub struct SnapshotAccount {
     /// Which.
     pub account: AccountId,
-    /// In which regions; those that are switched on if there are none.
+    /// In which regions; those that the broker's configuration names for the account if there are none.
     #[serde(deserialize_with = "regions")]
     pub regions: Vec<Region>,
     /// What of it.
@@ -130,6 +130,12 @@ impl ApplyAction {
         let is_of_region = resource.region().is_empty() || resource.region() == region.as_str();
         if !is_of_account || !is_of_region {
             return Err(Invalid::new("target", "the resource lies in the account and the region that are named"));
+        }
+        if let Action::SetPolicyAttached { policy, .. } = &action
+            && policy.account() != "aws"
+            && policy.account() != account.as_str()
+        {
+            return Err(Invalid::new("target", "the policy is one of the same account, or of AWS"));
         }
         if !action.id().fits(&resource) {
             return Err(Invalid::new("target", "the resource is of the kind that the action changes"));

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod accounts;
 mod borrowing;
 mod changing;
 #[path = "../../../broker/tests/door/chromium.rs"]

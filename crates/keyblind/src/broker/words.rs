@@ -28,6 +28,7 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         Refusal::SaidNoBefore => {
             mendable("a pull request with exactly these fixes was closed before, which counts as a no: reopen it, or choose other fixes")
         }
+        Refusal::NotOffered => mendable("this broker doesn't offer that"),
         Refusal::LockMismatch => mendable("what is there isn't what was locked"),
         Refusal::HoldsSecret => mendable("what was to be sent to a model holds something that looks like a secret: nothing was sent"),
         Refusal::TooMuchAuthority => {

@@ -19,6 +19,7 @@ use keyblind_scan::{Changed, Ignore, Keep, Request, ScanReport, ScanResult, Stat
 use keyblind_syntax::{Diagnostic, Level};
 use tempfile::TempDir;
 
+use super::account::Account;
 use super::remote::Remote;
 use super::{fixes, load_rules, start_threads, today};
 use crate::arguments::{Global, Include, Sandbox, ScanArguments, What};
@@ -45,6 +46,9 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
     if leaf::inside().is_none() {
         if let Some(remote) = Remote::named(&arguments.what)? {
             return scan_remote(&remote, arguments, global);
+        }
+        if let Some(account) = Account::named(&arguments.what)? {
+            return scan_account(&account, arguments, global);
         }
         if arguments.confinement() != Sandbox::Off {
             return confined(arguments, global);
@@ -109,6 +113,15 @@ fn scan_remote(remote: &Remote, arguments: &ScanArguments, global: Global) -> an
     let sandbox = arguments.sandbox.at_least_available();
     let fetched = remote.fetch(sandbox, global)?;
     scan_in(fetched.folder.path(), sandbox, arguments, global)
+}
+
+/// The same for an account that the broker reads: its snapshot is judged in a leaf.
+fn scan_account(account: &Account, arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
+    if arguments.archive.is_some() {
+        return Err(UsageError::new("`--archive` and an account are two things to judge: give one of them").into());
+    }
+    let folder = account.fetch(global)?;
+    scan_in(folder.path(), arguments.sandbox.at_least_available(), arguments, global)
 }
 
 /// The same in a leaf.

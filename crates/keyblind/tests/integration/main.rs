@@ -1,5 +1,6 @@
 //! The real program on real folders: what a user does, and what a user sees.
 
+mod accounts;
 mod action;
 mod baselines;
 mod commands;

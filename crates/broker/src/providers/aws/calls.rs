@@ -16,6 +16,18 @@ pub(super) enum Confined {
     Account,
     /// The role that a service makes for itself, by the service's name and the role's.
     Role(&'static str),
+    /// The one resource, and only if it is of that kind (`role/`).
+    Kind(&'static str),
+    /// The managed policy that the action names.
+    Policy,
+}
+
+impl ActionCall {
+    /// Whether it changes nothing.
+    pub(super) fn only_reads(&self) -> bool {
+        let name = self.action.split_once(':').map_or(self.action, |(_, name)| name);
+        ["Get", "List", "Describe"].iter().any(|verb| name.starts_with(verb))
+    }
 }
 
 /// A call by the name that policies have for it.
@@ -52,7 +64,7 @@ const fn off(action: &'static str, confined: Confined) -> ActionCall {
 const SECURITY_HUB_ROLE: &str = "securityhub.amazonaws.com/AWSServiceRoleForSecurityHub";
 
 /// All actions, in the order in which set-ups list them.
-pub const ACTIONS: [ActionId; 14] = [
+pub const ACTIONS: [ActionId; 15] = [
     ActionId::SetPasswordPolicy,
     ActionId::SetAccessKeyActive,
     ActionId::SetBucketPublicAccessBlock,
@@ -67,11 +79,12 @@ pub const ACTIONS: [ActionId; 14] = [
     ActionId::SetSecurityHub,
     ActionId::SetImageScanOnPush,
     ActionId::SetTablePointInTimeRecovery,
+    ActionId::SetPolicyAttached,
 ];
 
 /// All calls of an action, whichever way it goes.
 pub(super) const fn all(id: ActionId) -> &'static [ActionCall] {
-    use Confined::{Account, Region, Resource, Role};
+    use Confined::{Account, Kind, Policy, Region, Resource, Role};
     const DATABASE: &[ActionCall] = &[any("rds:DescribeDBInstances", Resource), any("rds:ModifyDBInstance", Resource)];
     match id {
         ActionId::SetPasswordPolicy => {
@@ -86,7 +99,14 @@ pub(super) const fn all(id: ActionId) -> &'static [ActionCall] {
         ActionId::SetAccessKeyActive => const { &[any("iam:ListAccessKeys", Resource), any("iam:UpdateAccessKey", Resource)] },
         // One permission for setting and deleting it.
         ActionId::SetBucketPublicAccessBlock => {
-            const { &[any("s3:GetBucketPublicAccessBlock", Resource), any("s3:PutBucketPublicAccessBlock", Resource)] }
+            const {
+                &[
+                    any("s3:GetBucketPolicyStatus", Resource),
+                    any("s3:GetBucketPublicAccessBlock", Resource),
+                    any("s3:GetBucketWebsite", Resource),
+                    any("s3:PutBucketPublicAccessBlock", Resource),
+                ]
+            }
         }
         ActionId::SetBucketLogging => const { &[any("s3:GetBucketLogging", Resource), any("s3:PutBucketLogging", Resource)] },
         ActionId::SetDatabasePublic | ActionId::SetDatabaseMinorUpgrades => DATABASE,
@@ -115,6 +135,7 @@ pub(super) const fn all(id: ActionId) -> &'static [ActionCall] {
         ActionId::SetIngressRule => {
             const {
                 &[
+                    any("ec2:DescribeNetworkInterfaces", Region),
                     any("ec2:DescribeSecurityGroupRules", Region),
                     on("ec2:AuthorizeSecurityGroupIngress", Resource),
                     off("ec2:RevokeSecurityGroupIngress", Resource),
@@ -134,6 +155,23 @@ pub(super) const fn all(id: ActionId) -> &'static [ActionCall] {
         ActionId::SetImageScanOnPush => {
             const { &[any("ecr:DescribeRepositories", Resource), any("ecr:PutImageScanningConfiguration", Resource)] }
         }
+        ActionId::SetPolicyAttached => {
+            const {
+                &[
+                    any("iam:GetPolicy", Policy),
+                    any("iam:GetPolicyVersion", Policy),
+                    any("iam:ListAttachedRolePolicies", Kind("role/")),
+                    any("iam:ListAttachedUserPolicies", Kind("user/")),
+                    any("iam:ListAttachedGroupPolicies", Kind("group/")),
+                    on("iam:AttachRolePolicy", Kind("role/")),
+                    on("iam:AttachUserPolicy", Kind("user/")),
+                    on("iam:AttachGroupPolicy", Kind("group/")),
+                    off("iam:DetachRolePolicy", Kind("role/")),
+                    off("iam:DetachUserPolicy", Kind("user/")),
+                    off("iam:DetachGroupPolicy", Kind("group/")),
+                ]
+            }
+        }
         ActionId::SetTablePointInTimeRecovery => {
             const { &[any("dynamodb:DescribeContinuousBackups", Resource), any("dynamodb:UpdateContinuousBackups", Resource)] }
         }
@@ -143,7 +181,10 @@ pub(super) const fn all(id: ActionId) -> &'static [ActionCall] {
 /// The calls of one action.
 pub(super) fn of(apply: &ApplyAction) -> impl Iterator<Item = &'static ActionCall> {
     let value = value(apply.action());
-    all(apply.action().id()).iter().filter(move |call| call.only_for.is_none_or(|only| only == value))
+    all(apply.action().id()).iter().filter(move |call| {
+        let is_of_kind = if let Confined::Kind(kind) = call.confined { apply.resource().resource().starts_with(kind) } else { true };
+        is_of_kind && call.only_for.is_none_or(|only| only == value)
+    })
 }
 
 fn value(action: &Action) -> Value {
@@ -155,6 +196,7 @@ fn value(action: &Action) -> Value {
         | Action::SetDatabasePublic { public: is_on }
         | Action::SetDatabaseMinorUpgrades { automatic: is_on }
         | Action::SetIngressRule { present: is_on, .. }
+        | Action::SetPolicyAttached { attached: is_on, .. }
         | Action::SetTrailValidation { enabled: is_on }
         | Action::SetTrailLogging { enabled: is_on }
         | Action::SetKeyRotation { enabled: is_on }
@@ -186,5 +228,7 @@ pub(super) const fn pattern(id: ActionId) -> &'static str {
         ActionId::SetSecurityHub => "securityhub:*:ACCOUNT:hub/*",
         ActionId::SetImageScanOnPush => "ecr:*:ACCOUNT:repository/*",
         ActionId::SetTablePointInTimeRecovery => "dynamodb:*:ACCOUNT:table/*",
+        // Each of its calls is for one kind of them.
+        ActionId::SetPolicyAttached => "iam::ACCOUNT:*",
     }
 }

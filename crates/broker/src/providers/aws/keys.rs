@@ -41,12 +41,25 @@ pub fn keys(id: &str, secret: &[u8], token: Option<&[u8]>) -> Result<Secret, Aws
     Ok(Secret::filled(text.len(), |target| target.copy_from_slice(&text)))
 }
 
-/// Whether a secret holds keys, as somebody pasted them: two or three lines.
+/// Whether a secret holds keys: two or three lines.
 ///
 /// # Errors
 /// [`AwsError::Keys`] if it doesn't.
 pub fn check(keys: &Secret) -> Result<(), AwsError> {
     keys.expose(|bytes| read(bytes).map(drop))
+}
+
+/// Keys as somebody pasted them: two or three lines, with whatever ends a file.
+///
+/// # Errors
+/// [`AwsError::Keys`] if these aren't keys.
+pub fn pasted(text: &Secret) -> Result<Secret, AwsError> {
+    text.expose(|bytes| {
+        let mut lines = bytes.trim_ascii().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let (id, secret, token, rest) = (lines.next(), lines.next(), lines.next(), lines.next());
+        let (Some(id), Some(secret), None) = (id, secret, rest) else { return Err(AwsError::Keys) };
+        keys(std::str::from_utf8(id).map_err(|_| AwsError::Keys)?, secret, token)
+    })
 }
 
 /// Takes keys apart.

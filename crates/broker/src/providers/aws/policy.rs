@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use keyblind_intent::{ApplyAction, Region, Service, SnapshotAccount};
+use keyblind_intent::{Action, ApplyAction, Arn, Region, Service, SnapshotAccount};
 use serde::Serialize;
 
 use super::AwsError;
@@ -35,6 +35,8 @@ struct Allowed {
     resource: String,
     /// For calls that name no resource: in which regions. All, if there are none.
     regions: Vec<Region>,
+    /// For calls that attach or detach a managed policy: which.
+    policy: Option<Arn>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +62,15 @@ struct Condition<'a> {
     date_less_than: CurrentTime<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     string_equals: Option<RequestedRegion<'a>>,
+    /// Calls of the statement that only read have no policy to name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn_equals_if_exists: Option<NamedPolicy<'a>>,
+}
+
+#[derive(Serialize)]
+struct NamedPolicy<'a> {
+    #[serde(rename = "iam:PolicyARN")]
+    policy: &'a str,
 }
 
 #[derive(Serialize)]
@@ -80,22 +91,48 @@ impl SessionPolicy {
     /// # Errors
     /// [`AwsError::OtherInverse`] if the inverse is about another resource.
     pub fn of_action(action: &ApplyAction, inverse: Option<&ApplyAction>) -> Result<Self, AwsError> {
+        Self::of_calls(action, inverse, |_| true)
+    }
+
+    /// For looking at what an action would change.
+    ///
+    /// # Errors
+    /// None that an action which was taken brings about.
+    pub fn to_look(action: &ApplyAction) -> Result<Self, AwsError> {
+        Self::of_calls(action, None, calls::ActionCall::only_reads)
+    }
+
+    fn of_calls(
+        action: &ApplyAction,
+        inverse: Option<&ApplyAction>,
+        is_wanted: impl Fn(&calls::ActionCall) -> bool,
+    ) -> Result<Self, AwsError> {
         let mut statements: Vec<Allowed> = Vec::new();
         for apply in [Some(action), inverse].into_iter().flatten() {
             let is_same = (apply.account(), apply.region(), apply.resource()) == (action.account(), action.region(), action.resource());
             if !is_same || apply.action().id() != action.action().id() {
                 return Err(AwsError::OtherInverse);
             }
-            for call in calls::of(apply) {
+            for call in calls::of(apply).filter(|call| is_wanted(call)) {
                 let (resource, regions) = match call.confined {
-                    Confined::Resource => (apply.resource().as_str().to_owned(), Vec::new()),
+                    Confined::Resource | Confined::Kind(_) => (apply.resource().as_str().to_owned(), Vec::new()),
                     Confined::Region => ("*".to_owned(), vec![apply.region().clone()]),
                     Confined::Account => ("*".to_owned(), Vec::new()),
                     Confined::Role(name) => (calls::service_role(apply, name), Vec::new()),
+                    Confined::Policy => match apply.action() {
+                        Action::SetPolicyAttached { policy, .. } => (policy.as_str().to_owned(), Vec::new()),
+                        _ => continue,
+                    },
                 };
                 match statements.iter_mut().find(|known| known.resource == resource && known.regions == regions) {
                     Some(known) => drop(known.actions.insert(call.action)),
-                    None => statements.push(Allowed { actions: BTreeSet::from([call.action]), resource, regions }),
+                    None => {
+                        let policy = match (call.confined, apply.action()) {
+                            (Confined::Kind(_), Action::SetPolicyAttached { policy, .. }) => Some(policy.clone()),
+                            _ => None,
+                        };
+                        statements.push(Allowed { actions: BTreeSet::from([call.action]), resource, regions, policy });
+                    }
                 }
             }
         }
@@ -140,7 +177,7 @@ impl SessionPolicy {
             }
             match policy.statements.iter_mut().find(|known| known.regions == regions) {
                 Some(known) => known.actions.extend(actions),
-                None => policy.statements.push(Allowed { actions, resource: "*".to_owned(), regions: regions.to_vec() }),
+                None => policy.statements.push(Allowed { actions, resource: "*".to_owned(), regions: regions.to_vec(), policy: None }),
             }
         }
         policy
@@ -150,7 +187,7 @@ impl SessionPolicy {
     #[must_use]
     pub fn of_step(role: &super::Role) -> Self {
         let actions = BTreeSet::from(["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]);
-        let allowed = Allowed { actions, resource: role.arn().as_str().to_owned(), regions: Vec::new() };
+        let allowed = Allowed { actions, resource: role.arn().as_str().to_owned(), regions: Vec::new(), policy: None };
         Self { statements: vec![allowed], services: Vec::new(), is_whole_role: false }
     }
 
@@ -190,6 +227,7 @@ impl SessionPolicy {
                     condition: Some(Condition {
                         date_less_than: CurrentTime { before: &time },
                         string_equals: (!regions.is_empty()).then_some(RequestedRegion { regions }),
+                        arn_equals_if_exists: allowed.policy.as_ref().map(|policy| NamedPolicy { policy: policy.as_str() }),
                     }),
                 }
             })

@@ -214,6 +214,7 @@ pub const fn of(service: Service) -> &'static [Read] {
                     global("s3:GetBucketCORS"),
                     global("s3:GetBucketLocation"),
                     global("s3:GetBucketLogging"),
+                    global("s3:GetBucketNotification"),
                     global("s3:GetBucketObjectLockConfiguration"),
                     global("s3:GetBucketOwnershipControls"),
                     global("s3:GetBucketPolicy"),

@@ -261,6 +261,19 @@ impl Setup {
             if !in_account.is_empty() {
                 statements.push(allow(&name, in_account, text("*"), Some(own_account())));
             }
+            for (kind, word) in [("role/", "OfRoles"), ("user/", "OfUsers"), ("group/", "OfGroups")] {
+                let of_kind = of(Confined::Kind(kind));
+                if !of_kind.is_empty() {
+                    let pattern = format!("arn:{PARTITION}:iam::{ACCOUNT}:{kind}*");
+                    statements.push(allow(&format!("{name}{word}"), of_kind, text(&pattern), Some(own_account())));
+                }
+            }
+            let on_policies = of(Confined::Policy);
+            if !on_policies.is_empty() {
+                // AWS's own policies are of no account.
+                let pattern = format!("arn:{PARTITION}:iam::*:policy/*");
+                statements.push(allow(&format!("{name}Policies"), on_policies, text(&pattern), None));
+            }
             for call in calls::all(action) {
                 if let Confined::Role(role) = call.confined {
                     let arn = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/aws-service-role/{role}");

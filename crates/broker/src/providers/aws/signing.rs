@@ -114,7 +114,7 @@ fn canonical_path(path: &str, service: &str) -> String {
             canonical.push('/');
         }
         let mut once = String::with_capacity(segment.len());
-        encode(&decoded(segment), &mut once);
+        encode(&percent_decoded(segment), &mut once);
         if service == "s3" { canonical.push_str(&once) } else { encode(once.as_bytes(), &mut canonical) }
     }
     canonical
@@ -123,7 +123,7 @@ fn canonical_path(path: &str, service: &str) -> String {
 fn canonical_query(query: &str) -> String {
     let encoded = |text: &str| {
         let mut once = String::with_capacity(text.len());
-        encode(&decoded(text), &mut once);
+        encode(&percent_decoded(text), &mut once);
         once
     };
     let mut pairs: Vec<(String, String)> = query
@@ -137,7 +137,7 @@ fn canonical_query(query: &str) -> String {
 }
 
 /// What stands behind percent signs. One that stands for itself stays.
-fn decoded(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -185,8 +185,8 @@ mod tests {
         assert_eq!(canonical_path("/a%20b/c:d", "eks"), "/a%2520b/c%253Ad");
         assert_eq!(canonical_path("/a%20b/c:d%2Fe", "s3"), "/a%20b/c%3Ad%2Fe");
         assert_eq!(canonical_query("b=2&a=%2f&a&c=x y"), "a=&a=%2F&b=2&c=x%20y");
-        assert_eq!(decoded("100%"), b"100%");
-        assert_eq!(decoded("%zz%+4%4"), b"%zz%+4%4");
+        assert_eq!(percent_decoded("100%"), b"100%");
+        assert_eq!(percent_decoded("%zz%+4%4"), b"%zz%+4%4");
     }
 
     #[test]

@@ -35,7 +35,9 @@ fn actions() -> Vec<(ApplyAction, ApplyAction, Option<String>)> {
         description: None,
     };
     let key = AccessKeyId::new("AKIAIOSFODNN7EXAMPLE").unwrap();
-    let pairs: [(Action, Action, &str, Option<&str>); 14] = [
+    let everything = Arn::new("arn:aws:iam::aws:policy/AdministratorAccess").unwrap();
+    let attach = |attached| Action::SetPolicyAttached { policy: everything.clone(), attached };
+    let pairs: [(Action, Action, &str, Option<&str>); 17] = [
         (Action::SetPasswordPolicy { policy: Some(policy) }, Action::SetPasswordPolicy { policy: None }, "iam::ACCOUNT:root", None),
         (
             Action::SetAccessKeyActive { key: key.clone(), active: false },
@@ -110,10 +112,17 @@ fn actions() -> Vec<(ApplyAction, ApplyAction, Option<String>)> {
             "dynamodb:HOME:ACCOUNT:table/orders",
             Some("dynamodb:HOME:ACCOUNT:table/other"),
         ),
+        (attach(false), attach(true), "iam::ACCOUNT:role/deploy", Some("iam::ACCOUNT:role/other")),
+        (attach(false), attach(true), "iam::ACCOUNT:user/ada", Some("iam::ACCOUNT:user/bob")),
+        (attach(false), attach(true), "iam::ACCOUNT:group/people", Some("iam::ACCOUNT:group/others")),
     ];
     let arn = |text: &str| format!("arn:aws:{}", text.replace("ACCOUNT", AWS_ACCOUNT).replace("HOME", home().as_str()));
     let apply = |action, text: &str| ApplyAction::new(account(), home(), Arn::new(arn(text)).unwrap(), action).unwrap();
     pairs.into_iter().map(|(to, from, resource, other)| (apply(to, resource), apply(from, resource), other.map(arn))).collect()
+}
+
+fn policy_of(apply: &ApplyAction) -> Value {
+    document(&SessionPolicy::of_action(apply, None).unwrap())
 }
 
 const DEAD_AT: u64 = 1_800_000_060_000;
@@ -142,6 +151,17 @@ struct Iam {
 impl Iam {
     /// Asks for each action on a resource, under a role that allows everything.
     fn judge(&self, policy: &Value, asked: &[(String, String)], time: &str, in_region: &str) -> Vec<String> {
+        self.judge_in(policy, asked, json!({"aws:CurrentTime": time, "aws:RequestedRegion": in_region}))
+    }
+
+    /// The same in time and at home, with something more to look at.
+    fn judge_with(&self, policy: &Value, asked: &[(String, String)], more: Value) -> Vec<String> {
+        let mut context = json!({"aws:CurrentTime": "2027-01-15T08:00:59Z", "aws:RequestedRegion": home().as_str()});
+        context.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.judge_in(policy, asked, context)
+    }
+
+    fn judge_in(&self, policy: &Value, asked: &[(String, String)], context: Value) -> Vec<String> {
         let wide = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
         let requests: Vec<Value> = asked
             .iter()
@@ -149,7 +169,7 @@ impl Iam {
                 json!({
                     "principal": format!("arn:aws:sts::{AWS_ACCOUNT}:assumed-role/keyblind-change/kb-1"), "action": action, "resource": resource,
                     "account": AWS_ACCOUNT, "session": policy, "identity": wide,
-                    "context": {"aws:CurrentTime": time, "aws:RequestedRegion": in_region},
+                    "context": context,
                 })
             })
             .collect();
@@ -176,6 +196,13 @@ fn each_action_allows_its_calls_on_its_resource_and_nothing_else() {
         for (apply, opposite) in [(&to, &from), (&from, &to)] {
             let policy = document(&SessionPolicy::of_action(apply, None).unwrap());
             let allowed: Vec<(String, String)> = allowed(&policy).into_iter().collect();
+            if let Action::SetPolicyAttached { .. } = apply.action() {
+                let writes = |(action, _): &&(String, String)| action.contains("tach") && !action.contains("List");
+                let other: Vec<_> = allowed.iter().filter(writes).cloned().collect();
+                let named = |policy: &str| iam.judge_with(&policy_of(apply), &other, json!({"iam:PolicyARN": policy}));
+                assert_eq!(named("arn:aws:iam::aws:policy/AdministratorAccess"), ["Allowed"], "{other:?}");
+                assert_eq!(named("arn:aws:iam::aws:policy/IAMFullAccess"), ["ImplicitlyDenied"], "another policy than the approved one");
+            }
             let all = |verdicts: Vec<String>, wanted: &str| {
                 assert!(
                     !verdicts.is_empty() && verdicts.iter().all(|verdict| verdict == wanted),

@@ -1,0 +1,126 @@
+//! What can be done to a live account: each kind of action in a file of its own.
+//!
+//! Each says what it looks at, what hangs on it, the state that it must leave, what undoes it, and the one call that it is. Whether
+//! the call is made, nobody here decides.
+
+mod ingress;
+mod policy_attached;
+mod public_access;
+
+use keyblind_intent::{Action, ActionId, ApplyAction, Outcome, Refusal};
+use serde_json::Value;
+
+use super::failed;
+use crate::providers::aws::{Api, ApiError};
+use crate::secret::Secret;
+
+/// With what AWS is asked.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) api: &'a Api,
+    pub(super) keys: &'a Secret,
+}
+
+/// What was found at a target.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The part that the action is about, as it is.
+    pub(super) state: Value,
+    /// The same as it must be afterwards.
+    pub(super) after: Value,
+    /// What hangs on it, in words of our own: people approve with it before their eyes, and with another reach it is another change.
+    pub(super) reach: Vec<String>,
+    /// What undoes it.
+    pub(super) inverse: Action,
+}
+
+/// Why an action isn't done, or isn't known to be.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// A call came to nothing.
+    Api(ApiError),
+    /// It wasn't done, and this is told.
+    Told(Outcome),
+    /// It was done and is undone again: something else was there than was approved.
+    Undone,
+    /// What is there now, nobody knows.
+    Lost,
+}
+
+impl From<ApiError> for Trouble {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl Trouble {
+    pub(super) fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Api(error) => error.may_have_happened(),
+            Self::Lost => true,
+            Self::Told(_) | Self::Undone => false,
+        }
+    }
+
+    /// A name for the ledger.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Api(error) => error.code(),
+            Self::Told(Outcome::Refused(Refusal::StaleState)) => "stale-state",
+            Self::Told(_) => "not-done",
+            Self::Undone => "undone",
+            Self::Lost => "lost",
+        }
+    }
+
+    pub(super) fn outcome(self) -> Outcome {
+        use keyblind_intent::Failure;
+        match self {
+            Self::Api(error) if error.may_have_happened() => failed(Failure::Lost),
+            Self::Api(error) => failed(error.failure()),
+            Self::Told(outcome) => outcome,
+            Self::Undone => failed(Failure::Conflict),
+            Self::Lost => failed(Failure::Lost),
+        }
+    }
+}
+
+/// Whether an action is one of those that are made. The others have their policies and their roles, and no calls yet.
+pub(super) fn is_offered(action: ActionId) -> bool {
+    matches!(action, ActionId::SetIngressRule | ActionId::SetBucketPublicAccessBlock | ActionId::SetPolicyAttached)
+}
+
+/// Looks at what an action would change, and at what hangs on it.
+pub(super) async fn look(at: &At<'_>, request: &ApplyAction) -> Result<Found, Trouble> {
+    match request.action() {
+        Action::SetIngressRule { rule, present } => ingress::look(at, request, rule, *present).await,
+        Action::SetBucketPublicAccessBlock { block } => public_access::look(at, request, *block).await,
+        Action::SetPolicyAttached { policy, attached } => policy_attached::look(at, request, policy, *attached).await,
+        _ => Err(NOT_OFFERED),
+    }
+}
+
+/// Looks at the part that an action is about, and at nothing else.
+pub(super) async fn state(at: &At<'_>, request: &ApplyAction) -> Result<Value, Trouble> {
+    match request.action() {
+        Action::SetIngressRule { .. } => ingress::state(at, request).await,
+        Action::SetBucketPublicAccessBlock { .. } => public_access::state(at, request).await,
+        Action::SetPolicyAttached { .. } => policy_attached::state(at, request).await,
+        _ => Err(NOT_OFFERED),
+    }
+}
+
+/// Makes the one call.
+pub(super) async fn act(at: &At<'_>, request: &ApplyAction) -> Result<(), Trouble> {
+    match request.action() {
+        Action::SetIngressRule { rule, present } => ingress::act(at, request, rule, *present).await,
+        Action::SetBucketPublicAccessBlock { block } => public_access::act(at, request, *block).await,
+        Action::SetPolicyAttached { policy, attached } => policy_attached::act(at, request, policy, *attached).await,
+        _ => Err(NOT_OFFERED),
+    }
+}
+
+const NOT_OFFERED: Trouble = Trouble::Told(Outcome::Refused(Refusal::NotOffered));
+
+/// It is as it should be: there is nothing that anybody could approve.
+const NOTHING_TO_DO: Trouble = Trouble::Told(Outcome::Refused(Refusal::StaleState));
