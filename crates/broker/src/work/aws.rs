@@ -152,7 +152,8 @@ impl AwsWork {
             return Ok(Outcome::ActionApplied { before: fields.pre_state, after: wanted, undo: Some(inverse.clone()) });
         }
         if state == before {
-            return Err(Trouble::Told(failed(Failure::Rejected)));
+            // AWS still tells the old state, or didn't do it: nobody knows which.
+            return Err(Trouble::Lost);
         }
         // Somebody else changed it in the same moment: what people approved isn't what is there.
         actions::act(at, inverse).await.map_err(|_| Trouble::Lost)?;

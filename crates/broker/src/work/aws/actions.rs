@@ -37,6 +37,8 @@ pub(super) struct Found {
 /// Why an action isn't done, or isn't known to be.
 #[derive(Debug)]
 pub(super) enum Trouble {
+    /// Looking came to nothing: nothing was called.
+    Look(ApiError),
     /// A call came to nothing.
     Api(ApiError),
     /// It wasn't done, and this is told.
@@ -58,14 +60,19 @@ impl Trouble {
         match self {
             Self::Api(error) => error.may_have_happened(),
             Self::Lost => true,
-            Self::Told(_) | Self::Undone => false,
+            Self::Look(_) | Self::Told(_) | Self::Undone => false,
         }
+    }
+
+    /// The same where nothing but a look was meant.
+    fn of_look(self) -> Self {
+        if let Self::Api(error) = self { Self::Look(error) } else { self }
     }
 
     /// A name for the ledger.
     pub(super) fn code(&self) -> &'static str {
         match self {
-            Self::Api(error) => error.code(),
+            Self::Look(error) | Self::Api(error) => error.code(),
             Self::Told(Outcome::Refused(Refusal::StaleState)) => "stale-state",
             Self::Told(_) => "not-done",
             Self::Undone => "undone",
@@ -77,7 +84,7 @@ impl Trouble {
         use keyblind_intent::Failure;
         match self {
             Self::Api(error) if error.may_have_happened() => failed(Failure::Lost),
-            Self::Api(error) => failed(error.failure()),
+            Self::Look(error) | Self::Api(error) => failed(error.failure()),
             Self::Told(outcome) => outcome,
             Self::Undone => failed(Failure::Conflict),
             Self::Lost => failed(Failure::Lost),
@@ -92,12 +99,13 @@ pub(super) fn is_offered(action: ActionId) -> bool {
 
 /// Looks at what an action would change, and at what hangs on it.
 pub(super) async fn look(at: &At<'_>, request: &ApplyAction) -> Result<Found, Trouble> {
-    match request.action() {
+    let found = match request.action() {
         Action::SetIngressRule { rule, present } => ingress::look(at, request, rule, *present).await,
         Action::SetBucketPublicAccessBlock { block } => public_access::look(at, request, *block).await,
         Action::SetPolicyAttached { policy, attached } => policy_attached::look(at, request, policy, *attached).await,
         _ => Err(NOT_OFFERED),
-    }
+    };
+    found.map_err(Trouble::of_look)
 }
 
 /// Looks at the part that an action is about, and at nothing else.
