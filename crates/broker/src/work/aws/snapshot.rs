@@ -260,6 +260,7 @@ impl Taking<'_> {
         if depth(&answer) > DEEPEST {
             return self.failed(call, about, "unintelligible");
         }
+        without_passing(&mut answer);
         self.scrubbed += scrub(&mut answer);
         self.put(call, about, page, json!({"answer": answer}))
     }
@@ -308,6 +309,19 @@ impl Taking<'_> {
         });
         document.extend_from_slice(text(&rest)?.get(1..).unwrap_or_default());
         Ok(document)
+    }
+}
+
+/// Takes out what is another thing at every look, by the look itself: the request's own number, and when a role was used last.
+fn without_passing(answer: &mut Value) {
+    match answer {
+        Value::Object(fields) => {
+            fields.remove("requestId");
+            fields.remove("RoleLastUsed");
+            fields.values_mut().for_each(without_passing);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_passing),
+        _ => {}
     }
 }
 
