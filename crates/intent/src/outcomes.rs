@@ -121,7 +121,7 @@ pub enum Outcome {
         /// The digest of the state after.
         after: Digest,
         /// What would undo it, to be asked for like any other action.
-        undo: Option<ApplyAction>,
+        undo: Option<Box<ApplyAction>>,
     },
     /// Somebody must say yes first.
     ApprovalWanted {

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum AwsCommand {
     /// Print the roles that an account gives to the broker: one that reads, and one for the changes that are named.
-    Setup(SetupArguments),
+    Setup(Box<SetupArguments>),
     /// Print what must be published at the address of [aws.issuer], by its path there. While no broker runs.
     Issuer,
 }
@@ -88,7 +88,7 @@ fn actions(name: &str) -> Result<Vec<ActionId>, String> {
 
 pub(crate) fn run(configuration: &Configuration, arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        AwsCommand::Setup(arguments) => set_up(arguments),
+        AwsCommand::Setup(arguments) => set_up(*arguments),
         AwsCommand::Issuer => issuer(configuration),
     }
 }

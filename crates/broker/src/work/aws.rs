@@ -149,7 +149,7 @@ impl AwsWork {
         }
         let state = self.settled(at, request, wanted).await?;
         if state == wanted {
-            return Ok(Outcome::ActionApplied { before: fields.pre_state, after: wanted, undo: Some(inverse.clone()) });
+            return Ok(Outcome::ActionApplied { before: fields.pre_state, after: wanted, undo: Some(Box::new(inverse.clone())) });
         }
         if state == before {
             // AWS still tells the old state, or didn't do it: nobody knows which.

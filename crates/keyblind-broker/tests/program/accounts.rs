@@ -280,7 +280,7 @@ impl World {
         match self.ends(digest) {
             (ChangeState::Applied, Some(Outcome::ActionApplied { undo: Some(undo), before, after })) => {
                 assert_ne!(before, after);
-                undo
+                *undo
             }
             other => panic!("{other:?}"),
         }

@@ -193,7 +193,7 @@ fn undo(broker: &mut Broker, change: Digest) -> anyhow::Result<ApplyAction> {
     match broker.ask(&Request::Control(Control::FollowChange { digest: change }))? {
         Answer::Report(Report::Change { digest, state: ChangeState::Applied, outcome: Some(outcome), .. }) if digest == change => {
             match *outcome {
-                Outcome::ActionApplied { undo: Some(undo), .. } => Ok(undo),
+                Outcome::ActionApplied { undo: Some(undo), .. } => Ok(*undo),
                 _ => Err(UsageError::new("there is nothing that would undo that change").into()),
             }
         }

@@ -84,7 +84,7 @@ fn applied() -> (Outcome, ApplyAction) {
     let undo =
         ApplyAction::new("123456789012".parse().unwrap(), "eu-central-1".parse().unwrap(), "arn:aws:s3:::logs".parse().unwrap(), undo);
     let undo = undo.unwrap();
-    (Outcome::ActionApplied { before: Digest::of(b"1"), after: Digest::of(b"2"), undo: Some(undo.clone()) }, undo)
+    (Outcome::ActionApplied { before: Digest::of(b"1"), after: Digest::of(b"2"), undo: Some(Box::new(undo.clone())) }, undo)
 }
 
 const BLOCK: &[&str] = &["apply", "block-bucket", "--account", "production", "--region", "eu-central-1", "--bucket", "logs"];
