@@ -1,5 +1,7 @@
 //! Accounts at AWS: read at once into a snapshot, changed by single calls with the yes of people.
 
+#![allow(clippy::result_large_err, reason = "an outcome is what a request is answered with, once")]
+
 mod actions;
 mod connections;
 mod snapshot;
