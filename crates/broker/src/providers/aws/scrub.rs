@@ -133,12 +133,12 @@ fn is_secret_word(word: &str) -> bool {
 
 /// Forty letters as AWS's secret keys have them: of three kinds, and not a digest in hexadecimal.
 fn is_secret_key(word: &str) -> bool {
-    let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().filter(|byte| kind(byte)).count() >= 3;
+    let has = |kind: fn(&u8) -> bool, least: usize| word.as_bytes().iter().filter(|byte| kind(byte)).count() >= least;
     word.len() == 40
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
-        && has(u8::is_ascii_uppercase)
-        && has(u8::is_ascii_lowercase)
-        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase, 3)
+        && has(u8::is_ascii_lowercase, 3)
+        && has(u8::is_ascii_digit, 1)
 }
 
 #[cfg(test)]
