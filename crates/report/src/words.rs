@@ -40,6 +40,7 @@ pub(crate) fn reason(code: &str) -> &str {
         "undeclared" => "on a name that nothing declares",
         "cycle" => "on a value that depends on itself",
         "plan-unknown" => "on what the plan doesn't know",
+        "not-in-snapshot" => "on what the snapshot of the account doesn't tell",
         "unsupported" => "on something that isn't evaluated",
         "rule" => "on a rule that can't tell",
         other => other,
