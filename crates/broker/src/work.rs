@@ -80,6 +80,8 @@ fn told(error: &LendError, refused: impl FnOnce(&str) -> Outcome) -> Outcome {
         LendError::Lease(LeaseError::Epoch(_)) => Outcome::Refused(Refusal::Halted),
         LendError::Lease(LeaseError::Vault(_) | LeaseError::State(_)) | LendError::NotAllowed(_) => Outcome::Refused(Refusal::Internal),
         LendError::Refused(reason) | LendError::Failed(reason) => refused(reason.as_str()),
+        // What is there allows too little, though it lives.
+        LendError::Unknown(reason) if reason.as_str() == "scope-missing" => refused(reason.as_str()),
         LendError::Unknown(_) => failed(Failure::TimedOut),
         LendError::TooMuchAuthority => Outcome::Refused(Refusal::TooMuchAuthority),
         LendError::OtherChange | LendError::Expired => Outcome::Refused(Refusal::NotApproved),

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use keyblind_broker::ledger::{Event, Ledger, LedgerError, Record};
-use keyblind_broker::vault::{Restored, StoreVersion, restore};
+use keyblind_broker::vault::{RestoreError, Restored, StoreVersion, restore};
 use keyblind_intent::RequestId;
 
 use crate::configuration::Configuration;
 use crate::opened::Store;
-use crate::{print, run, stop};
+use crate::{print, run, say, stop};
 
 #[derive(Debug, Args)]
 pub(crate) struct BackUp {
@@ -86,9 +86,21 @@ pub(crate) fn back_up(configuration: &Configuration, arguments: &BackUp) -> anyh
 
 pub(crate) fn put_back(configuration: &Configuration, arguments: &PutBack) -> anyhow::Result<ExitCode> {
     let (_lock, _hardened) = run::enter(configuration, &[])?;
-    let restored = restore(&arguments.file, &configuration.state.join("broker.db"), arguments.noted.map(|noted| noted.0))?;
-    // Nothing begins before somebody has looked.
-    stop::stop(&configuration.state)?;
+    // Nothing begins before somebody has looked, wherever this is cut off.
+    let made = stop::stop_for_now(&configuration.state)?;
+    let restored = match restore(&arguments.file, &configuration.state.join("broker.db"), arguments.noted.map(|noted| noted.0)) {
+        Ok(restored) => restored,
+        Err(error) => {
+            // Where a file couldn't be exchanged, the copy may be in place.
+            if !matches!(error, RestoreError::File { .. })
+                && let Some(made) = made
+                && let Err(reason) = made.take_back()
+            {
+                say(format!("the broker stays stopped until `keyblind-broker arm`: {reason}"));
+            }
+            return Err(error.into());
+        }
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = Store::open(configuration).await?;

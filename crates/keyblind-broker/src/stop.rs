@@ -5,8 +5,9 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use keyblind_broker::leases::epoch::ARM_FILE;
 
@@ -24,6 +25,45 @@ pub(crate) fn file(state: &Path) -> PathBuf {
 /// If the file can't be made durable.
 pub(crate) fn stop(state: &Path) -> std::io::Result<()> {
     write(state, STOPPED)
+}
+
+/// A stop that one command made, which it may take back.
+pub(crate) struct Made {
+    file: PathBuf,
+    /// Which file it is, and when it was last touched.
+    mark: (u64, SystemTime),
+}
+
+/// Stops like [`stop`]. Gives what may be taken back, if nobody had stopped before.
+///
+/// # Errors
+/// If the file can't be made durable.
+pub(crate) fn stop_for_now(state: &Path) -> std::io::Result<Option<Made>> {
+    let file = file(state);
+    if file.symlink_metadata().is_ok() {
+        return Ok(None);
+    }
+    stop(state)?;
+    let mark = mark(&file)?;
+    Ok(Some(Made { file, mark }))
+}
+
+impl Made {
+    /// Takes the stop file away, unless somebody has stopped meanwhile.
+    ///
+    /// # Errors
+    /// If it can't be taken away; then it is still stopped.
+    pub(crate) fn take_back(self) -> std::io::Result<()> {
+        if mark(&self.file)? == self.mark {
+            std::fs::remove_file(&self.file)?;
+        }
+        Ok(())
+    }
+}
+
+fn mark(file: &Path) -> std::io::Result<(u64, SystemTime)> {
+    let metadata = file.symlink_metadata()?;
+    Ok((metadata.ino(), metadata.modified()?))
 }
 
 /// Takes the stop file away, and asks for work to be taken up again.

@@ -35,6 +35,14 @@ pub(crate) fn run(configuration: &Configuration, arguments: &Arguments) -> anyho
         Some(path) => Configuration::load(Some(path))?.vault_key,
         None => configuration.vault_key.clone(),
     };
+    if let VaultKey::Passphrase(Some(file)) = &into {
+        anyhow::ensure!(
+            into != configuration.vault_key,
+            "the passphrase in `{}` is the one that is in use: write the new one into another file, and name with `--into` a configuration \
+             whose `passphrase-file` under [vault] is that one",
+            file.display()
+        );
+    }
     let (_lock, _hardened) = run::enter(configuration, &[])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -259,10 +259,15 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Disconnects an account of hers: its token is ended at its own provider, where that can be done, and Auth0 forgets it.
+    /// Disconnects an account of hers: its token is ended at its own provider, where that can be done and it is her only account of the
+    /// connection, and Auth0 forgets it.
     pub(super) async fn disconnect(self: &Arc<Self>, holder: &Holder, offer: &Offer, id: &str) -> Result<Disconnected, Problem> {
+        let accounts = self.with_access(holder, |access| async move { self.auth0.accounts(&access).await }).await?;
+        let mut of_offer = accounts.iter().filter(|account| account.connection == offer.connection);
+        // The vault is asked by the connection, not by the account: of several it may give another one's token, which lives on.
+        let is_only = matches!((of_offer.next(), of_offer.next()), (Some(account), None) if account.id == id);
         // Before Auth0 forgets it: nobody could name the token afterwards.
-        let end = self.end_token(holder, offer).await;
+        let end = if is_only { self.end_token(holder, offer).await } else { Disconnected::Forgotten };
         self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await?;
         let who = self.ledger_name(&holder.identity).await;
         let (tenant, connection) = (holder.tenant.clone(), offer.name.to_string());

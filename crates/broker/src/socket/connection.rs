@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use keyblind_intent::{Answer, Count, Decoder, Frame, Kind, Outcome, Refusal, Request, RequestId, decode, encode};
+use keyblind_intent::{Answer, Count, Decoder, Frame, Intent, Kind, Outcome, Refusal, Request, RequestId, decode, encode};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -393,7 +393,8 @@ impl Job {
             Request::Intent(_) => Some(shared.working.take(&session.tenant).await.map_err(|_| Refusal::ShuttingDown)?),
         };
         let runs_to_its_end = match &request {
-            Request::Intent(intent) => intent.changes_something(),
+            // A question to a model is counted and recorded to its end, and holds its permits for so long.
+            Request::Intent(intent) => intent.changes_something() || matches!(intent, Intent::Complete(_)),
             Request::Control(_) => true,
         };
         let dispatcher = Arc::clone(&shared.dispatcher);

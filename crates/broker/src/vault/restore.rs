@@ -102,15 +102,18 @@ fn put_in_place(snapshot: &Snapshot, database: &Path) -> Result<(), RestoreError
         name.push(suffix);
         PathBuf::from(name)
     };
+    let without = |suffixes: &[&str]| {
+        suffixes.iter().try_for_each(|suffix| match std::fs::remove_file(beside(suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(&beside(suffix), &error)),
+            _ => Ok(()),
+        })
+    };
     let new = beside(".restoring");
+    // What was left where putting back was cut off.
+    without(&[".restoring", ".restoring-wal", ".restoring-shm", ".restoring-journal"])?;
     snapshot.copy_to(&new)?;
     // The old file's log must not be replayed into the new file.
-    for suffix in ["-wal", "-shm", "-journal"] {
-        match std::fs::remove_file(beside(suffix)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&beside(suffix), &error)),
-            _ => {}
-        }
-    }
+    without(&["-wal", "-shm", "-journal"])?;
     std::fs::rename(&new, database).map_err(|error| failed(database, &error))?;
     let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| failed(directory, &error))

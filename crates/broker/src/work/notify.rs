@@ -179,6 +179,21 @@ impl Channel {
         // Nothing panics while it holds this.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How long nothing is sent. If that is longer than anybody waits, all who wait are told so, and nobody tends the channel any more.
+    fn wait_or_give_up(&self) -> Option<Duration> {
+        let mut queue = self.locked();
+        let wait = queue.not_before.map_or(Duration::ZERO, |time| time.saturating_duration_since(Instant::now()));
+        if wait <= PATIENCE {
+            return Some(wait);
+        }
+        queue.is_tended = false;
+        for Waiting { answer, .. } in queue.waiting.drain(..) {
+            // Who asked may be gone.
+            drop(answer.send(SlackError::RateLimited { wait }.outcome()));
+        }
+        None
+    }
 }
 
 /// What goes as one message.
@@ -202,10 +217,8 @@ struct Tending {
 impl Tending {
     async fn tend(self) {
         loop {
-            let until = self.channel.locked().not_before;
-            if let Some(until) = until {
-                tokio::time::sleep_until(until).await;
-            }
+            let Some(wait) = self.channel.wait_or_give_up() else { return };
+            tokio::time::sleep(wait).await;
             let Some(Batch { who, notices, answers }) = self.next() else { return };
             let outcome = self.tell(&who, &notices).await;
             for answer in answers {
@@ -299,5 +312,39 @@ impl Tending {
             until = until.max(*oldest + HOUR);
         }
         queue.not_before = Some(until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyblind_intent::{Failure, NotifyEvent, SubjectId};
+
+    use super::*;
+
+    #[test]
+    fn who_would_wait_longer_than_anybody_waits_is_told_so_at_once() {
+        let (tenant, name): (TenantId, ChannelName) = (TenantId::new("acme").unwrap(), "security".parse().unwrap());
+        let settings =
+            SlackChannel { name: name.clone(), tenant: tenant.clone(), origin: Origin::parse("https://hooks.slack.com").unwrap() };
+        let hook = hook_name(&tenant, &name).unwrap();
+        let channel = Channel { settings, hook, pause: PAUSE, queue: Mutex::default() };
+        let notice = Notify { channel: name, event: NotifyEvent::NewFindings, repository: None, account: None, findings: None, code: None };
+        let (answer, mut told) = oneshot::channel();
+        let who = Who { tenant, subject: SubjectId::new("ada").unwrap() };
+        let mut queue = channel.locked();
+        queue.waiting.push_back(Waiting { who, notice, answer });
+        queue.is_tended = true;
+        queue.not_before = Some(Instant::now() + PATIENCE / 2);
+        drop(queue);
+        assert!(channel.wait_or_give_up().is_some_and(|wait| wait > Duration::ZERO && wait <= PATIENCE));
+        assert!(channel.locked().is_tended && told.try_recv().is_err());
+        channel.locked().not_before = Some(Instant::now() + HOUR);
+        assert_eq!(channel.wait_or_give_up(), None);
+        let outcome = told.try_recv().unwrap();
+        assert!(
+            matches!(outcome, Outcome::Failed { failure: Failure::RateLimited, retry_after_seconds: Some(3_599..), .. }),
+            "{outcome:?}"
+        );
+        assert!(!channel.locked().is_tended);
     }
 }

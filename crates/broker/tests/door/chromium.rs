@@ -115,7 +115,8 @@ impl Chromium {
 
     /// Presses what a selector finds.
     pub(crate) fn press(&mut self, selector: &str) {
-        self.wait(&format!("document.querySelector({}) !== null", json!(selector)));
+        // Before the page's script has run, a click would send a form as it would be sent without it.
+        self.wait(&format!("document.readyState === 'complete' && document.querySelector({}) !== null", json!(selector)));
         // As somebody's own click: a tab may be opened by it.
         let click = format!("document.querySelector({}).click()", json!(selector));
         self.call("Runtime.evaluate", json!({ "expression": click, "userGesture": true }));

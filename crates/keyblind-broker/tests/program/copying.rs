@@ -41,6 +41,14 @@ fn a_copy_is_put_back_unless_something_would_be_undone_by_it() {
     assert!(text(&refused.stderr).contains("there is no database to compare with"), "{}", text(&refused.stderr));
     let refused = place.ask(&["restore", &older, "--noted", &noted]);
     assert!(text(&refused.stderr).contains("the copy is older"), "{}", text(&refused.stderr));
+    let stop = place.state().join("STOPPED");
+    assert!(!stop.exists(), "what was refused stops nothing");
+    std::fs::write(&stop, "").unwrap();
+    place.ask(&["restore", &older, "--noted", &noted]);
+    assert!(stop.exists(), "another's stop stays");
+    std::fs::remove_file(&stop).unwrap();
+    // What a cut left lies in nobody's way.
+    std::fs::write(place.state().join("broker.db.restoring"), "half of it").unwrap();
     let restored = place.ask(&["restore", &newer, "--noted", &noted]);
     assert!(text(&restored.stdout).starts_with(&format!("put back: {noted}\nstopped:")), "{}", text(&restored.stderr));
     assert_eq!(entries(&place), before + 1, "and that it was is recorded");

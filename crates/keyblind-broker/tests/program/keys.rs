@@ -112,6 +112,8 @@ fn a_passphrase_takes_the_place_of_the_file_and_back() {
     assert!(opens_without_terminal(&place).contains("there is no terminal to ask for the passphrase at"));
     private(&file, PASSPHRASE);
     configured(&mut place, &format!("key = \"passphrase\"\npassphrase-file = {file:?}"));
+    let same = place.ask(&["vault", "rotate"]);
+    assert!(!same.status.success() && text(&same.stderr).contains("name with `--into` a configuration"), "{}", text(&same.stderr));
     let back = place.folder.path().join("keys/other.key");
     std::fs::write(&other, format!("[vault]\nkey-file = {back:?}\n")).unwrap();
     rotated(&place, &["--into", other.to_str().unwrap()]);

@@ -56,11 +56,14 @@ impl Accounts {
     /// Borrows a token of an account to see whether that works, and uses it for nothing.
     pub(in crate::door) async fn check(self: &Arc<Self>, holder: &Holder, offer: &Offer) -> Option<String> {
         let account = OwnAccount { accounts: Arc::clone(self), holder: holder.clone(), offer: offer.clone() };
-        match account.borrow(BTreeSet::new(), 0, CHECK).await {
-            Ok(_) => None,
-            Err(LendError::Refused(_)) => self.last_trouble(holder, offer).map(|problem| problem.words()),
-            Err(error) => Some(answers::sentence(&error.to_string())),
-        }
+        let error = account.borrow(BTreeSet::new(), 0, CHECK).await.err()?;
+        let problem = match &error {
+            LendError::Refused(reason) | LendError::Unknown(reason) => {
+                self.last_trouble(holder, offer).filter(|problem| problem.code() == reason.as_str())
+            }
+            _ => None,
+        };
+        Some(problem.map_or_else(|| answers::sentence(&error.to_string()), |problem| problem.words()))
     }
 }
 
@@ -145,6 +148,11 @@ impl Authority for OwnAccount {
         Ending::Expiry
     }
 
+    /// The vault's token lives as long as its own provider lets it, whatever is asked for: at GitHub, without an end.
+    fn longest_life(&self, _: Duration) -> Duration {
+        ENDLESS
+    }
+
     async fn mint(&self, asked: &Vec<String>, _: Duration) -> Result<Minted<Vec<String>>, NotMinted> {
         let Self { accounts, holder, offer } = self;
         let refused = |problem: Problem| {
@@ -163,12 +171,14 @@ impl Authority for OwnAccount {
                 let dies_at = borrowed.expires.unwrap_or_else(|| accounts.clock.now().saturating_add(ENDLESS));
                 Ok(Minted { token: borrowed.token, granted: asked.iter().cloned().chain(borrowed.beyond).collect(), dies_at })
             }
-            // An answer that was lost may have been a token: it is the one that is stored, and dies at its time.
-            Err(trouble @ Trouble::Unavailable(OidcError::Egress(_))) => {
-                accounts.remember(holder, offer, Some(Problem::Trouble(trouble)));
-                Err(NotMinted::Unknown(code("no-answer")))
+            Err(trouble) => {
+                let is_refusal = is_refusal(&trouble);
+                let refused = refused(Problem::Trouble(trouble));
+                Err(match refused {
+                    NotMinted::Refused(word) if !is_refusal => NotMinted::Unknown(word),
+                    refused => refused,
+                })
             }
-            Err(trouble) => Err(refused(Problem::Trouble(trouble))),
         }
     }
 
@@ -176,5 +186,17 @@ impl Authority for OwnAccount {
         // What she allowed when she connected it is what such a token does; nothing in the protocol makes it less. More than the offer
         // names is more than she was told here.
         granted.iter().all(|scope| self.offer.scopes.contains(scope) || self.is_harmless(scope))
+    }
+}
+
+/// Whether no token was given for certain. An answer that was lost, that can't be used, or whose token allows too little, may have been one:
+/// it is the one that the vault keeps, and lives on.
+fn is_refusal(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::ScopeMissing { .. } => false,
+        Trouble::Unavailable(OidcError::Egress(error)) => !error.may_have_happened(),
+        // These come before anybody is asked for a token.
+        Trouble::Unavailable(error) => matches!(error, OidcError::Metadata | OidcError::NotOffered(_) | OidcError::Jws(_)),
+        _ => true,
     }
 }
