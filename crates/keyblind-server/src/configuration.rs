@@ -123,12 +123,20 @@ impl Configuration {
             Some(program) => program,
             None => beside().ok_or_else(|| missing("where the program `keyblind` is can't be told: set scan.program".to_owned()))?,
         };
-        let limit = |given: Option<u32>, otherwise: u32| given.unwrap_or(otherwise);
+        if let Some(path) = file.scan.allowed.iter().chain([&program]).find(|path| !path.is_absolute()) {
+            // A relative program would be looked up in the folder that is scanned.
+            return Err(missing(format!("`{}` should be an absolute path", path.display())));
+        }
+        let limit = |given: Option<u32>, otherwise: u32| match given.unwrap_or(otherwise) {
+            0 => Err(missing("a limit of 0 in `runner` would let no step run".to_owned())),
+            limit => Ok(limit),
+        };
         let workers = file.runner.workers.unwrap_or(2);
         if !(1..=MOST_WORKERS).contains(&workers) {
             return Err(missing(format!("runner.workers should be from 1 to {MOST_WORKERS}")));
         }
-        let total = limit(file.runner.total, u32::try_from(workers).unwrap_or(u32::MAX));
+        let total = limit(file.runner.total, u32::MAX)?;
+        let tenant = limit(file.runner.tenant, total)?;
         let own = SubjectId::new(format!("uid-{}", rustix::process::getuid().as_raw()));
         Ok(Self {
             database,
@@ -143,7 +151,7 @@ impl Configuration {
                 output: REPORT_BYTES,
             },
             workers,
-            limits: Limits { total, tenant: limit(file.runner.tenant, total), owner: limit(file.runner.owner, total) },
+            limits: Limits { total, tenant, owner: limit(file.runner.owner, tenant)? },
             tenant: match file.tenant {
                 Some(tenant) => tenant,
                 None => TenantId::new("local").map_err(|error| missing(error.to_string()))?,
@@ -162,7 +170,15 @@ impl fmt::Display for Configuration {
         writeln!(formatter, "tenant    {}", self.tenant.as_str())?;
         writeln!(formatter, "scanner   {} (sandbox {}, {} s)", self.leaf.program.display(), self.leaf.sandbox, self.leaf.time.as_secs())?;
         let Limits { total, tenant, owner } = self.limits;
-        writeln!(formatter, "workers   {}; at once {total}, of a tenant {tenant}, of one owner {owner}", self.workers)?;
+        let most = |limit: u32| if limit == u32::MAX { "as many as there are workers".to_owned() } else { limit.to_string() };
+        writeln!(
+            formatter,
+            "workers   {}; steps at once {}, of a tenant {}, of one owner {}",
+            self.workers,
+            most(total),
+            most(tenant),
+            most(owner)
+        )?;
         if self.allowed.is_empty() {
             writeln!(formatter, "allowed   no path: name folders in scan.allowed")?;
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use keyblind_intent::Foreign;
 use keyblind_mission::{Clock as _, Event, LeafWork, Request, SeverityCounts, SystemClock, Wish, begin};
-use keyblind_store::{Cancelled, MissionId, MissionRow, MissionState, Page, Store};
+use keyblind_store::{Cancelled, MissionId, MissionRow, MissionState, Page, Store, StoreError};
 
 use crate::configuration::Configuration;
 use crate::print;
@@ -122,16 +122,21 @@ pub(crate) async fn run(command: Command, configuration: &Configuration, store: 
 
 async fn scan(arguments: ScanArguments, configuration: &Configuration, store: &Store) -> anyhow::Result<ExitCode> {
     let work = LeafWork::new(configuration.leaf.clone(), configuration.allowed.clone());
-    let path = work
+    let admitted = work
         .admit(&arguments.path)
         .map_err(|trouble| Refused(format!("{trouble}: name the folder, or one above it, in scan.allowed of the configuration")))?;
     let wish = Wish {
         tenant: configuration.tenant.clone(),
         owner: configuration.owner.clone(),
-        request: Request::ScanPath { path },
+        request: Request::ScanPath { path: admitted.path },
         idempotency: arguments.idempotency_key,
     };
-    let id = begin(store, &wish, SystemClock.now()).await?.id();
+    let begun = begin(store, &wish, SystemClock.now()).await;
+    let id = begun.map_err(|error| match error {
+        StoreError::OtherRequest => anyhow::Error::from(Refused(error.to_string())),
+        error => error.into(),
+    })?;
+    let id = id.id();
     if arguments.wait {
         return show(id, true, configuration, store).await;
     }

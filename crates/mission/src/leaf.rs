@@ -1,4 +1,4 @@
-//! Starts the scanner: one process a job, with an empty environment, which dies with it.
+//! Starts the scanner: one process a job, with an empty environment, which is killed when its job ends.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,8 @@ impl Leaf {
         let mut command = Command::new(&self.program);
         command.args(arguments).arg(format!("--sandbox={}", self.sandbox)).args(["--color", "never"]);
         command.env_clear().current_dir(folder).kill_on_drop(true);
+        // What is sent to the runner's group, like Ctrl-C, is the runner's to hear: it ends its steps first.
+        command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let start = |reason| LeafError::Start { program: self.program.clone(), reason };
         let mut child = command.spawn().map_err(start)?;

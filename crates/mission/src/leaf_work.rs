@@ -25,6 +25,15 @@ pub struct LeafWork {
     allowed: Vec<PathBuf>,
 }
 
+/// A folder that may be scanned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// Its canonical path.
+    pub path: PathBuf,
+    /// The allowed folder that it lies beneath: nothing outside is read, wherever the repository begins.
+    pub root: PathBuf,
+}
+
 impl LeafWork {
     /// Work with the scanner in `leaf`, on what lies beneath `allowed`.
     #[must_use]
@@ -32,21 +41,24 @@ impl LeafWork {
         Self { leaf, allowed }
     }
 
-    /// The canonical form of a path that may be scanned.
+    /// A folder that may be scanned, and what may be read for it.
     ///
     /// # Errors
     /// If it isn't there, or not beneath a folder that is allowed. Both sound alike: who may not scan a folder doesn't learn what is in it.
-    pub fn admit(&self, path: &Path) -> Result<PathBuf, Trouble> {
+    pub fn admit(&self, path: &Path) -> Result<Admitted, Trouble> {
         let refused = || Trouble::Lasting(format!("`{}` isn't a folder that may be scanned here", path.display()));
         let path = path.canonicalize().map_err(|_| refused())?;
-        let is_allowed = self.allowed.iter().filter_map(|folder| folder.canonicalize().ok()).any(|folder| path.starts_with(folder));
-        if is_allowed && path.is_dir() { Ok(path) } else { Err(refused()) }
+        let above = self.allowed.iter().filter_map(|folder| folder.canonicalize().ok()).filter(|folder| path.starts_with(folder));
+        // Of several the outermost: modules beside the folder may be read as far as all of them allow.
+        let root = above.min_by_key(|folder| folder.as_os_str().len()).filter(|_| path.is_dir()).ok_or_else(refused)?;
+        Ok(Admitted { path, root })
     }
 
     async fn scan(&self, path: &Path, arguments: &[&str], progress: &Progress) -> Result<Output, Trouble> {
         // What was allowed when the mission began need not be any more, and a link may lead elsewhere by now.
-        let path = self.admit(path)?;
-        let mut all: Vec<OsString> = ["scan", ".", "--progress", "never", "--persona", "regular"].map(Into::into).to_vec();
+        let Admitted { path, root } = self.admit(path)?;
+        let mut all: Vec<OsString> = ["scan", ".", "--progress", "never", "--persona", "regular", "--root"].map(Into::into).to_vec();
+        all.push(root.into());
         all.extend(arguments.iter().map(Into::into));
         let output = self.leaf.run(&all, &path, progress).await?;
         match output.code {

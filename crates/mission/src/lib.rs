@@ -15,7 +15,7 @@ mod work;
 pub use clock::{Clock, SystemClock};
 pub use events::{Event, SeverityCounts};
 pub use leaf::{Leaf, LeafError, Output};
-pub use leaf_work::LeafWork;
+pub use leaf_work::{Admitted, LeafWork};
 pub use request::{Request, Step, Wish, begin};
 pub use runner::{Patience, Runner};
 pub use work::{Assignment, Done, Follows, Progress, Trouble, Work};

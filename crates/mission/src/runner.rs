@@ -7,6 +7,7 @@ use keyblind_intent::UnixMillis;
 use keyblind_store::{Claim, Hold, Limits, MissionState, NewEvent, Next, Store, StoreError, Ticket, Turn};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use crate::{Assignment, Clock, Done, Event, Follows, Progress, Request, Step, Trouble, Work};
 
@@ -101,12 +102,16 @@ impl<W: Work> Runner<W> {
     /// If the database fails.
     pub async fn step(&self) -> Result<bool, StoreError> {
         let Some(claim) = self.store.claim(&self.name, self.limits, self.clock.now(), self.patience.hold).await? else { return Ok(false) };
-        let turn = self.turn(&claim).await;
-        let Some(turn) = turn else { return Ok(true) };
-        match self.store.commit(&claim.ticket, &turn, &self.name, self.clock.now()).await {
-            // Somebody else does the step, or did.
-            Err(StoreError::Lost) => Ok(true),
-            answer => answer.map(|()| true),
+        let held = Instant::now();
+        let Some(turn) = self.turn(&claim).await else { return Ok(true) };
+        // What was done isn't thrown away because the database is away for a moment. Committed twice it counts once.
+        loop {
+            match self.store.commit(&claim.ticket, &turn, &self.name, self.clock.now()).await {
+                // Somebody else does the step, or did; or the answer to an earlier try got lost.
+                Ok(()) | Err(StoreError::Lost) => return Ok(true),
+                Err(error) if held.elapsed() > self.patience.hold => return Err(error),
+                Err(_) => tokio::time::sleep(self.patience.word).await,
+            }
         }
     }
 
@@ -131,7 +136,8 @@ impl<W: Work> Runner<W> {
             return None;
         }
         let assignment = Assignment { request: request.clone(), step, checkpoint: claim.mission.checkpoint.clone() };
-        Some(match self.watched(&claim.ticket, assignment).await {
+        let (ended, unsaid) = self.watched(&claim.ticket, assignment).await;
+        let mut turn = match ended {
             Ended::Lost => return None,
             Ended::Cancelled => cancelled(),
             Ended::Done(done) => self.went(&request, step, done),
@@ -143,42 +149,78 @@ impl<W: Work> Runner<W> {
                 let next = Next::Step { step: step.word(), ready: self.later(pause), attempt: claim.attempt, is_waiting: true };
                 turn(&[Event::Retried { reason, after }], format!("step {} put off", step.word()), next)
             }
-        })
+        };
+        turn.events.splice(0..0, unsaid);
+        Some(turn)
     }
 
-    /// Does a step, and meanwhile writes down what it says, holds it, and listens whether to go on.
-    async fn watched(&self, ticket: &Ticket, assignment: Assignment) -> Ended {
-        let (events, mut told) = mpsc::channel::<Event>(EVENTS);
-        let mut step = std::pin::pin!(self.work.perform(assignment, Progress::new(events)));
-        let mut words = tokio::time::interval(self.patience.word);
-        let answer = loop {
-            tokio::select! {
-                answer = &mut step => break answer,
-                Some(event) = told.recv() => {
-                    let mut rows = vec![event.row()];
-                    while let Ok(event) = told.try_recv() {
-                        rows.push(event.row());
-                    }
-                    if let Err(StoreError::Lost) = self.store.tell(ticket, &rows, self.clock.now()).await {
-                        return Ended::Lost;
-                    }
+    /// Does a step, and meanwhile writes down what it says, holds it, and listens whether to go on. What couldn't be written down comes
+    /// with the end.
+    async fn watched(&self, ticket: &Ticket, assignment: Assignment) -> (Ended, Vec<NewEvent>) {
+        let (events, told) = mpsc::channel::<Event>(EVENTS);
+        let mut unsaid = Vec::new();
+        // The sender is gone with the step's end, which is how the keeper hears of it.
+        let mut step = std::pin::pin!(async { self.work.perform(assignment, Progress::new(events)).await });
+        let mut answer = None;
+        let kept = {
+            let mut keeper = std::pin::pin!(self.keep(ticket, told, &mut unsaid));
+            loop {
+                tokio::select! {
+                    done = &mut step, if answer.is_none() => answer = Some(done),
+                    kept = &mut keeper => break kept,
                 }
-                _ = words.tick() => match self.store.hold(ticket, self.clock.now(), self.patience.hold).await {
-                    // While the database is away the step goes on: whether it counts is decided when it is committed.
-                    Ok(Hold::Held) | Err(_) => {}
-                    Ok(Hold::Cancelled) => return Ended::Cancelled,
-                    Ok(Hold::Lost) => return Ended::Lost,
-                },
             }
         };
-        let mut rest: Vec<NewEvent> = Vec::new();
-        while let Ok(event) = told.try_recv() {
-            rest.push(event.row());
+        let ended = match (kept, answer) {
+            (Kept::Cancelled, _) => Ended::Cancelled,
+            (Kept::ToTheEnd, Some(answer)) => answer.map_or_else(Ended::Trouble, Ended::Done),
+            (Kept::ToTheEnd | Kept::Lost, _) => Ended::Lost,
+        };
+        (ended, unsaid)
+    }
+
+    /// Writes down what a step says and holds it, until it has ended or isn't the worker's any more. The step goes on while the database is
+    /// away, but no longer than it is held.
+    async fn keep(&self, ticket: &Ticket, mut told: mpsc::Receiver<Event>, unsaid: &mut Vec<NewEvent>) -> Kept {
+        let mut words = tokio::time::interval(self.patience.word);
+        words.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut held = Instant::now();
+        // An answer that takes longer than this is none.
+        let patience = self.patience.hold / 3;
+        loop {
+            let is_over = tokio::select! {
+                event = told.recv(), if unsaid.len() < EVENTS => match event {
+                    Some(event) => {
+                        unsaid.push(event.row());
+                        while let Ok(event) = told.try_recv() {
+                            unsaid.push(event.row());
+                        }
+                        false
+                    }
+                    None => true,
+                },
+                _ = words.tick() => match timeout(patience, self.store.hold(ticket, self.clock.now(), self.patience.hold)).await {
+                    Ok(Ok(Hold::Held)) => {
+                        held = Instant::now();
+                        false
+                    }
+                    Ok(Ok(Hold::Cancelled)) => return Kept::Cancelled,
+                    Ok(Ok(Hold::Lost)) => return Kept::Lost,
+                    Ok(Err(_)) | Err(_) if held.elapsed() > self.patience.hold => return Kept::Lost,
+                    Ok(Err(_)) | Err(_) => false,
+                },
+            };
+            if is_over {
+                return Kept::ToTheEnd;
+            }
+            if !unsaid.is_empty() {
+                match timeout(patience, self.store.tell(ticket, unsaid, self.clock.now())).await {
+                    Ok(Ok(())) => unsaid.clear(),
+                    Ok(Err(StoreError::Lost)) => return Kept::Lost,
+                    Ok(Err(_)) | Err(_) => {}
+                }
+            }
         }
-        if !rest.is_empty() && matches!(self.store.tell(ticket, &rest, self.clock.now()).await, Err(StoreError::Lost)) {
-            return Ended::Lost;
-        }
-        answer.map_or_else(Ended::Trouble, Ended::Done)
     }
 
     /// The turn after a step that went well.
@@ -204,6 +246,13 @@ impl<W: Work> Runner<W> {
     fn later(&self, pause: Duration) -> UnixMillis {
         UnixMillis::new(self.clock.now().get().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)))
     }
+}
+
+/// Until when a step was kept.
+enum Kept {
+    ToTheEnd,
+    Cancelled,
+    Lost,
 }
 
 /// How a watched step ended.

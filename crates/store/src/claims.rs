@@ -68,6 +68,11 @@ impl Store {
     /// If the database fails.
     pub async fn claim(&self, holder: &str, limits: Limits, now: UnixMillis, hold: Duration) -> Result<Option<Claim>, StoreError> {
         loop {
+            // Who finds nothing to do keeps nobody waiting.
+            let ready = sqlx::query("SELECT 1 FROM jobs WHERE ready <= $1 AND (ticket IS NULL OR held_until < $1) LIMIT 1");
+            if ready.bind(moment(now)?).fetch_optional(self.pool()).await?.is_none() {
+                return Ok(None);
+            }
             let mut transaction = self.write().await?;
             // Whoever else wants a job waits here, so that what is counted below stays true.
             let turn =
@@ -110,10 +115,11 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn hold(&self, ticket: &Ticket, now: UnixMillis, hold: Duration) -> Result<Hold, StoreError> {
-        let held = sqlx::query("UPDATE jobs SET held_until = $3 WHERE mission = $1 AND ticket = $2")
+        let held = sqlx::query("UPDATE jobs SET held_until = $3 WHERE mission = $1 AND ticket = $2 AND held_until >= $4")
             .bind(ticket.mission.to_string())
             .bind(ticket.value.clone())
             .bind(until(now, hold)?)
+            .bind(moment(now)?)
             .execute(self.pool())
             .await?
             .rows_affected();

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use keyblind_intent::UnixMillis;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _, SqlSafeStr as _, Transaction};
+use sqlx::{
+    Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _, Transaction,
+};
 
 use crate::StoreError;
 
@@ -29,14 +31,33 @@ pub enum Place {
 impl FromStr for Place {
     type Err = StoreError;
 
-    /// Takes `postgres://…` for an address, and what has no other scheme for a path.
+    /// Takes `postgres://…` for an address, and an absolute path for a file. Nothing else: it could be an address with its password
+    /// that somebody mistyped, and a file's name is shown.
     fn from_str(text: &str) -> Result<Self, StoreError> {
         match text.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
-            Some(_) => Err(StoreError::Address),
-            None if text.is_empty() => Err(StoreError::Address),
-            None => Ok(Self::File(text.into())),
+            Some(("postgres" | "postgresql", rest)) if is_protected(rest) => Ok(Self::Postgres(text.to_owned())),
+            Some(("postgres" | "postgresql", _)) => Err(StoreError::Unprotected),
+            None if text.starts_with('/') => Ok(Self::File(text.into())),
+            _ => Err(StoreError::Address),
         }
+    }
+}
+
+/// Whether an address stays on this machine, or says how the other one is known. The driver's own default takes an unprotected
+/// connection from whoever offers one.
+fn is_protected(rest: &str) -> bool {
+    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let host = place.split('/').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+    let mut options = options.split('&').filter_map(|option| option.split_once('='));
+    let is_here = host.is_empty()
+        || host == "localhost"
+        || host.starts_with("localhost:")
+        || host.starts_with("127.0.0.1")
+        || host.starts_with("[::1]");
+    match options.clone().find(|(name, _)| *name == "host") {
+        Some((_, socket)) if socket.starts_with('/') || socket.starts_with("%2F") => true,
+        Some(_) => options.any(|(name, _)| name == "sslmode"),
+        None => is_here || options.any(|(name, _)| name == "sslmode"),
     }
 }
 
@@ -80,34 +101,20 @@ impl Store {
             Place::Postgres(address) => (Engine::Postgres, address.clone()),
         };
         let options = AnyConnectOptions::from_str(&address).map_err(|_| StoreError::Address)?.disable_statement_logging();
-        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE).after_connect(move |connection, _| {
-            Box::pin(async move {
-                if engine == Engine::Sqlite {
-                    // FULL: a commit that was answered is on the disk (https://www.sqlite.org/pragma.html#pragma_synchronous).
-                    connection
-                        .execute(
-                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 30000",
-                        )
-                        .await?;
-                }
-                Ok(())
-            })
-        });
-        let store = Self { pool: pool.connect_with(options).await?, engine };
-        store.migrate().await?;
-        Ok(store)
-    }
-
-    async fn migrate(&self) -> Result<(), StoreError> {
-        let bytes = match self.engine {
-            Engine::Sqlite => "BLOB",
-            Engine::Postgres => "BYTEA",
-        };
-        let step = |(number, name, text): &(i64, &'static str, &'static str)| {
-            let text = AssertSqlSafe(text.replace("{BYTES}", bytes)).into_sql_str();
-            Migration::new(*number, (*name).into(), MigrationType::Simple, text, false)
-        };
-        Ok(Migrator::with_migrations(STEPS.iter().map(step).collect()).run(&self.pool).await?)
+        // By itself first: a pool would ask again and again, and say only that it waited.
+        let mut first = AnyConnection::connect_with(&options).await?;
+        prepare(&mut first, engine).await?;
+        let steps = steps(engine);
+        // Two programs that make one new file at the same time: the second finds it made.
+        if let Err(MigrateError::ExecuteMigration(..)) = steps.run(&mut first).await {
+            steps.run(&mut first).await?;
+        }
+        // What another version made is said here, too.
+        steps.run(&mut first).await?;
+        first.close().await?;
+        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        let pool = pool.after_connect(move |connection, _| Box::pin(prepare(connection, engine))).connect_lazy_with(options);
+        Ok(Self { pool, engine })
     }
 
     /// Closes all connections.
@@ -127,6 +134,28 @@ impl Store {
             Engine::Postgres => self.pool.begin().await?,
         })
     }
+}
+
+/// What each connection begins with.
+async fn prepare(connection: &mut AnyConnection, engine: Engine) -> Result<(), sqlx::Error> {
+    if engine == Engine::Sqlite {
+        // FULL: a commit that was answered is on the disk (https://www.sqlite.org/pragma.html#pragma_synchronous).
+        let settings = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+        connection.execute(settings).await?;
+    }
+    Ok(())
+}
+
+fn steps(engine: Engine) -> Migrator {
+    let bytes = match engine {
+        Engine::Sqlite => "BLOB",
+        Engine::Postgres => "BYTEA",
+    };
+    let step = |(number, name, text): &(i64, &'static str, &'static str)| {
+        let text = AssertSqlSafe(text.replace("{BYTES}", bytes)).into_sql_str();
+        Migration::new(*number, (*name).into(), MigrationType::Simple, text, false)
+    };
+    Migrator::with_migrations(STEPS.iter().map(step).collect())
 }
 
 /// SQLite makes files by the umask; this one is its owner's alone.

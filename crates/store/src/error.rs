@@ -18,8 +18,11 @@ pub enum StoreError {
     #[error("the database failed: {0}")]
     Database(String),
     /// What names the database is neither a path nor an address of Postgres.
-    #[error("the database's address is wrong: it should be a path, or `postgres://USER@HOST/NAME`")]
+    #[error("the database's address is wrong: it should be an absolute path, or `postgres://USER@HOST/NAME`")]
     Address,
+    /// Postgres on another machine would be asked without anybody knowing that it is the right one.
+    #[error("the database's address names another machine, so it should say `sslmode=verify-full`, or another mode on purpose")]
+    Unprotected,
     /// The database has a form that isn't this program's.
     #[error("the database was made by another version of this program: {0}")]
     Form(String),
@@ -29,6 +32,9 @@ pub enum StoreError {
     /// The job isn't the caller's any more: its time ran out and another worker has it, or the mission ended.
     #[error("the job was taken over by another worker, or its mission has ended")]
     Lost,
+    /// The key was used before, with another request.
+    #[error("the idempotency key was used before, for another request: take another key")]
+    OtherRequest,
     /// A time or number is too large for the database.
     #[error("a number is too large for the database")]
     TooLarge,
@@ -50,7 +56,7 @@ impl From<sqlx::Error> for StoreError {
 impl From<sqlx::migrate::MigrateError> for StoreError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         match error {
-            sqlx::migrate::MigrateError::Execute(error) => error.into(),
+            sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => error.into(),
             error => Self::Form(error.to_string()),
         }
     }

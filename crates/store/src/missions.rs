@@ -198,7 +198,7 @@ impl Store {
     /// Begins a mission: its row, its first event, its first job and the audit's row together.
     ///
     /// # Errors
-    /// If the database fails.
+    /// [`StoreError::OtherRequest`] if the key stands for another request; otherwise if the database fails.
     pub async fn begin(&self, mission: &NewMission<'_>, now: UnixMillis) -> Result<Begun, StoreError> {
         let mut transaction = self.write().await?;
         let id = MissionId::random()?;
@@ -218,12 +218,15 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         if inserted.rows_affected() == 0 {
-            let row = sqlx::query("SELECT id FROM missions WHERE tenant = $1 AND owner = $2 AND idempotency = $3")
+            let row = sqlx::query("SELECT id, request FROM missions WHERE tenant = $1 AND owner = $2 AND idempotency = $3")
                 .bind(mission.tenant.as_str().to_owned())
                 .bind(mission.owner.as_str().to_owned())
                 .bind(mission.idempotency.map(str::to_owned))
                 .fetch_one(&mut *transaction)
                 .await?;
+            if text(&row, "request")? != mission.request {
+                return Err(StoreError::OtherRequest);
+            }
             let id = text(&row, "id")?.parse().map_err(|_| StoreError::Unexpected("a mission's identifier"))?;
             return Ok(Begun::Before(id));
         }
@@ -344,10 +347,12 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await?;
         let Some(row) = row else { return Ok(Cancelled::Unknown) };
-        if marked == 0 {
-            return Ok(if MissionState::of(&text(&row, "state")?)?.is_end() { Cancelled::TooLate } else { Cancelled::Asked });
+        if MissionState::of(&text(&row, "state")?)?.is_end() {
+            return Ok(Cancelled::TooLate);
         }
-        record(&mut transaction, tenant, who.as_str(), "mission cancelled", Some(id), now).await?;
+        if marked == 1 {
+            record(&mut transaction, tenant, who.as_str(), "mission cancelled", Some(id), now).await?;
+        }
         let removed = sqlx::query("DELETE FROM jobs WHERE mission = $1 AND (ticket IS NULL OR held_until < $2)")
             .bind(id.to_string())
             .bind(moment(now)?)
@@ -355,7 +360,7 @@ impl Store {
             .await?
             .rows_affected();
         let answer = if removed == 1 {
-            append(&mut transaction, id, &[NewEvent { kind: "cancelled", body: "{}".to_owned() }], now).await?;
+            append(&mut transaction, id, &[NewEvent::cancelled()], now).await?;
             sqlx::query("UPDATE missions SET state = 'cancelled', changed = $2 WHERE id = $1")
                 .bind(id.to_string())
                 .bind(moment(now)?)

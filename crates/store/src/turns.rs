@@ -17,6 +17,13 @@ pub struct NewEvent {
     pub body: String,
 }
 
+impl NewEvent {
+    /// The last event of a mission that somebody ended.
+    pub(crate) fn cancelled() -> Self {
+        Self { kind: "cancelled", body: r#"{"event":"cancelled"}"#.to_owned() }
+    }
+}
+
 /// Something that a mission made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
@@ -65,14 +72,15 @@ impl Store {
     /// Commits what was done with a step: all of it, or nothing.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] if the job was taken over meanwhile: then nothing of the turn counts. Otherwise if the database fails.
+    /// [`StoreError::Lost`] if the job's time is over or it was taken over: then nothing of the turn counts. Otherwise if the database fails.
     pub async fn commit(&self, ticket: &Ticket, turn: &Turn, holder: &str, now: UnixMillis) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
         let mission = ticket.mission();
         let row = append(&mut transaction, mission, &turn.events, now).await?;
-        let removed = sqlx::query("DELETE FROM jobs WHERE mission = $1 AND ticket = $2")
+        let removed = sqlx::query("DELETE FROM jobs WHERE mission = $1 AND ticket = $2 AND held_until >= $3")
             .bind(mission.to_string())
             .bind(ticket.value.clone())
+            .bind(moment(now)?)
             .execute(&mut *transaction)
             .await?
             .rows_affected();
@@ -92,7 +100,13 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
-        let (state, step) = match &turn.next {
+        // Somebody may have ended the mission since its worker last heard of it: what was done stays, and nothing follows.
+        let is_ended = number(&row, "is_cancelled")? != 0 && matches!(turn.next, Next::Step { .. });
+        if is_ended {
+            append(&mut transaction, mission, &[NewEvent::cancelled()], now).await?;
+        }
+        let next = if is_ended { &Next::End(MissionState::Cancelled) } else { &turn.next };
+        let (state, step) = match next {
             Next::Step { step, is_waiting, .. } => {
                 (if *is_waiting { MissionState::Waiting } else { MissionState::Queued }, (*step).to_owned())
             }
@@ -106,7 +120,7 @@ impl Store {
             .bind(moment(now)?)
             .execute(&mut *transaction)
             .await?;
-        if let Next::Step { step, ready, attempt, .. } = &turn.next {
+        if let Next::Step { step, ready, attempt, .. } = next {
             sqlx::query("INSERT INTO jobs (mission, tenant, owner, step, attempt, begun, ready) VALUES ($1, $2, $3, $4, $5, $6, $7)")
                 .bind(mission.to_string())
                 .bind(tenant.clone())
@@ -127,13 +141,14 @@ impl Store {
     /// Writes down what happens while a step runs.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] if the job was taken over meanwhile. Otherwise if the database fails.
+    /// [`StoreError::Lost`] if the job's time is over or it was taken over. Otherwise if the database fails.
     pub async fn tell(&self, ticket: &Ticket, events: &[NewEvent], now: UnixMillis) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
         append(&mut transaction, ticket.mission, events, now).await?;
-        let held = sqlx::query("UPDATE jobs SET ticket = ticket WHERE mission = $1 AND ticket = $2")
+        let held = sqlx::query("UPDATE jobs SET ticket = ticket WHERE mission = $1 AND ticket = $2 AND held_until >= $3")
             .bind(ticket.mission.to_string())
             .bind(ticket.value.clone())
+            .bind(moment(now)?)
             .execute(&mut *transaction)
             .await?
             .rows_affected();

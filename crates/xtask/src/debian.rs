@@ -1,7 +1,5 @@
 //! Programs that tests drive and that come from Debian's packages.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 
 use crate::process;
@@ -12,7 +10,9 @@ pub(crate) fn install() -> Result<()> {
     if !["chromium", "chromium-browser", "google-chrome"].iter().any(|name| is_in_path(name)) {
         install_package("chromium")?;
     }
-    if !is_in_path("postgres") && !Path::new("/usr/lib/postgresql").is_dir() {
+    // Debian keeps the server beside the path, in a folder for each version; the client alone makes such a folder, too.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    if !is_in_path("postgres") && !versions.into_iter().any(|version| version.path().join("bin/postgres").is_file()) {
         install_package("postgresql")?;
     }
     Ok(())

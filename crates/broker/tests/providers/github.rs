@@ -113,9 +113,14 @@ impl World {
         CommitId::new(commit["sha"].as_str().unwrap()).unwrap()
     }
 
-    fn is_dead(&self, tokens: usize) -> bool {
+    /// The tokens of installations, in the order in which they were given.
+    fn minted(&self) -> Vec<Value> {
         let all = self.peer.ask("GET", "/tokens", &Value::Null);
-        let minted: Vec<_> = all.as_array().unwrap().iter().filter(|token| !token["installation"].is_null()).collect();
+        all.as_array().unwrap().iter().filter(|token| !token["installation"].is_null()).cloned().collect()
+    }
+
+    fn is_dead(&self, tokens: usize) -> bool {
+        let minted = self.minted();
         assert_eq!(minted.len(), tokens);
         minted.iter().all(|token| token["dead"] == true)
     }
@@ -142,8 +147,8 @@ async fn a_token_is_for_one_repository_and_one_permission_and_ends_after_its_use
     let asked = scope(Reach::Repository(repository("infra")), PolicyTemplate::GithubContentsRead);
     let Minted { token, granted, dies_at } = world.mint(&asked).await;
     assert!(world.authority.is_within(&granted, &asked));
-    let minted = world.peer.ask("GET", "/tokens", &Value::Null)[1]["installation"].clone();
-    assert_eq!(minted, json!({"names": ["acme/infra"], "permissions": {"contents": "read"}}));
+    let minted = world.minted();
+    assert_eq!(minted[0]["installation"], json!({"names": ["acme/infra"], "permissions": {"contents": "read"}}));
     let lives = dies_at.saturating_duration_since(SystemClock::new().now());
     assert!(lives > LIFETIME / 2 && lives <= LIFETIME, "{lives:?}");
     let (infra, other) = (repository("infra"), repository("other"));

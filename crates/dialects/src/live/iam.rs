@@ -108,7 +108,12 @@ fn principal(live: &mut Live<'_>, node: &Node, kind: &Kind) {
     }
     for attached in items(member(node, "AttachedManagedPolicies")) {
         let Some(arn) = text(attached, "PolicyArn").cloned() else { continue };
-        let policy = live.reference(attached, &arn, address("aws_iam_policy", name_of(&arn)), "arn");
+        // A policy of AWS itself is no resource of the account: its ARN is all there is to know, and rules know it by that.
+        let policy = if arn.contains(":iam::aws:") {
+            live.text(attached, "PolicyArn")
+        } else {
+            live.reference(attached, &arn, address("aws_iam_policy", name_of(&arn)), "arn")
+        };
         let body = vec![attribute(kind.principal, whose(live, attached)), attribute("policy_arn", policy)];
         live.push(attached, kind.attachment, &format!("{name}:{}", name_of(&arn)), body);
     }

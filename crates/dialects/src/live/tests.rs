@@ -52,6 +52,20 @@ fn groups_have_terraforms_names_and_are_linked_with_what_uses_them() {
 }
 
 #[test]
+fn a_policy_of_aws_itself_is_known_by_its_name() {
+    let people = PEOPLE.replace(
+        "arn:aws:iam::123456789012:policy/all\",\"PolicyName\":\"all\"}],\"Path\"",
+        "arn:aws:iam::aws:policy/AdministratorAccess\",\"PolicyName\":\"AdministratorAccess\"}],\"Path\"",
+    );
+    assert_ne!(people, PEOPLE);
+    let evaluation = evaluated(&[&people]);
+    let attached = find(&evaluation, "aws_iam_role_policy_attachment.live[\"deploy:AdministratorAccess\"]");
+    let arn = at(&attached.body, "policy_arn");
+    assert_eq!(arn.as_str(), Some("arn:aws:iam::aws:policy/AdministratorAccess"));
+    assert!(!arn.is_unknown(), "it refers to no resource that the account could have");
+}
+
+#[test]
 fn policies_are_those_that_count_and_roles_of_aws_are_left_out() {
     let evaluation = evaluated(&[PEOPLE]);
     assert_eq!(at(&find(&evaluation, "aws_iam_policy.all").body, "policy").as_str(), Some("{\"Statement\":[]}"));

@@ -47,21 +47,31 @@ impl World {
         program.within(self.folder.path()).variable("KEYBLIND_DATABASE_URL", &self.address).run()
     }
 
-    fn runner(&self) -> Child {
+    fn runner(&self) -> Running {
         let mut runner = Command::new(PROGRAM);
         runner.args(["runner", "--config"]).arg(self.folder.path().join("server.toml")).env_clear();
-        runner.env("KEYBLIND_DATABASE_URL", &self.address).stderr(Stdio::piped());
+        runner.env("KEYBLIND_DATABASE_URL", &self.address).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut runner = runner.spawn().unwrap();
         let mut said = String::new();
         BufReader::new(runner.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "keyblind-server: ready\n");
-        runner
+        Running(runner)
     }
 }
 
-fn end(mut runner: Child) {
-    rustix::process::kill_process(rustix::process::Pid::from_child(&runner), rustix::process::Signal::TERM).unwrap();
-    assert!(runner.wait().unwrap().success());
+/// A runner, which is gone with its test however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn end(mut runner: Running) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(&runner.0), rustix::process::Signal::TERM).unwrap();
+    assert!(runner.0.wait().unwrap().success());
 }
 
 fn a_folder_is_scanned_and_its_report_is_there(world: &World) {
@@ -100,18 +110,35 @@ fn a_folder_is_scanned_on_postgres() {
 }
 
 #[test]
+fn nothing_above_the_allowed_folder_is_read() {
+    let world = World::new(None);
+    // The repository begins above, and a module lies beside what is allowed.
+    world.folder.write(".git/HEAD", "ref: refs/heads/main\n");
+    world.folder.write("shop/module.tf", "module \"beside\" {\n  source = \"../secret\"\n}\n");
+    world
+        .folder
+        .write("secret/main.tf", "resource \"aws_s3_bucket_acl\" \"beside\" {\n  bucket = \"b\"\n  acl    = \"public-read-write\"\n}\n");
+    let runner = world.runner();
+    let scan = world.ask(&["mission", "scan", "shop", "--wait"]);
+    assert_eq!(scan.code, Some(0), "{}{}", scan.output, scan.errors);
+    let id = scan.output.split_whitespace().next().unwrap().to_owned();
+    let report = world.ask(&["mission", "document", &id]).output;
+    assert!(report.contains("aws_s3_bucket_acl.logs") && !report.contains("aws_s3_bucket_acl.beside"), "{report}");
+    end(runner);
+}
+
+#[test]
 fn what_a_killed_runner_began_another_ends() {
     let world = World::new(None);
     let begun = world.ask(&["mission", "scan", "shop", "--idempotency-key", "k1"]);
     let id = begun.output.trim().to_owned();
     assert_eq!(world.ask(&["mission", "scan", "shop", "--idempotency-key", "k1"]).output.trim(), id, "asked twice, begun once");
-    let mut first = world.runner();
+    let first = world.runner();
     let asked = Instant::now();
     while !world.ask(&["mission", "show", &id]).output.contains("scan begins") {
         assert!(asked.elapsed() < Duration::from_secs(60), "nobody takes it");
     }
-    first.kill().unwrap();
-    first.wait().unwrap();
+    drop(first);
     let second = world.runner();
     // What the first one held is free after half a minute.
     let shown = world.ask(&["mission", "show", &id, "--follow"]);
@@ -131,6 +158,15 @@ fn what_is_wrong_is_said_with_its_mend() {
         (unknown.code, unknown.errors.as_str()),
         (Some(2), "keyblind-server: error: there is no mission aaaaaaaaaaaaaaaaaaaaaaaaaa\n")
     );
+    let other = world.ask(&["mission", "scan", "shop", "--idempotency-key", "k"]);
+    assert_eq!(other.code, Some(0), "{}", other.errors);
+    for (text, wanted) in
+        [("[scan]\nprogram = \"bin/keyblind\"\n", "`bin/keyblind` should be an absolute path"), ("[runner]\nowner = 0\n", "a limit of 0")]
+    {
+        world.folder.write("server.toml", text);
+        let refused = world.ask(&["config"]);
+        assert!(refused.code == Some(2) && refused.errors.contains(wanted), "{}", refused.errors);
+    }
     world.folder.write("server.toml", "[scan]\nallow = []\n");
     let wrong = world.ask(&["config"]);
     assert_eq!(wrong.code, Some(2));

@@ -47,6 +47,31 @@ on_both! {
         }
     }
 
+    async fn a_tenant_with_fewer_running_steps_goes_first(store) {
+        begin(&store, "busy", "anna", 0).await;
+        begin(&store, "busy", "anna", 0).await;
+        begin(&store, "busy", "anna", 0).await;
+        let held = claim(&store, 1).await.unwrap();
+        assert_eq!(held.mission.tenant, tenant("busy"));
+        // The small one has its turn, so that it was served last; still it runs nothing, and the busy one runs a step.
+        let small = begin(&store, "small", "bert", 2).await;
+        let job = claim(&store, 3).await.unwrap();
+        assert_eq!(job.mission.id, small);
+        let next = Next::Step { step: "fix", ready: at(4), attempt: 0, is_waiting: false };
+        store.commit(&job.ticket, &turn("scanned", next), "worker", at(4)).await.unwrap();
+        assert_eq!(claim(&store, 5).await.unwrap().mission.id, small);
+    }
+
+    async fn who_was_silent_for_too_long_has_nothing_to_say_even_if_nobody_else_came(store) {
+        let id = begin(&store, "octo", "anna", 0).await;
+        let job = claim(&store, 0).await.unwrap();
+        assert_eq!(store.hold(&job.ticket, at(31), HOLD).await.unwrap(), Hold::Lost);
+        assert!(matches!(store.tell(&job.ticket, &[event("late")], at(31)).await, Err(StoreError::Lost)));
+        let end = turn("late", Next::End(MissionState::Done));
+        assert!(matches!(store.commit(&job.ticket, &end, "worker", at(31)).await, Err(StoreError::Lost)));
+        assert_eq!(claim(&store, 31).await.unwrap().mission.id, id);
+    }
+
     async fn the_oldest_of_a_tenant_goes_first_and_what_waits_lets_others_pass(store) {
         let first = begin(&store, "octo", "anna", 0).await;
         let second = begin(&store, "octo", "anna", 1).await;
