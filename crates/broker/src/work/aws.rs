@@ -160,7 +160,7 @@ impl AwsWork {
         // Somebody else changed it in the same moment: what people approved isn't what is there.
         actions::act(at, inverse).await.map_err(|_| Trouble::Lost)?;
         match self.settled(at, request, before).await {
-            Ok(state) if state != wanted => Err(Trouble::Undone),
+            Ok(state) if state == before => Err(Trouble::Undone),
             _ => Err(Trouble::Lost),
         }
     }

@@ -340,9 +340,9 @@ fn refusal(status: u16, answer: &Answer) -> ApiError {
         }
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AllAccessDisabled" => ApiError::Denied,
         _ if code.starts_with("NoSuch") || code.ends_with("NotFound") || code.ends_with("NotFoundError") => ApiError::NotSet,
-        "Client.RequestLimitExceeded" | "RequestThrottled" | "BandwidthLimitExceeded" | "ServiceUnavailable" => {
-            AwsError::Throttled { wait }.into()
-        }
+        "Client.RequestLimitExceeded" | "RequestThrottled" | "BandwidthLimitExceeded" => AwsError::Throttled { wait }.into(),
+        // Not turned away unread: what changes something may have been done, so it isn't sent again.
+        "ServiceUnavailable" | "" if status == 503 => AwsError::Broken { status }.into(),
         _ => AwsError::refusal(status, code, message, wait).into(),
     }
 }
