@@ -46,7 +46,7 @@ pub use self::leaving::Leaving;
 pub use self::login::LogIn;
 pub use self::sessions::{LINK_LIFE, Link, Sessions, on_kill};
 pub use self::sources::Sources;
-pub use self::switch::{BoxFuture, Connection, Connections, End, NoConnections, StopReport, Switch, SwitchError};
+pub use self::switch::{BoxFuture, Connection, Connections, End, StopReport, Switch, SwitchError};
 use self::trips::Trips;
 use crate::approvals::Approvals;
 use crate::approvals::passkey::RelyingParty;

@@ -16,6 +16,7 @@ pub mod slack;
 use std::fmt;
 
 use serde::de::{Deserializer, Error, Visitor};
+use zeroize::Zeroizing;
 
 use crate::ledger::Code;
 use crate::secret::Secret;
@@ -23,6 +24,21 @@ use crate::secret::Secret;
 /// A word of ours, for records.
 pub(crate) fn code(word: &str) -> Code {
     Code::new(word).unwrap_or_else(|| unreachable!("`{word}` is a word"))
+}
+
+/// Writes a credential as a JSON string into a buffer that is overwritten and has room for twice its length. It is printable ASCII: only
+/// quotes and backslashes need an escape.
+fn push_quoted(text: &mut Zeroizing<Vec<u8>>, credential: &Secret) {
+    text.push(b'"');
+    credential.expose(|bytes| {
+        for &byte in bytes {
+            if matches!(byte, b'"' | b'\\') {
+                text.push(b'\\');
+            }
+            text.push(byte);
+        }
+    });
+    text.push(b'"');
 }
 
 /// The longest credential that a provider may hand out.

@@ -317,6 +317,8 @@ fn rule_in_order<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Se
     let rule = SecurityGroupRule::deserialize(deserializer)?;
     match (rule.from, rule.to) {
         (None, None) => Ok(rule),
+        // EC2 ignores them, so that a yes to one port would be one to all.
+        _ if rule.protocol == TransportProtocol::All => Err(serde::de::Error::custom("a rule for all protocols has no ports")),
         (Some(from), Some(to)) if from <= to => Ok(rule),
         _ => Err(serde::de::Error::custom("a range of ports has both ends or none, the first not above the last")),
     }

@@ -2,15 +2,15 @@
 
 mod accounts;
 mod aws;
+mod github;
+mod login;
 mod services;
 mod vault;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use keyblind_broker::approvals::ciba::Encoding;
 use keyblind_broker::dispatch::{Role, Session};
 use keyblind_broker::door::Origin;
 use keyblind_broker::socket::{Limits, Peer};
@@ -18,9 +18,12 @@ use keyblind_broker::work::Owners;
 use keyblind_intent::{Owner, SubjectId, TenantId};
 use serde::Deserialize;
 
-pub(crate) use self::accounts::AccountSettings;
 use self::aws::AwsFile;
 pub(crate) use self::aws::{AwsSettings, BaseSettings};
+use self::github::GithubFile;
+pub(crate) use self::github::{AppSettings, GithubSettings};
+use self::login::LoginFile;
+pub(crate) use self::login::{Authentication, DeviceForm, LoginSettings};
 pub(crate) use self::services::Services;
 pub(crate) use self::vault::VaultKey;
 
@@ -108,97 +111,6 @@ pub(crate) struct Door {
     pub(crate) listen: SocketAddr,
 }
 
-/// An OpenID provider, and what we are to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LoginSettings {
-    /// Exactly as it calls itself.
-    pub(crate) issuer: String,
-    /// Our id there.
-    pub(crate) client: String,
-    /// How we prove who we are.
-    pub(crate) authentication: Authentication,
-    /// The tenant of those whom the policy doesn't know in one.
-    pub(crate) tenant: TenantId,
-    /// What the button calls it.
-    pub(crate) name: Option<String>,
-    /// How people are asked on their own devices through it (CIBA), if they are.
-    pub(crate) devices: Option<DeviceForm>,
-    /// Further origins that it answers at: where its keys lie, say.
-    pub(crate) hosts: Vec<String>,
-    /// Whether these hosts have private addresses.
-    pub(crate) is_private: bool,
-    /// Whose interface is asked for, in the way of Auth0: where the details of questions on devices are registered.
-    pub(crate) audience: Option<String>,
-    /// Whether consent is asked for at each login.
-    pub(crate) asks_consent: bool,
-    /// The accounts that people connect through it, if it is an Auth0 tenant.
-    pub(crate) accounts: Option<AccountSettings>,
-    /// The client that ends what somebody still has at an Auth0 tenant, by its id.
-    pub(crate) administrator: Option<String>,
-}
-
-/// In which form an OpenID provider takes what a question on a device is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum DeviceForm {
-    /// Authorization details (RFC 9396).
-    Plain,
-    /// Authorization details as Auth0's Guardian shows them.
-    Guardian,
-    /// None: the binding message has to do.
-    MessageOnly,
-}
-
-impl DeviceForm {
-    /// As the library names it.
-    pub(crate) fn of_details(self) -> Option<Encoding> {
-        match self {
-            Self::Plain => Some(Encoding::Plain),
-            Self::Guardian => Some(Encoding::Guardian),
-            Self::MessageOnly => None,
-        }
-    }
-}
-
-/// How we prove who we are to an OpenID provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Authentication {
-    /// A shared secret in the form.
-    #[default]
-    SecretPost,
-    /// A shared secret in the header.
-    SecretBasic,
-    /// A signed assertion.
-    PrivateKey,
-    /// Not at all: a public client.
-    None,
-}
-
-/// A GitHub App.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AppSettings {
-    /// Its id.
-    pub(crate) id: u64,
-    /// Its slug, as in `github.com/apps/SLUG`.
-    pub(crate) slug: String,
-}
-
-/// GitHub, or an enterprise host of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct GithubSettings {
-    /// The App, if there is one.
-    pub(crate) app: Option<AppSettings>,
-    /// The address of the interface.
-    pub(crate) api: String,
-    /// The origin that archives come from, where it is another.
-    pub(crate) archives: Option<String>,
-    /// Whether these hosts have private addresses.
-    pub(crate) is_private: bool,
-    /// Whose repositories each tenant reaches.
-    pub(crate) owners: BTreeMap<TenantId, Owners>,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
@@ -247,54 +159,6 @@ struct DoorFile {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ApprovalsFile {
     policy: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct LoginFile {
-    issuer: String,
-    client: String,
-    #[serde(default)]
-    authentication: Authentication,
-    tenant: TenantId,
-    name: Option<String>,
-    devices: Option<DeviceForm>,
-    #[serde(default)]
-    hosts: Vec<String>,
-    #[serde(default)]
-    private: bool,
-    audience: Option<String>,
-    #[serde(default)]
-    asks_consent: bool,
-    #[serde(default)]
-    accounts: Vec<accounts::AccountFile>,
-    administrator: Option<accounts::AdministratorFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct GithubFile {
-    app: Option<u64>,
-    #[serde(default, deserialize_with = "slug")]
-    slug: Option<String>,
-    api: Option<String>,
-    archives: Option<String>,
-    #[serde(default)]
-    private: bool,
-    owners: Option<BTreeMap<TenantId, OwnersFile>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a list of owners, or \"*\" for each that installs the App")]
-enum OwnersFile {
-    All(Star),
-    These(BTreeSet<Owner>),
-}
-
-#[derive(Deserialize)]
-enum Star {
-    #[serde(rename = "*")]
-    Star,
 }
 
 #[derive(Deserialize)]
@@ -350,8 +214,8 @@ impl Configuration {
         if file.login.is_some() && file.door.is_none() {
             return Err(ConfigurationError::Missing("[login] is for the broker's own pages: say where they are under [door]"));
         }
-        let login = file.login.map(login_settings).transpose()?;
-        let github = file.github.map(|github| github_settings(github, &peers)).transpose()?;
+        let login = file.login.map(login::settings).transpose()?;
+        let github = file.github.map(|github| github::settings(github, &peers)).transpose()?;
         let has_accounts = login.as_ref().is_some_and(|login| login.accounts.is_some());
         if has_accounts && github.is_none() {
             return Err(ConfigurationError::Missing(
@@ -379,84 +243,8 @@ impl Configuration {
     }
 }
 
-fn login_settings(file: LoginFile) -> Result<LoginSettings, ConfigurationError> {
-    let LoginFile {
-        issuer,
-        client,
-        authentication,
-        tenant,
-        name,
-        devices,
-        hosts,
-        private,
-        audience,
-        asks_consent,
-        accounts,
-        administrator,
-    } = file;
-    let accounts = accounts::settings(accounts)?;
-    if accounts.is_none() && (asks_consent || (audience.is_some() && devices.is_none())) {
-        return Err(ConfigurationError::Missing(
-            "`audience` and `asks-consent` under [login] are for [[login.accounts]], and `audience` for `devices`: without them nothing is asked for",
-        ));
-    }
-    Ok(LoginSettings {
-        issuer,
-        client,
-        authentication,
-        tenant,
-        name,
-        devices,
-        hosts,
-        is_private: private,
-        audience,
-        asks_consent,
-        accounts,
-        administrator: administrator.map(|file| file.client),
-    })
-}
-
-fn owners(file: OwnersFile) -> Owners {
-    match file {
-        OwnersFile::All(Star::Star) => Owners::All,
-        OwnersFile::These(owners) => Owners::These(owners),
-    }
-}
-
-fn github_settings(file: GithubFile, peers: &[Peer]) -> Result<GithubSettings, ConfigurationError> {
-    let tenants: BTreeSet<&TenantId> = peers.iter().map(|peer| &peer.session.tenant).collect();
-    let owners = match file.owners {
-        Some(listed) => listed.into_iter().map(|(tenant, file)| (tenant, owners(file))).collect(),
-        // With one tenant there is nobody to be kept apart.
-        None if tenants.len() <= 1 => tenants.into_iter().map(|tenant| (tenant.clone(), Owners::All)).collect(),
-        None => {
-            return Err(ConfigurationError::Missing(
-                "there are several tenants: say under [github.owners] whose repositories each of them reaches, like `octo = [\"octo-org\"]`",
-            ));
-        }
-    };
-    let api = file.api.unwrap_or_else(|| "https://api.github.com".to_owned());
-    let app = match (file.app, file.slug) {
-        (Some(id), Some(slug)) => Some(AppSettings { id, slug }),
-        (None, None) => None,
-        _ => return Err(ConfigurationError::Missing("`app` and `slug` under [github] go together: set both, or none")),
-    };
-    Ok(GithubSettings { app, api, archives: file.archives, is_private: file.private, owners })
-}
-
 fn origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Origin, D::Error> {
     Origin::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-}
-
-/// It stands in addresses and names an account: nothing but what GitHub itself makes of an App's name.
-fn slug<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let slug = String::deserialize(deserializer)?;
-    let is_slug = (1..=100).contains(&slug.len()) && slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if is_slug {
-        Ok(Some(slug))
-    } else {
-        Err(serde::de::Error::custom("this is no App's slug: it is the last part of https://github.com/apps/SLUG"))
-    }
 }
 
 fn peer(file: PeerFile) -> Peer {

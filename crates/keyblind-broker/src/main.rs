@@ -26,7 +26,7 @@ use crate::configuration::Configuration;
 /// Copies that libraries make of a credential are overwritten as soon as they are freed.
 #[cfg(target_os = "linux")]
 #[global_allocator]
-static MEMORY: keyblind_harden::Wiping = keyblind_harden::Wiping;
+static MEMORY: keyblind_harden::Wiping = keyblind_harden::Wiping::of_the_system();
 
 /// The one part of Keyblind that touches credentials.
 #[derive(Debug, Parser)]

@@ -68,12 +68,3 @@ pub trait Connections: Send + Sync + 'static {
     /// All of them.
     fn list<'a>(&'a self, tenant: &'a str) -> BoxFuture<'a, Vec<Connection>>;
 }
-
-/// Where no account can be linked.
-pub struct NoConnections;
-
-impl Connections for NoConnections {
-    fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Vec<Connection>> {
-        Box::pin(std::future::ready(Vec::new()))
-    }
-}

@@ -62,6 +62,25 @@ fn repeated_fields_and_two_requests_in_one_are_refused() {
 }
 
 #[test]
+fn a_rule_says_nothing_of_ports_that_would_not_hold() {
+    let rule = |protocol: &str, ports: &str| {
+        serde_json::from_str::<Action>(&format!(
+            r#"{{"set-ingress-rule":{{"present":true,"rule":{{"description":null,{ports},"protocol":"{protocol}","source":{{"network":"0.0.0.0/0"}}}}}}}}"#
+        ))
+    };
+    rule("tcp", r#""from":22,"to":23"#).unwrap();
+    rule("all", r#""from":null,"to":null"#).unwrap();
+    for (protocol, ports, expected) in [
+        ("all", r#""from":22,"to":22"#, "a rule for all protocols has no ports"),
+        ("tcp", r#""from":23,"to":22"#, "the first not above the last"),
+        ("tcp", r#""from":22,"to":null"#, "both ends or none"),
+    ] {
+        let error = rule(protocol, ports).unwrap_err().to_string();
+        assert!(error.contains(expected), "{protocol} {ports}: {error}");
+    }
+}
+
+#[test]
 fn numbers_are_whole_and_have_one_form() {
     let with = |number: &str| {
         let text =

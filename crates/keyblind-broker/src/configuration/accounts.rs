@@ -8,7 +8,8 @@ use keyblind_broker::work::Owners;
 use keyblind_intent::{ConnectionName, Owner, Provider};
 use serde::Deserialize;
 
-use super::{ConfigurationError, OwnersFile, owners};
+use super::ConfigurationError;
+use super::github::{OwnersFile, owners};
 
 /// Where people's accounts lie, and what of them may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

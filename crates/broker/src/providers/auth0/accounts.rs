@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Auth0;
 use crate::egress::{Answer, Authorization, Call, EgressError, Target};
 use crate::jws::{digest_text, seed, seeded_text};
-use crate::providers::Credential;
 use crate::providers::oidc::OidcError;
+use crate::providers::{Credential, push_quoted};
 use crate::secret::Secret;
 
 /// How many pages of accounts are read.
@@ -279,8 +279,7 @@ impl Auth0 {
     }
 }
 
-/// A JSON object whose values are credentials, in a buffer that is overwritten. They are printable ASCII: only quotes and
-/// backslashes need an escape.
+/// A JSON object whose values are credentials, in a buffer that is overwritten.
 fn json_body(fields: &[(&str, &Secret)]) -> crate::egress::Body {
     let room = fields.iter().map(|(name, value)| name.len() + 2 * value.len() + 8).sum::<usize>() + 2;
     let mut text = zeroize::Zeroizing::new(Vec::with_capacity(room));
@@ -291,16 +290,8 @@ fn json_body(fields: &[(&str, &Secret)]) -> crate::egress::Body {
         }
         text.extend_from_slice(b"\"");
         text.extend_from_slice(name.as_bytes());
-        text.extend_from_slice(b"\":\"");
-        value.expose(|bytes| {
-            for &byte in bytes {
-                if matches!(byte, b'"' | b'\\') {
-                    text.push(b'\\');
-                }
-                text.push(byte);
-            }
-        });
-        text.push(b'"');
+        text.extend_from_slice(b"\":");
+        push_quoted(&mut text, value);
     }
     text.push(b'}');
     crate::egress::Body::Bytes("application/json", text)

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::AwsError;
 use super::keys::LONGEST_TOKEN;
+use super::xml::referred;
 
 /// How deep elements may lie in each other; STS's lie four deep.
 const DEEPEST: usize = 16;
@@ -66,15 +67,7 @@ impl Leaves {
                 Event::Text(part) => push(&mut text, part.as_ref())?,
                 Event::CData(part) => push(&mut text, part.as_ref())?,
                 Event::GeneralRef(reference) => {
-                    let mut buffer = [0; 4];
-                    let character = match &reference[..] {
-                        b"amp" => '&',
-                        b"lt" => '<',
-                        b"gt" => '>',
-                        b"quot" => '"',
-                        b"apos" => '\'',
-                        _ => reference.resolve_char_ref().ok().flatten().ok_or(AwsError::Unintelligible)?,
-                    };
+                    let (character, mut buffer) = (referred(&reference)?, [0; 4]);
                     push(&mut text, character.encode_utf8(&mut buffer).as_bytes())?;
                 }
                 Event::Eof if is_over => return Ok(Self(leaves)),

@@ -104,8 +104,12 @@ fn words(name: &str) -> Vec<String> {
     words.iter().map(|word| word.to_ascii_lowercase()).collect()
 }
 
-/// Whether a text is, or holds, something that has the shape of a secret.
+/// Whether a text is, or holds, something that has the shape of a secret. IAM hands documents over percent-encoded, once.
 fn looks_secret(text: &str) -> bool {
+    holds_secret(text) || percent_decoded(text).is_some_and(|decoded| holds_secret(&decoded))
+}
+
+fn holds_secret(text: &str) -> bool {
     if text.contains("-----BEGIN") && text.contains("PRIVATE KEY") {
         return true;
     }
@@ -116,7 +120,28 @@ fn looks_secret(text: &str) -> bool {
     {
         return true;
     }
-    text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_-.+/=".contains(letter))).any(is_secret_word)
+    text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_-.+/".contains(letter))).any(is_secret_word)
+}
+
+/// A text without its percent-encoding; nothing if there is none.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut decoded = parts.next()?.as_bytes().to_vec();
+    let mut found = false;
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                decoded.extend_from_slice(&part.as_bytes()[2..]);
+                found = true;
+            }
+            None => {
+                decoded.push(b'%');
+                decoded.extend_from_slice(part.as_bytes());
+            }
+        }
+    }
+    found.then(|| String::from_utf8_lossy(&decoded).into_owned())
 }
 
 fn is_secret_word(word: &str) -> bool {
@@ -158,17 +183,21 @@ mod tests {
             "Summary": [{"key": "AccountAccessKeysPresent", "value": "1"}], "AllowUsersToChangePassword": "true",
             "Label": [{"Key": "Environment", "Value": "production"}], "Environment": {"Variables": {"A": "b"}},
             "AssumeRolePolicyDocument": "%7B%22Version%22%3A%222012-10-17%22%7D",
+            "Assigned": "GITHUB_TOKEN=ghp_abcdefghijklmnopqrstuvwxyz012345", "Start": "run --key=AKIAIOSFODNN7EXAMPLE",
+            "Line": "key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "Odd": "50%", "Encoded": "100%25%20of%20them",
+            "Document": "%7B%22Note%22%3A%22AKIAIOSFODNN7EXAMPLE%22%7D",
         });
-        assert_eq!(scrub(&mut value), 7);
+        assert_eq!(scrub(&mut value), 11);
         let out = json!({LEFT_OUT: true});
-        for name in ["UserData", "MasterUserPassword", "Description", "Note", "Url", "Environment"] {
+        for name in ["UserData", "MasterUserPassword", "Description", "Note", "Url", "Environment", "Assigned", "Start", "Line", "Document"]
+        {
             assert_eq!(value[name], out, "{name}");
         }
         assert_eq!(value["Tags"][0]["Value"], out);
         assert_eq!(value["Tags"][1]["Value"], "shop");
         assert_eq!(value["MetadataOptions"]["HttpTokens"], "required");
         assert_eq!((&value["Summary"][0]["value"], &value["Label"][0]["Value"]), (&json!("1"), &json!("production")));
-        for kept in ["AllowUsersToChangePassword", "PasswordLastUsed", "Plain", "Sha", "AssumeRolePolicyDocument"] {
+        for kept in ["AllowUsersToChangePassword", "PasswordLastUsed", "Plain", "Sha", "AssumeRolePolicyDocument", "Odd", "Encoded"] {
             assert!(value[kept].is_string(), "{kept}");
         }
     }

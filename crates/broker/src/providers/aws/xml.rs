@@ -6,7 +6,7 @@
 //! ([`super::answer`]): nothing here is overwritten.
 
 use quick_xml::Reader;
-use quick_xml::events::Event;
+use quick_xml::events::{BytesRef, Event};
 use serde_json::{Map, Value};
 
 use super::AwsError;
@@ -17,6 +17,18 @@ const DEEPEST: usize = 32;
 const MOST_ELEMENTS: usize = 500_000;
 /// The longest name of an element.
 const LONGEST_NAME: usize = 100;
+
+/// The character that a reference stands for: one of the five predefined entities, or one by its number. Nothing else is expanded.
+pub(super) fn referred(reference: &BytesRef<'_>) -> Result<char, AwsError> {
+    Ok(match &reference[..] {
+        b"amp" => '&',
+        b"lt" => '<',
+        b"gt" => '>',
+        b"quot" => '"',
+        b"apos" => '\'',
+        _ => reference.resolve_char_ref().ok().flatten().ok_or(AwsError::Unintelligible)?,
+    })
+}
 
 /// A document: the name of its root, and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,15 +87,7 @@ pub(crate) fn read(document: &[u8], lists: &[&str]) -> Result<Document, AwsError
             Event::Text(part) => push(&mut open, part.as_ref())?,
             Event::CData(part) => push(&mut open, part.as_ref())?,
             Event::GeneralRef(reference) => {
-                let mut buffer = [0; 4];
-                let character = match &reference[..] {
-                    b"amp" => '&',
-                    b"lt" => '<',
-                    b"gt" => '>',
-                    b"quot" => '"',
-                    b"apos" => '\'',
-                    _ => reference.resolve_char_ref().ok().flatten().ok_or(AwsError::Unintelligible)?,
-                };
+                let (character, mut buffer) = (referred(&reference)?, [0; 4]);
                 push(&mut open, character.encode_utf8(&mut buffer).as_bytes())?;
             }
             Event::Decl(_) | Event::Comment(_) => {}

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::pace::Pacing;
 use super::{Github, GithubError};
 use crate::egress::{Authorization, Body, Call};
+use crate::providers::push_quoted;
 use crate::secret::Secret;
 
 const VERSION: HeaderName = HeaderName::from_static("x-github-api-version");
@@ -49,18 +50,11 @@ impl Github {
     }
 }
 
-/// The one credential, in a buffer that is overwritten. It is printable ASCII: only quotes and backslashes need an escape.
+/// The one credential, in a buffer that is overwritten.
 fn credentials(token: &Secret) -> Body {
     let mut text = Zeroizing::new(Vec::with_capacity(2 * token.len() + 32));
-    text.extend_from_slice(b"{\"credentials\":[\"");
-    token.expose(|bytes| {
-        for &byte in bytes {
-            if matches!(byte, b'"' | b'\\') {
-                text.push(b'\\');
-            }
-            text.push(byte);
-        }
-    });
-    text.extend_from_slice(b"\"]}");
+    text.extend_from_slice(b"{\"credentials\":[");
+    push_quoted(&mut text, token);
+    text.extend_from_slice(b"]}");
     Body::Bytes("application/json", text)
 }
