@@ -1,35 +1,43 @@
-//! What is released: a static program, its checksum, a bill of materials, and a Python wheel that carries the program. The
-//! wheel is installed and used before this says that it is done.
+//! What is released: the three programs, each static, their checksums, a bill of materials for each, a Python wheel that carries the
+//! scanner, and what the images of `deploy/container` are made of. The wheel is installed and used, and the programs are started in
+//! what the images hold, before this says that it is done.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::process;
+use crate::{image, process};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Each program and the package that it is built from.
+const PROGRAMS: [(&str, &str); 3] =
+    [("keyblind", "keyblind"), ("keyblind-server", "keyblind-server"), ("keyblind-broker", "keyblind-broker-program")];
 
 pub(crate) fn run() -> Result<()> {
-    // A target of its own, so that build scripts and procedural macros are not linked statically as well.
-    process::run_with(
-        "cargo",
-        &["build", "--profile", "dist", "--locked", "--package", "keyblind", "--target", TARGET],
-        &[("RUSTFLAGS", &flags())],
-    )?;
-    let built = process::target().join(TARGET).join("dist/keyblind");
     let folder = process::repository().join("dist");
     // What an earlier version left would get a checksum as well.
     if folder.exists() {
         std::fs::remove_dir_all(&folder).context("the old dist/ can't be removed")?;
     }
-    std::fs::create_dir_all(&folder).context("dist/ can't be made")?;
-    let program = folder.join("keyblind");
-    std::fs::copy(&built, &program).with_context(|| format!("{} can't be copied", built.display()))?;
-    check_static(&program)?;
-    let wheel = wheel(&folder, &program)?;
+    std::fs::create_dir_all(folder.join(image::EMPTY)).context("dist/ can't be made")?;
+    for (program, package) in PROGRAMS {
+        // A target of its own, so that build scripts and procedural macros are not linked statically as well. One package after the other,
+        // so that none gets the features that another wants.
+        process::run_with(
+            "cargo",
+            &["build", "--profile", "dist", "--locked", "--package", package, "--target", TARGET],
+            &[("RUSTFLAGS", &flags())],
+        )?;
+        let built = process::target().join(TARGET).join("dist").join(program);
+        let released = folder.join(program);
+        std::fs::copy(&built, &released).with_context(|| format!("{} can't be copied", built.display()))?;
+        check_static(&released)?;
+        std::fs::write(folder.join(format!("{program}.cdx.json")), bill_of_materials(package)?)?;
+    }
+    let wheel = wheel(&folder, &folder.join("keyblind"))?;
     check_wheel(&wheel)?;
-    std::fs::write(folder.join("keyblind.cdx.json"), bill_of_materials()?)?;
-    let sums = process::output("sh", &["-c", "cd dist && sha256sum keyblind keyblind.cdx.json *.whl"])?;
+    image::check(&folder)?;
+    let sums = process::output("sh", &["-c", "cd dist && sha256sum keyblind* *.whl"])?;
     std::fs::write(folder.join("SHA256SUMS"), &sums)?;
     print!("\n{sums}");
     Ok(())
@@ -98,10 +106,10 @@ fn text(path: &Path) -> String {
 }
 
 /// CycloneDX 1.5, from the lock file's view of what the program links.
-fn bill_of_materials() -> Result<String> {
+fn bill_of_materials(of: &str) -> Result<String> {
     let tree = process::output(
         "cargo",
-        &["tree", "--locked", "--package", "keyblind", "--edges", "normal", "--target", TARGET, "--prefix", "none", "--format", "{p}\t{l}"],
+        &["tree", "--locked", "--package", of, "--edges", "normal", "--target", TARGET, "--prefix", "none", "--format", "{p}\t{l}"],
     )?;
     let mut components: Vec<serde_json::Value> = Vec::new();
     let mut lines: Vec<&str> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
@@ -112,7 +120,7 @@ fn bill_of_materials() -> Result<String> {
         let mut words = package.split(' ');
         let (Some(name), Some(version)) = (words.next(), words.next()) else { continue };
         // The program itself is what the bill is about.
-        if name == "keyblind" {
+        if name == of {
             continue;
         }
         ensure!(!licence.is_empty(), "{name} {version} states no licence");
@@ -129,7 +137,7 @@ fn bill_of_materials() -> Result<String> {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": { "component": { "type": "application", "name": "keyblind", "version": env!("CARGO_PKG_VERSION") } },
+        "metadata": { "component": { "type": "application", "name": of, "version": env!("CARGO_PKG_VERSION") } },
         "components": components,
     });
     Ok(serde_json::to_string_pretty(&document)?)

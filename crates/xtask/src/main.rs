@@ -10,6 +10,7 @@ mod debian;
 mod dist;
 mod fixes;
 mod goats;
+mod image;
 mod instructions;
 mod peers;
 mod picture;
@@ -55,7 +56,7 @@ cargo xtask <command>
                    breaks the broker's defences one by one in a copy of the sources: the proof (crates/prove) must notice each;
                    with words, those whose description holds one of them
   picture          draws docs/images/scan.svg, the picture in the README, from a real scan
-  dist             a static program, checksums, a bill of materials and a Python wheel, in dist/
+  dist             the three programs, static, with checksums and bills of materials, and a Python wheel, in dist/
 ";
 
 fn main() -> ExitCode {
