@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use keyblind_intent::{
-    Check, ConnectionSummary, Control, Intent, Missing, Outcome, Provider, Refusal, Report, Request, RequestId, SubjectId, TenantId,
+    Check, ConnectionSummary, Control, HandOverCode, HandOverState, Handle, Intent, Missing, Outcome, Provider, Refusal, Report, Request,
+    RequestId, SubjectId, TenantId,
 };
 
 use crate::socket::BulkFile;
@@ -43,6 +44,7 @@ impl Role {
         match request {
             Request::Control(Control::Kill) => true,
             Request::Control(Control::Arm | Control::EndAccess { .. }) => self == Self::Operator,
+            Request::Control(Control::TakeOver { .. } | Control::EndHandle { .. }) => matches!(self, Self::Web | Self::Runner),
             Request::Control(Control::LogIn) => matches!(self, Self::Person | Self::Operator),
             Request::Control(Control::Doctor) => matches!(self, Self::Operator | Self::Person),
             Request::Control(Control::ListConnections | Control::FollowChange { .. }) => true,
@@ -126,6 +128,18 @@ pub trait Entrance: Send + Sync + 'static {
     fn log_in<'a>(&'a self, session: &'a Session) -> Answering<'a, Result<Report, Refusal>>;
 }
 
+/// What lets the application ask for people who logged in at the broker's own pages.
+pub trait Logins: Send + Sync + 'static {
+    /// Gives the application a handle for somebody whose browser brought it a code.
+    fn take_over<'a>(&'a self, code: &'a HandOverCode, state: &'a HandOverState) -> Answering<'a, Result<Report, Refusal>>;
+
+    /// For whom a handle speaks.
+    fn behind<'a>(&'a self, handle: &'a Handle) -> Answering<'a, Result<(TenantId, SubjectId), Refusal>>;
+
+    /// Makes a handle nothing.
+    fn end<'a>(&'a self, handle: &'a Handle) -> Answering<'a, Result<Report, Refusal>>;
+}
+
 /// What ends the access of somebody who has left.
 pub trait Departures: Send + Sync + 'static {
     /// Ends it, and says step by step how that went.
@@ -146,6 +160,7 @@ pub struct Dispatcher {
     changes: Option<Arc<dyn Changes>>,
     kill_switch: Option<Arc<dyn KillSwitch>>,
     entrance: Option<Arc<dyn Entrance>>,
+    logins: Option<Arc<dyn Logins>>,
     departures: Option<Arc<dyn Departures>>,
     examined: Vec<Arc<dyn Examined>>,
 }
@@ -192,6 +207,24 @@ impl Dispatcher {
     pub fn with_entrance(mut self, entrance: Arc<dyn Entrance>) -> Self {
         self.entrance = Some(entrance);
         self
+    }
+
+    /// Lets the application ask for people by this.
+    #[must_use]
+    pub fn with_logins(mut self, logins: Arc<dyn Logins>) -> Self {
+        self.logins = Some(logins);
+        self
+    }
+
+    /// For whom a handle speaks. That the peer may show one was checked before.
+    ///
+    /// # Errors
+    /// If it speaks for nobody any more.
+    pub async fn behind(&self, handle: &Handle) -> Result<(TenantId, SubjectId), Refusal> {
+        match &self.logins {
+            Some(logins) => logins.behind(handle).await,
+            None => Err(Refusal::NotLoggedIn),
+        }
     }
 
     /// Ends the access of those who have left by this.
@@ -243,6 +276,14 @@ impl Dispatcher {
             },
             Control::LogIn => match &self.entrance {
                 Some(entrance) => entrance.log_in(session).await.map_err(refused),
+                None => Err(lacks(Missing::Door)),
+            },
+            Control::TakeOver { code, state } => match &self.logins {
+                Some(logins) => logins.take_over(&code, &state).await.map_err(refused),
+                None => Err(lacks(Missing::Door)),
+            },
+            Control::EndHandle { handle } => match &self.logins {
+                Some(logins) => logins.end(&handle).await.map_err(refused),
                 None => Err(lacks(Missing::Door)),
             },
             Control::FollowChange { digest } => match &self.changes {

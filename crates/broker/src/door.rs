@@ -14,6 +14,7 @@ mod connecting;
 mod examined;
 mod gate;
 mod grants;
+mod handing_over;
 mod handlers;
 mod leaving;
 mod login;
@@ -42,6 +43,7 @@ pub use self::accounts::{Accounts, Holder, Offer, OwnAccount};
 pub use self::examined::LoginExamined;
 use self::gate::Rates;
 pub use self::grants::{EndedGrant, GrantEnd, GrantError, Grants, RefreshToken};
+pub use self::handing_over::HandOvers;
 pub use self::leaving::Leaving;
 pub use self::login::LogIn;
 pub use self::sessions::{LINK_LIFE, Link, Sessions, on_kill};
@@ -151,11 +153,12 @@ pub struct Pages {
     parts: Parts,
     login: Option<LogIn>,
     accounts: Option<Arc<Accounts>>,
+    application: Option<handing_over::Application>,
 }
 
 impl From<Parts> for Pages {
     fn from(parts: Parts) -> Self {
-        Self { parts, login: None, accounts: None }
+        Self { parts, login: None, accounts: None, application: None }
     }
 }
 
@@ -171,6 +174,12 @@ impl Pages {
     pub fn with_accounts(self, accounts: Arc<Accounts>) -> Self {
         Self { accounts: Some(accounts), ..self }
     }
+
+    /// Hands logins over to the application whose pages are at `origin`, and to no other.
+    #[must_use]
+    pub fn with_application(self, origin: Origin, hand_overs: Arc<HandOvers>) -> Self {
+        Self { application: Some((origin, hand_overs)), ..self }
+    }
 }
 
 struct Shared {
@@ -181,6 +190,7 @@ struct Shared {
     trips: Trips,
     login: Option<LogIn>,
     accounts: Option<Arc<Accounts>>,
+    application: Option<handing_over::Application>,
     switch: Arc<dyn Switch>,
     connections: Arc<dyn Connections>,
     clock: Arc<dyn Clock>,
@@ -193,7 +203,7 @@ type Door = Arc<Shared>;
 
 /// The pages as a service.
 pub fn router(pages: impl Into<Pages>) -> Router {
-    let Pages { parts, login, accounts } = pages.into();
+    let Pages { parts, login, accounts, application } = pages.into();
     let party = RelyingParty { id: parts.origin.host.clone(), origin: parts.origin.origin.clone() };
     let trips = Trips::new(parts.database.clone(), Arc::clone(&parts.clock));
     let sessions = Sessions::new(parts.database, Arc::clone(&parts.clock)).recorded_in(parts.approvals.journal());
@@ -205,6 +215,7 @@ pub fn router(pages: impl Into<Pages>) -> Router {
         trips,
         login,
         accounts,
+        application,
         switch: parts.switch,
         connections: parts.connections,
         clock: parts.clock,
@@ -219,6 +230,7 @@ pub fn router(pages: impl Into<Pages>) -> Router {
         .route("/login/link", post(handlers::use_link))
         .route("/login/link/{link}", get(handlers::show_link))
         .route("/logout", post(handlers::logout))
+        .route("/hand-over", get(handing_over::hand_over))
         .route("/change/{digest}", get(handlers::change))
         .route("/change/{digest}/whole", get(handlers::whole_change))
         .route("/change/{digest}/decide", post(handlers::decide))

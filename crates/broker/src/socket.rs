@@ -6,10 +6,7 @@
 //!
 //! What a client can cost is bounded: the limits are in [`Limits`], and each is enforced before memory is spent.
 
-mod bulk;
-mod client;
 mod connection;
-mod descriptors;
 mod peers;
 mod place;
 mod server;
@@ -17,8 +14,7 @@ mod shares;
 
 use std::time::Duration;
 
-pub use bulk::{BulkError, BulkFile};
-pub use client::{Client, ClientError};
+pub use keyblind_client::{BulkError, BulkFile, Client, ClientError, Question};
 pub use peers::{Peer, Tokens};
 pub use place::{PlaceError, check_folder};
 pub use server::{Server, SocketError};

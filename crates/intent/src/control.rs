@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digests::{Digest, ShortCode};
+use crate::handles::{HandOverCode, HandOverState, HandedOver, Handle};
 use crate::identifiers::{Count, UnixMillis};
 use crate::limits;
 use crate::lists::bounded;
@@ -23,6 +24,18 @@ pub enum Control {
     },
     /// Log in on the broker's own pages: whoever asks has shown by the socket who it is.
     LogIn,
+    /// Speak for somebody who logged in on the broker's pages and was sent from there to the application's.
+    TakeOver {
+        /// What their browser brought.
+        code: HandOverCode,
+        /// What their browser was sent with.
+        state: HandOverState,
+    },
+    /// Speak for somebody no longer: they have logged out of the application.
+    EndHandle {
+        /// Whom.
+        handle: Handle,
+    },
     /// How far a change is that waits for approval.
     FollowChange {
         /// Which.
@@ -109,6 +122,13 @@ pub enum Report {
         /// Until when.
         expires: UnixMillis,
     },
+    /// For whom the application speaks now.
+    HandedOver {
+        /// Whom, and with what.
+        person: Box<HandedOver>,
+    },
+    /// The handle is nothing any more.
+    HandleEnded,
     /// What was checked.
     Checks {
         /// In order of the set-up.

@@ -41,12 +41,25 @@ pub enum Kind {
     Bulk = 8,
     /// Either way, where no descriptor can travel: a piece of bulk bytes. An empty piece is the last.
     Piece = 9,
+    /// Client to broker, before a request of the same id (and before the bulk bytes that go with it): for whom it is. The payload is a
+    /// [`crate::Handle`]. No document says who asks.
+    Behalf = 10,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 9] =
-        [Self::Hello, Self::Welcome, Self::Token, Self::Request, Self::Answer, Self::Refused, Self::Cancel, Self::Bulk, Self::Piece];
+    pub const ALL: [Self; 10] = [
+        Self::Hello,
+        Self::Welcome,
+        Self::Token,
+        Self::Request,
+        Self::Answer,
+        Self::Refused,
+        Self::Cancel,
+        Self::Bulk,
+        Self::Piece,
+        Self::Behalf,
+    ];
 
     fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
@@ -61,6 +74,7 @@ impl Kind {
             Self::Request | Self::Answer => DOCUMENT_BYTES,
             Self::Refused => 8_192,
             Self::Bulk => 8,
+            Self::Behalf => 43,
             Self::Piece => 1 << 16,
         }
     }

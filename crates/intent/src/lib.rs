@@ -13,6 +13,7 @@ mod control;
 mod digests;
 mod document;
 mod frames;
+mod handles;
 mod identifiers;
 mod intents;
 pub mod limits;
@@ -31,6 +32,7 @@ pub use control::{ChangeState, Check, CheckState, ConnectionState, ConnectionSum
 pub use digests::{BindingPurpose, Digest, ShortCode, binding_message};
 pub use document::{DocumentError, canonical, decode, encode};
 pub use frames::{Decoder, Frame, FrameError, HEADER_BYTES, Kind};
+pub use handles::{HandOverCode, HandOverState, HandedOver, Handle, PolicyRole};
 pub use identifiers::{Count, RequestId, UnixMillis};
 pub use intents::{
     Annotation, AnnotationLevel, ApplyAction, AttachedFile, Bulk, CheckConclusion, Comment, Complete, FileMode, Intent, ListRepositories,

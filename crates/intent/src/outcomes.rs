@@ -299,6 +299,10 @@ pub enum Refusal {
     Replayed,
     /// The role of the asker may not ask for it.
     NotAllowed,
+    /// The code of a login is unknown, used, too old, or another browser's.
+    BadCode,
+    /// Whoever it is for isn't logged in any more: they log in again.
+    NotLoggedIn,
     /// It is about somebody else's.
     OtherTenant,
     /// The bulk bytes are missing, or not the ones that were announced.

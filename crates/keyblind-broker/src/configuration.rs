@@ -109,6 +109,8 @@ pub(crate) struct Door {
     pub(crate) origin: Origin,
     /// Where they listen.
     pub(crate) listen: SocketAddr,
+    /// Where the application's pages are, to which logins are handed over.
+    pub(crate) application: Option<Origin>,
 }
 
 #[derive(Default, Deserialize)]
@@ -153,6 +155,8 @@ struct DoorFile {
     #[serde(deserialize_with = "origin")]
     origin: Origin,
     listen: SocketAddr,
+    #[serde(default, deserialize_with = "optional_origin")]
+    application: Option<Origin>,
 }
 
 #[derive(Default, Deserialize)]
@@ -170,6 +174,8 @@ struct PeerFile {
     role: Role,
     #[serde(default)]
     one_time_token: bool,
+    #[serde(default)]
+    speaks_for_people: bool,
 }
 
 impl Configuration {
@@ -211,6 +217,10 @@ impl Configuration {
         let vault_key = VaultKey::complete(file.vault)?;
         let peers: Vec<Peer> =
             if file.peer.is_empty() { own_peer().into_iter().collect() } else { file.peer.into_iter().map(peer).collect() };
+        let may_speak = |peer: &Peer| !peer.speaks_for_people || matches!(peer.session.role, Role::Web | Role::Runner);
+        if !peers.iter().all(may_speak) {
+            return Err(ConfigurationError::Missing("`speaks-for-people` is for a [[peer]] of role web or runner"));
+        }
         if file.login.is_some() && file.door.is_none() {
             return Err(ConfigurationError::Missing("[login] is for the broker's own pages: say where they are under [door]"));
         }
@@ -230,7 +240,7 @@ impl Configuration {
         Ok(Self {
             state,
             vault_key,
-            door: file.door.map(|door| Door { origin: door.origin, listen: door.listen }),
+            door: file.door.map(|door| Door { origin: door.origin, listen: door.listen, application: door.application }),
             policy: file.approvals.policy,
             login,
             github,
@@ -247,16 +257,20 @@ fn origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Origin, D
     Origin::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
+fn optional_origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Origin>, D::Error> {
+    origin(deserializer).map(Some)
+}
+
 fn peer(file: PeerFile) -> Peer {
     let session = Session { tenant: file.tenant, subject: file.subject, role: file.role };
-    Peer { user: file.user, needs_token: file.one_time_token, session }
+    Peer { user: file.user, needs_token: file.one_time_token, speaks_for_people: file.speaks_for_people, session }
 }
 
 /// Without a configuration: whoever starts the broker is its one client.
 fn own_peer() -> Option<Peer> {
     let user = rustix::process::geteuid().as_raw();
     let session = Session { tenant: "local".parse().ok()?, subject: SubjectId::new(format!("local:{user}")).ok()?, role: Role::Person };
-    Some(Peer { user, needs_token: false, session })
+    Some(Peer { user, needs_token: false, speaks_for_people: false, session })
 }
 
 fn own_folder(variable: &str, beneath_home: &str) -> Option<PathBuf> {
@@ -316,10 +330,11 @@ impl fmt::Display for Configuration {
             write!(formatter, "{aws}")?;
         }
         write!(formatter, "{}", self.services)?;
-        for Peer { user, needs_token, session } in &self.peers {
+        for Peer { user, needs_token, speaks_for_people, session } in &self.peers {
             let token = if *needs_token { ", with a one-time token" } else { "" };
+            let people = if *speaks_for_people { ", and for people who logged in" } else { "" };
             let Session { tenant, subject, role } = session;
-            writeln!(formatter, "peer     user {user}{token}: {role:?} {subject} of {tenant}")?;
+            writeln!(formatter, "peer     user {user}{token}: {role:?} {subject} of {tenant}{people}")?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use keyblind_broker::approvals::{self, Approvals};
 use keyblind_broker::clock::{Clock, SystemClock};
 use keyblind_broker::database::Database;
 use keyblind_broker::dispatch::{self, Dispatcher};
-use keyblind_broker::door::{self, Leaving, Sources};
+use keyblind_broker::door::{self, HandOvers, Leaving, Sources};
 use keyblind_broker::egress::{AllowedHost, Egress, Origin, Target};
 use keyblind_broker::jws::SigningKey;
 use keyblind_broker::leases::Stopping;
@@ -280,6 +280,9 @@ impl Opened {
         };
         let sessions = self.sessions();
         let mut pages = door::Pages::from(parts);
+        if let Some(origin) = &door.application {
+            pages = pages.with_application(origin.clone(), self.hand_overs());
+        }
         if let Some(login) = &self.login {
             pages = pages.with_login(login.pages.clone());
             if let Some((accounts, _)) = &login.accounts {
@@ -290,7 +293,11 @@ impl Opened {
     }
 
     fn sessions(&self) -> door::Sessions {
-        door::Sessions::new(self.store.database.clone(), Arc::clone(&self.store.clock))
+        door::Sessions::new(self.store.database.clone(), Arc::clone(&self.store.clock)).recorded_in(self.approvals.journal())
+    }
+
+    fn hand_overs(&self) -> Arc<HandOvers> {
+        Arc::new(HandOvers::new(self.store.database.clone(), self.approvals.clone(), Arc::clone(&self.store.clock)))
     }
 
     /// Ends in order: the ledger says so and is signed, and the database is closed.
@@ -308,6 +315,9 @@ impl Opened {
         let mut leaving = Leaving::new(self.approvals.clone(), self.sessions(), self.leases.clone());
         let mut dispatcher =
             Dispatcher::new().with_kill_switch(Arc::clone(&self.stopping) as _).with_changes(Arc::clone(&self.changes) as _);
+        if door.is_some_and(|door| door.application.is_some()) {
+            dispatcher = dispatcher.with_logins(self.hand_overs());
+        }
         if let Some(github) = &self.github {
             dispatcher = dispatcher
                 .with_handler(GithubWork::READS, Arc::clone(github) as _)

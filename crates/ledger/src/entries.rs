@@ -125,6 +125,20 @@ pub enum Event {
     },
     /// Somebody's session ended.
     LoggedOut {},
+    /// The application's pages speak for somebody who is logged in: a handle was born, which reads and proposes, and approves nothing.
+    HandedOver {
+        /// Which handle.
+        handle: RequestId,
+        /// When it ends at the latest.
+        expires: UnixMillis,
+    },
+    /// A handle ended.
+    HandleEnded {
+        /// Which.
+        handle: RequestId,
+        /// Why.
+        reason: Code,
+    },
     /// Somebody registered a passkey, which approves from now on.
     PasskeyAdded {},
     /// Somebody removed a passkey.
@@ -477,6 +491,8 @@ impl Event {
             Self::LoggedIn { .. } => "logged-in",
             Self::LoginFailed { .. } => "login-failed",
             Self::LoggedOut {} => "logged-out",
+            Self::HandedOver { .. } => "handed-over",
+            Self::HandleEnded { .. } => "handle-ended",
             Self::PasskeyAdded {} => "passkey-added",
             Self::PasskeyRemoved {} => "passkey-removed",
             Self::StopAsked {} => "stop-asked",

@@ -68,7 +68,15 @@ const PROGRAMS: &[Program] = &[
     Program {
         package: "keyblind-broker-program",
         file: "keyblind-broker",
-        own: &["keyblind-broker-program", "keyblind-broker", "keyblind-secret", "keyblind-ledger", "keyblind-intent", "keyblind-harden"],
+        own: &[
+            "keyblind-broker-program",
+            "keyblind-broker",
+            "keyblind-client",
+            "keyblind-secret",
+            "keyblind-ledger",
+            "keyblind-intent",
+            "keyblind-harden",
+        ],
         forbidden: &["openssl*", "native-tls", "curl*", "git2", "libgit2-sys", "isahc", "ureq", "attohttpc"],
         features: &[("tokio", "process")],
         imports: &["system", "popen", "wordexp", "execvp", "execlp"],
@@ -78,7 +86,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         package: "keyblind-server",
         file: "keyblind-server",
-        own: &["keyblind-server", "keyblind-mission", "keyblind-store", "keyblind-intent"],
+        own: &["keyblind-server", "keyblind-mission", "keyblind-store", "keyblind-client", "keyblind-intent", "keyblind-harden"],
         forbidden: CLIENTS_AND_VAULTS,
         features: &[],
         imports: &["system", "popen", "wordexp"],
@@ -146,6 +154,7 @@ const NETWORK_AND_SECRETS: &[&str] = &[
     "git2",
     "libgit2-sys",
     "keyblind-broker",
+    "keyblind-client",
     "keyblind-secret",
     "keyblind-store",
     "keyblind-web",

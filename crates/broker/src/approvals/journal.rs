@@ -117,6 +117,28 @@ pub enum Entry {
         /// Who, as the ledger names them.
         who: String,
     },
+    /// The application's pages speak for somebody: a handle was born.
+    HandedOver {
+        /// Where they work.
+        tenant: String,
+        /// Who, as the ledger names them.
+        who: String,
+        /// Which handle.
+        handle: RequestId,
+        /// When it ends at the latest.
+        expires: Timestamp,
+    },
+    /// A handle ended.
+    HandleEnded {
+        /// Where they worked.
+        tenant: String,
+        /// Who, as the ledger names them.
+        who: String,
+        /// Which handle.
+        handle: RequestId,
+        /// Why, in a word.
+        reason: &'static str,
+    },
     /// Somebody did something on the pages that changes what can be approved or borrowed.
     Act {
         /// Where they work.
@@ -171,13 +193,8 @@ pub fn ledger_name(policy: Option<&Policy>, identity: &Identity) -> String {
         return person.id().as_str().to_owned();
     }
     // As on the socket: `Identity::of_subject` reads it back.
-    let whole = match identity.issuer() {
-        "broker" => identity.subject().to_owned(),
-        "local" => format!("local:{}", identity.subject()),
-        issuer => format!("{}@{issuer}", identity.subject()),
-    };
-    if SubjectId::new(&whole).is_ok() {
-        return whole;
+    if let Some(name) = identity.to_subject() {
+        return name.into();
     }
     let digest = Digest::of(identity.to_string().as_bytes()).to_string();
     format!("identity:{}", digest.get(..32).unwrap_or_default())
@@ -257,6 +274,13 @@ fn records(entry: &Entry) -> Option<Vec<Record>> {
             vec![Record::of(&who(tenant, name)?, None, event)]
         }
         Entry::LoggedOut { tenant, who: name } => vec![Record::of(&who(tenant, name)?, None, Event::LoggedOut {})],
+        Entry::HandedOver { tenant, who: name, handle, expires } => {
+            let event = Event::HandedOver { handle: *handle, expires: UnixMillis::new(expires.unix_millis()) };
+            vec![Record::of(&who(tenant, name)?, None, event)]
+        }
+        Entry::HandleEnded { tenant, who: name, handle, reason } => {
+            vec![Record::of(&who(tenant, name)?, None, Event::HandleEnded { handle: *handle, reason: Code::new(reason)? })]
+        }
         Entry::Connected { tenant, who: name, provider, connection } => {
             let event = Event::Connected { provider: *provider, connection: Code::new(connection)? };
             vec![Record::of(&who(tenant, name)?, None, event)]

@@ -129,13 +129,28 @@ impl Identity {
         Self::new("local", uid.to_string())
     }
 
-    /// Whoever has that name on the socket: `ISSUER:SUBJECT`, where `local` issues the numbers of this machine's users. A name without an
-    /// issuer is one that the broker's configuration gives.
+    /// Whoever has that name on the socket: `ISSUER:SUBJECT`, where `local` issues the numbers of this machine's users, or
+    /// `SUBJECT@https://…` with an identity provider as the issuer. A name without an issuer is one that the broker's configuration gives.
     pub fn of_subject(name: &SubjectId) -> Self {
-        match name.as_str().split_once(':') {
-            Some((issuer, subject)) => Self::new(issuer, subject),
-            None => Self::new("broker", name.as_str()),
+        let name = name.as_str();
+        // A provider's own name for somebody may be an address, with an `@` of its own: the last one counts.
+        if let Some(at) = name.rfind("@https://").or_else(|| name.rfind("@http://")) {
+            return Self::new(&name[at + 1..], &name[..at]);
         }
+        match name.split_once(':') {
+            Some((issuer, subject)) => Self::new(issuer, subject),
+            None => Self::new("broker", name),
+        }
+    }
+
+    /// Their name on the socket, from which [`Self::of_subject`] reads exactly them; none if there is no such name.
+    pub fn to_subject(&self) -> Option<SubjectId> {
+        let name = match self.issuer.as_str() {
+            "broker" => self.subject.clone(),
+            "local" => format!("local:{}", self.subject),
+            issuer => format!("{}@{issuer}", self.subject),
+        };
+        SubjectId::new(name).ok().filter(|name| Self::of_subject(name) == *self)
     }
 
     /// Whether this broker itself vouches for them, by its socket, and no identity provider.

@@ -245,7 +245,7 @@ impl Approvals {
     }
 
     /// Where decisions are written, for what else happens on the pages.
-    pub(crate) fn journal(&self) -> Arc<dyn Journal> {
+    pub fn journal(&self) -> Arc<dyn Journal> {
         Arc::clone(&self.journal)
     }
 

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007-devices.sql"),
     include_str!("migrations/0008-models.sql"),
     include_str!("migrations/0009-departures.sql"),
+    include_str!("migrations/0010-handing-over.sql"),
 ];
 
 /// The newest form that this broker knows.

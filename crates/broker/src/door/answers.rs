@@ -84,9 +84,11 @@ impl FromRequestParts<Door> for Session {
         let came_from_elsewhere = parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
         if is_get && came_from_elsewhere && cookie_of(&parts.headers, cookie_name(door)).is_none() {
             // A link in a chat: the browser kept the strict cookie back. From our own page it will send it.
-            return Err(Instead::Onward(parts.uri.path().to_owned()));
+            let place = Place::of(&parts.uri);
+            let to = if place == Place::default() { parts.uri.path() } else { place.as_str() };
+            return Err(Instead::Onward(to.to_owned()));
         }
-        Err(Instead::LogIn(if is_get { Place::read(parts.uri.path()) } else { Place::default() }))
+        Err(Instead::LogIn(if is_get { Place::of(&parts.uri) } else { Place::default() }))
     }
 }
 
@@ -127,7 +129,7 @@ impl IntoResponse for Instead {
     fn into_response(self) -> Response {
         match self {
             Self::LogIn(to) if to == Place::default() => Redirect::to("/login").into_response(),
-            Self::LogIn(to) => Redirect::to(&format!("/login?to={}", to.as_str())).into_response(),
+            Self::LogIn(to) => Redirect::to(&format!("/login?to={}", to.for_query())).into_response(),
             Self::Stranger(page) => render(StatusCode::FORBIDDEN, &*page),
             Self::Onward(to) => render(StatusCode::OK, &OnwardPage { frame: bare_frame(String::new()), to }),
             Self::Failed(status, head, text) => render(status, &MessagePage { frame: bare_frame(String::new()), head, text }),

@@ -19,14 +19,14 @@ use super::answers::{self, Instead, bare_frame, form};
 use super::grants::{GrantError, Grants};
 use super::pages::{LoginPage, OnwardPage, render};
 use super::places::Place;
-use super::sessions::{Beginning, Session};
+use super::sessions::{Beginning, Said, Session};
 use super::trips::{Errand, TRIP_LIFE, Ticket, Trip, no_ticket};
 use crate::approvals::policy::{Identity, Policy};
 use crate::approvals::{Entry, ledger_name};
 use crate::clock::Timestamp;
 use crate::ledger::LoginMethod;
 use crate::providers::Credential;
-use crate::providers::oidc::{Callback, IdTokenFault, OauthCode, OidcError, OpenIdProvider, SignIn, SignInRequest, Tokens};
+use crate::providers::oidc::{Callback, IdToken, IdTokenFault, OauthCode, OidcError, OpenIdProvider, SignIn, SignInRequest, Tokens};
 
 /// How long ago somebody may have logged in at the provider without being asked again: a working day, as long as a session here.
 const USUAL_AGE: u32 = 12 * 60 * 60;
@@ -42,14 +42,29 @@ pub struct LogIn {
     scope: String,
     audience: Option<String>,
     asks_consent: bool,
+    groups: String,
 }
+
+/// The claim in which most providers say in which groups somebody is.
+const GROUPS: &str = "groups";
+/// Groups that are kept of one login, and bytes of each; and bytes of a name.
+const MOST_GROUPS: usize = 100;
+const MOST_BYTES: usize = 256;
 
 impl LogIn {
     /// With the provider whose refresh tokens `grants` keeps. Who isn't in the policy, or is there in several tenants, works in
     /// `tenant`; it asks for `openid` alone.
     pub fn new(grants: Grants, tenant: impl Into<String>) -> Self {
         let name = grants.provider().issuer().trim_start_matches("https://").trim_end_matches('/').to_owned();
-        Self { grants, tenant: tenant.into(), name, scope: "openid".to_owned(), audience: None, asks_consent: false }
+        Self {
+            grants,
+            tenant: tenant.into(),
+            name,
+            scope: "openid".to_owned(),
+            audience: None,
+            asks_consent: false,
+            groups: GROUPS.to_owned(),
+        }
     }
 
     /// What the button calls the provider, instead of its host.
@@ -69,6 +84,21 @@ impl LogIn {
     #[must_use]
     pub fn asking_for_consent(self) -> Self {
         Self { asks_consent: true, ..self }
+    }
+
+    /// Takes the groups in which somebody is from this claim of the id token. They are for the application's pages.
+    #[must_use]
+    pub fn with_groups_in(self, claim: impl Into<String>) -> Self {
+        Self { groups: claim.into(), ..self }
+    }
+
+    /// What is passed on of what the provider says beside who it is.
+    fn said(&self, id: &IdToken) -> Said {
+        let mut groups = id.texts(&self.groups);
+        groups.retain(|group| group.len() <= MOST_BYTES);
+        groups.truncate(MOST_GROUPS);
+        let name = id.name.clone().filter(|name| name.len() <= MOST_BYTES).unwrap_or_default();
+        Said { name, groups }
     }
 
     /// The refresh tokens that logins left.
@@ -270,6 +300,7 @@ type Failure = (&'static str, String);
 /// Begins the session of whom the provider has named.
 async fn logged_in(door: &Door, login: &LogIn, trip: &Trip, max_age: u32, tokens: Tokens) -> Result<Result<String, Failure>, Instead> {
     let Some(id) = tokens.id else { return Ok(Err(said(&IdTokenFault::Missing.into()))) };
+    let said_of = login.said(&id);
     let identity = Identity::new(login.provider().issuer(), id.subject);
     let now = door.clock.now();
     // Without the provider's word they may have been there at any time.
@@ -308,7 +339,7 @@ async fn logged_in(door: &Door, login: &LogIn, trip: &Trip, max_age: u32, tokens
         }
     }
     let who = ledger_name(policy.as_ref(), &identity);
-    let beginning = Beginning { identity, tenant, who, present_at, method: LoginMethod::Oidc, instead_of: trip.session };
+    let beginning = Beginning { identity, tenant, who, present_at, method: LoginMethod::Oidc, instead_of: trip.session, said: said_of };
     Ok(Ok(door.sessions.begin(beginning).await?))
 }
 

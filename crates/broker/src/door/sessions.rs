@@ -11,6 +11,7 @@ use data_encoding::BASE64URL_NOPAD;
 use keyblind_intent::Digest;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::handing_over;
 use crate::approvals::passkey::{Algorithm, Passkey};
 use crate::approvals::policy::{Identity, PRESENCE};
 use crate::approvals::{Entry, Journal};
@@ -22,7 +23,7 @@ use crate::ledger::{Cause, LoginMethod};
 /// How long a session lives that nobody uses.
 const IDLE: Duration = Duration::from_secs(30 * 60);
 /// How long any session lives: a working day.
-const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long a one-time link lives: whoever asks for it sits at the terminal that shows it.
 pub const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
 
@@ -120,7 +121,9 @@ pub(super) struct Registered {
 /// What ends with a stop that no session asked for (a command, a signal, a file): all sessions and links, in the stop's own transaction.
 /// The button ends the others itself: who pressed it still sees what was revoked.
 pub fn on_kill() -> OnKill {
-    Arc::new(|transaction, _, by| {
+    Arc::new(|transaction, ledger, by| {
+        // The application speaks for nobody any more, whoever pressed what. The ledger has a clock of its own.
+        handing_over::end_all(transaction, Some(ledger), Timestamp::default())?;
         if by != Cause::Button {
             let sql = "DELETE FROM door_session; DELETE FROM door_link; DELETE FROM door_trip";
             transaction.execute_batch(sql).map_err(DatabaseError::from)?;
@@ -149,6 +152,17 @@ pub(super) struct Beginning {
     pub(super) method: LoginMethod,
     /// The session that this one takes the place of.
     pub(super) instead_of: Option<Digest>,
+    /// What the provider says of them beside who they are.
+    pub(super) said: Said,
+}
+
+/// What an identity provider says of somebody beside who they are. Nothing is decided by it here.
+#[derive(Default)]
+pub(super) struct Said {
+    /// What it calls them.
+    pub(super) name: String,
+    /// The groups in which it says they are.
+    pub(super) groups: Vec<String>,
 }
 
 /// Whose a session is, for what happens without its secret.
@@ -175,7 +189,8 @@ impl Sessions {
     }
 
     /// Writes each login where approvals are written, before it counts.
-    pub(super) fn recorded_in(self, journal: Arc<dyn Journal>) -> Self {
+    #[must_use]
+    pub fn recorded_in(self, journal: Arc<dyn Journal>) -> Self {
         Self { journal: Some(journal), ..self }
     }
 
@@ -265,7 +280,7 @@ impl Sessions {
                     journal.as_deref(),
                     &secret,
                     now,
-                    &Beginning { identity, tenant, who, present_at: now, method, instead_of: None },
+                    &Beginning { identity, tenant, who, present_at: now, method, instead_of: None, said: Said::default() },
                 )?;
                 Ok(true)
             })
@@ -296,11 +311,13 @@ impl Sessions {
         let before =
             |span: Duration| i64::try_from(now.unix_millis().saturating_sub(span.as_millis().try_into().unwrap_or(u64::MAX))).unwrap_or(0);
         let (begun, seen, used) = (before(LONGEST), before(IDLE), before(NONCES));
+        let journal = self.journal.clone();
         self.database
             .transact(move |transaction| {
                 let mut removed = transaction.execute("DELETE FROM door_session WHERE begun_at <= ?1 OR seen_at <= ?2", [begun, seen])?;
                 removed += transaction.execute("DELETE FROM door_link WHERE expires <= ?1", [millis(now)])?;
                 removed += transaction.execute("DELETE FROM door_trip WHERE expires <= ?1", [millis(now)])?;
+                removed += handing_over::tidy(transaction, journal.as_deref(), now)?;
                 removed += transaction.execute("DELETE FROM approval_nonce WHERE used_at <= ?1", [used])?;
                 Ok(removed)
             })
@@ -333,6 +350,8 @@ impl Sessions {
                 if let Some(journal) = &journal {
                     journal.append(transaction, now, &Entry::LoggedOut { tenant, who })?;
                 }
+                let of_session = params![digest.as_bytes()];
+                handing_over::end_where(transaction, journal.as_deref(), now, "logged-out", "session = ?1", of_session)?;
                 transaction.execute("DELETE FROM door_session WHERE digest = ?1", [digest.as_bytes()])?;
                 Ok(())
             })
@@ -341,9 +360,10 @@ impl Sessions {
 
     /// Ends all other sessions and all links: a stolen one can't arm again. Who stops still sees what was revoked.
     pub(super) async fn end_others(&self, session: &Session) -> Result<(), DatabaseError> {
-        let digest = session.digest();
+        let (digest, journal, now) = (session.digest(), self.journal.clone(), self.clock.now());
         self.database
             .transact(move |transaction| {
+                handing_over::end_all(transaction, journal.as_deref(), now)?;
                 transaction.execute("DELETE FROM door_session WHERE digest <> ?1", [digest.as_bytes()])?;
                 transaction.execute_batch("DELETE FROM door_link; DELETE FROM door_trip")?;
                 Ok(())
@@ -356,10 +376,11 @@ impl Sessions {
     /// # Errors
     /// Those of the database.
     pub async fn end_of(&self, identity: &Identity) -> Result<usize, DatabaseError> {
-        let identity = identity.clone();
+        let (identity, journal, now) = (identity.clone(), self.journal.clone(), self.clock.now());
         self.database
             .transact(move |transaction| {
                 let of_person = params![identity.issuer(), identity.subject()];
+                handing_over::end_where(transaction, journal.as_deref(), now, "left", "issuer = ?1 AND subject = ?2", of_person)?;
                 transaction.execute("DELETE FROM door_link WHERE issuer = ?1 AND subject = ?2", of_person)?;
                 Ok(transaction.execute("DELETE FROM door_session WHERE issuer = ?1 AND subject = ?2", of_person)?)
             })
@@ -481,28 +502,39 @@ impl Sessions {
 }
 
 /// A session that lives, as the database has it.
-struct Living {
-    owner: Owner,
+pub(super) struct Living {
+    pub(super) owner: Owner,
     present_at: Timestamp,
+    pub(super) begun_at: Timestamp,
     seen_at: Timestamp,
+    pub(super) name: String,
+    /// A list of JSON.
+    pub(super) groups: String,
 }
 
-fn living(transaction: &Transaction<'_>, digest: &Digest, now: Timestamp) -> Result<Option<Living>, DatabaseError> {
+pub(super) fn living(transaction: &Transaction<'_>, digest: &Digest, now: Timestamp) -> Result<Option<Living>, DatabaseError> {
     let found = transaction
         .query_row(
-            "SELECT issuer, subject, tenant, present_at, begun_at, seen_at FROM door_session WHERE digest = ?1",
+            "SELECT issuer, subject, tenant, present_at, begun_at, seen_at, name, groups FROM door_session WHERE digest = ?1",
             [digest.as_bytes()],
             |row| {
                 let identity = Identity::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
                 let owner = Owner { identity, tenant: row.get(2)? };
-                Ok((Living { owner, present_at: timestamp(row.get(3)?), seen_at: timestamp(row.get(5)?) }, timestamp(row.get(4)?)))
+                Ok(Living {
+                    owner,
+                    present_at: timestamp(row.get(3)?),
+                    begun_at: timestamp(row.get(4)?),
+                    seen_at: timestamp(row.get(5)?),
+                    name: row.get(6)?,
+                    groups: row.get(7)?,
+                })
             },
         )
         .optional()?;
-    let Some((row, begun_at)) = found else { return Ok(None) };
+    let Some(row) = found else { return Ok(None) };
     // A clock that was set back makes no session younger: what lies in the future is refused.
     let is_over = |since: Timestamp, limit: Duration| since > now || now.saturating_duration_since(since) >= limit;
-    if is_over(begun_at, LONGEST) || is_over(row.seen_at, IDLE) {
+    if is_over(row.begun_at, LONGEST) || is_over(row.seen_at, IDLE) {
         transaction.execute("DELETE FROM door_session WHERE digest = ?1", [digest.as_bytes()])?;
         return Ok(None);
     }
@@ -522,16 +554,23 @@ fn begin(
     }
     if let Some(before) = &beginning.instead_of {
         transaction.execute("DELETE FROM door_session WHERE digest = ?1", [before.as_bytes()])?;
+        // What was handed over by the session before ends with this one.
+        let own = Digest::of(secret);
+        transaction.execute("UPDATE door_handle SET session = ?2 WHERE session = ?1", params![before.as_bytes(), own.as_bytes()])?;
     }
+    let groups = serde_json::to_string(&beginning.said.groups).map_err(|_| DatabaseError::Unexpected("groups that are no list"))?;
     transaction.execute(
-        "INSERT INTO door_session (digest, issuer, subject, tenant, present_at, begun_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        "INSERT INTO door_session (digest, issuer, subject, tenant, present_at, begun_at, seen_at, name, groups) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8)",
         params![
             Digest::of(secret).as_bytes(),
             beginning.identity.issuer(),
             beginning.identity.subject(),
             beginning.tenant,
             millis(beginning.present_at),
-            millis(now)
+            millis(now),
+            beginning.said.name,
+            groups
         ],
     )?;
     Ok(())

@@ -1,3 +1,5 @@
+mod handing_over;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -70,6 +72,8 @@ struct Answered {
 impl Visitor {
     async fn at(origin: &str) -> Self {
         let bench = Bench::new().await;
+        let application = Origin::parse("http://keyblind.localhost:4300").unwrap();
+        let hand_overs = Arc::new(HandOvers::new(bench.database.clone(), bench.approvals.clone(), bench.clock.clone()));
         let parts = Parts {
             origin: Origin::parse(origin).unwrap(),
             database: bench.database.clone(),
@@ -79,7 +83,13 @@ impl Visitor {
             clock: bench.clock.clone(),
         };
         let sessions = Sessions::new(bench.database.clone(), bench.clock.clone());
-        Self { router: router(parts), bench, sessions, origin: origin.to_owned(), cookies: BTreeMap::new() }
+        Self {
+            router: router(Pages::from(parts).with_application(application, hand_overs)),
+            bench,
+            sessions,
+            origin: origin.to_owned(),
+            cookies: BTreeMap::new(),
+        }
     }
 
     async fn logged_in(who: &str) -> Self {

@@ -5,15 +5,14 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use keyblind_intent::{Answer, Count, Decoder, Frame, Intent, Kind, Outcome, Refusal, Request, RequestId, decode, encode};
+use keyblind_client::{BulkFile, announcement, descriptors};
+use keyblind_intent::{Answer, Control, Decoder, Frame, Handle, Intent, Kind, Outcome, Refusal, Request, RequestId, decode, encode};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::bulk::BulkFile;
-use super::descriptors;
 use super::server::Shared;
 use crate::dispatch::{Asked, Reply, Session};
 
@@ -212,6 +211,13 @@ struct Connection {
     is_stopping: watch::Receiver<bool>,
 }
 
+/// What came for a request that comes next.
+#[derive(Default)]
+struct Ahead {
+    behalf: Option<(RequestId, Handle)>,
+    bulk: Option<Announced>,
+}
+
 /// Bulk bytes whose request comes next.
 struct Announced {
     id: RequestId,
@@ -221,7 +227,7 @@ struct Announced {
 
 impl Connection {
     async fn serve(&mut self, input: &mut Input) -> End {
-        let mut announced = None;
+        let mut ahead = Ahead::default();
         loop {
             if *self.is_stopping.borrow() {
                 while self.jobs.join_next().await.is_some() {}
@@ -240,7 +246,7 @@ impl Connection {
                 },
                 _ = self.is_stopping.changed() => continue,
             };
-            match self.take(frame, input, &mut announced) {
+            match self.take(frame, input, &mut ahead) {
                 Ok(None) => {}
                 Ok(Some((id, refusal))) => {
                     let outgoing = Outgoing { bytes: refused(id, refusal), attached: None };
@@ -254,24 +260,34 @@ impl Connection {
     }
 
     /// Takes a frame. A request that isn't taken is refused under its id; what breaks the protocol ends the connection.
-    fn take(&mut self, frame: Frame, input: &mut Input, announced: &mut Option<Announced>) -> Result<Option<(RequestId, Refusal)>, End> {
+    fn take(&mut self, frame: Frame, input: &mut Input, ahead: &mut Ahead) -> Result<Option<(RequestId, Refusal)>, End> {
         let id = frame.id();
         let broken = Err(End::Refused(Refusal::BadFrame));
         match frame.kind() {
             Kind::Bulk => {
-                let (Ok(bytes), None, Some(descriptor)) = (<[u8; 8]>::try_from(frame.payload()), &announced, input.descriptors.pop_front())
+                let (Ok(bytes), None, Some(descriptor)) =
+                    (<[u8; 8]>::try_from(frame.payload()), &ahead.bulk, input.descriptors.pop_front())
                 else {
                     return broken;
                 };
-                *announced = Some(Announced { id, bytes: u64::from_be_bytes(bytes), descriptor });
+                ahead.bulk = Some(Announced { id, bytes: u64::from_be_bytes(bytes), descriptor });
+                Ok(None)
+            }
+            Kind::Behalf if ahead.behalf.is_none() && ahead.bulk.is_none() => {
+                let handle = std::str::from_utf8(frame.payload()).ok().and_then(|text| Handle::new(text).ok());
+                let Some(handle) = handle else { return broken };
+                ahead.behalf = Some((id, handle));
                 Ok(None)
             }
             Kind::Request if id != NOBODY => {
-                let bulk = announced.take();
-                if bulk.as_ref().is_some_and(|bulk| bulk.id != id) {
+                let Ahead { behalf, bulk } = std::mem::take(ahead);
+                let is_of_another =
+                    behalf.as_ref().is_some_and(|(other, _)| *other != id) || bulk.as_ref().is_some_and(|bulk| bulk.id != id);
+                if is_of_another {
                     return broken;
                 }
-                Ok(self.start(id, &frame, bulk).err().map(|refusal| (id, refusal)))
+                let behalf = behalf.map(|(_, handle)| handle);
+                Ok(self.start(id, &frame, behalf, bulk).err().map(|refusal| (id, refusal)))
             }
             Kind::Cancel => {
                 if let Some(cancel) = self.cancel.remove(&id) {
@@ -285,12 +301,14 @@ impl Connection {
     }
 
     /// Takes a request into work, or says why not.
-    fn start(&mut self, id: RequestId, frame: &Frame, bulk: Option<Announced>) -> Result<(), Refusal> {
+    fn start(&mut self, id: RequestId, frame: &Frame, behalf: Option<Handle>, bulk: Option<Announced>) -> Result<(), Refusal> {
         if *self.is_stopping.borrow() {
             return Err(Refusal::ShuttingDown);
         }
         let request: Request = decode(frame.payload()).map_err(|_| Refusal::Malformed)?;
-        if !self.session.role.may_ask(&request) {
+        // Who may know who logged in, and ask for them, is said by the configuration alone.
+        let speaks = behalf.is_some() || matches!(request, Request::Control(Control::TakeOver { .. } | Control::EndHandle { .. }));
+        if !self.session.role.may_ask(&request) || (speaks && !self.shared.peers[self.peer].speaks_for_people) {
             return Err(Refusal::NotAllowed);
         }
         let attached = match &request {
@@ -317,7 +335,7 @@ impl Connection {
         }
         let (cancel, cancelled) = oneshot::channel();
         self.cancel.insert(id, cancel);
-        let job = Job { id, session: self.session.clone(), shared: Arc::clone(&self.shared), permits };
+        let job = Job { id, session: self.session.clone(), behalf, shared: Arc::clone(&self.shared), permits };
         let outgoing = self.outgoing.clone();
         self.jobs.spawn(async move {
             let shared = Arc::clone(&job.shared);
@@ -364,6 +382,7 @@ fn written(id: RequestId, answer: Result<(Answer, Option<BulkFile>), Refusal>) -
 struct Job {
     id: RequestId,
     session: Session,
+    behalf: Option<Handle>,
     shared: Arc<Shared>,
     permits: Vec<OwnedSemaphorePermit>,
 }
@@ -379,7 +398,11 @@ impl Drop for AbortOnDrop {
 
 impl Job {
     async fn run(self, request: Request, bulk: Option<(keyblind_intent::Bulk, Announced)>) -> Result<(Answer, Option<BulkFile>), Refusal> {
-        let Self { id, session, shared, permits } = self;
+        let Self { id, mut session, behalf, shared, permits } = self;
+        if let Some(handle) = behalf {
+            // Whose it is comes from the login behind the handle; what may be asked, from the peer's own role.
+            (session.tenant, session.subject) = shared.dispatcher.behind(&handle).await?;
+        }
         let attached = match bulk {
             Some((bulk, announced)) => {
                 let taken = tokio::task::spawn_blocking(move || BulkFile::received(announced.descriptor, bulk)).await;
@@ -420,9 +443,4 @@ impl Job {
             Err(_) => Err(Refusal::Internal),
         }
     }
-}
-
-/// Bytes of an announcement of bulk bytes, for whoever sends them.
-pub(super) fn announcement(id: RequestId, bytes: Count) -> Vec<u8> {
-    frame(Kind::Bulk, id, bytes.get().to_be_bytes().to_vec())
 }

@@ -15,6 +15,8 @@ pub struct Peer {
     pub user: u32,
     /// Whether it must show a one-time token as well: a process of that user isn't enough.
     pub needs_token: bool,
+    /// Whether it may ask for people who logged in at the broker's pages, with handles.
+    pub speaks_for_people: bool,
     /// Who it is for us.
     pub session: Session,
 }
@@ -94,7 +96,7 @@ mod tests {
 
     fn peer(user: u32, role: Role, needs_token: bool) -> Peer {
         let session = Session { tenant: "octo".parse().unwrap(), subject: "alice".parse().unwrap(), role };
-        Peer { user, needs_token, session }
+        Peer { user, needs_token, speaks_for_people: false, session }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 use std::sync::atomic::Ordering;
 
 use keyblind_broker::dispatch::Role;
-use keyblind_broker::socket::{BulkFile, Client, ClientError, Limits};
-use keyblind_intent::{Answer, Control, Missing, Outcome, Provider, Refusal, Report, Request};
+use keyblind_broker::socket::{BulkFile, Client, ClientError, Limits, Peer, Question};
+use keyblind_intent::{Answer, Control, Frame, Handle, Kind, Missing, Outcome, Provider, Refusal, Report, Request, RequestId, encode};
 
 use crate::support::*;
 
@@ -97,8 +97,8 @@ fn each_token_opens_once_and_the_next_one_comes_with_the_welcome() {
     let token = broker.tokens.issue(0).unwrap();
     let mut first = token.expose(|token| Client::connect(&broker.socket, token)).unwrap();
     assert_eq!(token.expose(refusal), Refusal::BadToken, "replayed");
-    let next = first.take_next_token().unwrap();
-    let mut second = next.expose(|token| Client::connect(&broker.socket, token)).unwrap();
+    let next = first.take_next_token().unwrap().to_vec();
+    let mut second = Client::connect(&broker.socket, &next).unwrap();
     first.ask(&list(), None).unwrap();
     second.ask(&list(), None).unwrap();
 }
@@ -159,3 +159,58 @@ fn a_user_whom_nobody_configured_isnt_let_in() {
 
 /// The vocabulary has a `Provider` of its own.
 use crate::support::Provider as Provider_;
+
+#[test]
+fn a_peer_that_speaks_for_people_is_who_its_handle_is_and_no_other_peer_may() {
+    let speaks = |role| Peer { speaks_for_people: true, ..peer(role, false) };
+    let broker = Broker::with(Provider_::default(), vec![speaks(Role::Runner)], Limits::default());
+    let sarif = BulkFile::from_bytes(b"{\"runs\":[]}").unwrap();
+    let upload = upload(&sarif);
+    let (handle, other) = (handle(), Handle::new("A".repeat(43)).unwrap());
+    let asked = |client: &mut Client, behalf: Option<&Handle>| {
+        let answer = client.put(Question { request: &upload, behalf, attached: Some(&sarif) });
+        match answer {
+            Ok((Answer::Outcome(Outcome::SarifUploaded { id, .. }), _)) => Ok(id.for_terminal()),
+            Err(ClientError::Refused(refusal)) => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut client = broker.client();
+    assert_eq!(asked(&mut client, Some(&handle)).unwrap(), "11 bytes for mia@https://login.example/");
+    assert_eq!(asked(&mut client, None).unwrap(), "11 bytes for local:alice", "a handle is for one request");
+    assert_eq!(asked(&mut client, Some(&other)), Err(Refusal::NotLoggedIn));
+    let code = "A".repeat(43);
+    let take_over = request(&format!(r#"{{"control":{{"take-over":{{"code":"{code}","state":"{code}"}}}}}}"#));
+    let refusal = |client: &mut Client| match client.ask(&take_over, None) {
+        Err(ClientError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refusal(&mut client), Refusal::BadCode, "nobody brought that code");
+    drop((client, broker));
+    for (one, expected) in [
+        (peer(Role::Runner, false), Refusal::NotAllowed),
+        (peer(Role::Person, false), Refusal::NotAllowed),
+        (peer(Role::Web, false), Refusal::NotAllowed),
+        (speaks(Role::Web), Refusal::BadCode),
+    ] {
+        let speaks = one.speaks_for_people;
+        let broker = Broker::with(Provider_::default(), vec![one], Limits::default());
+        let mut client = broker.client();
+        assert_eq!(refusal(&mut client), expected);
+        if !speaks {
+            assert_eq!(asked(&mut client, Some(&handle)), Err(Refusal::NotAllowed));
+        }
+    }
+}
+
+#[test]
+fn a_handle_for_another_request_ends_the_connection() {
+    let broker = Broker::with(Provider_::default(), vec![Peer { speaks_for_people: true, ..peer(Role::Runner, false) }], Limits::default());
+    let mut client = broker.client();
+    let id = |byte| RequestId::from_bytes([byte; 16]);
+    client.send(&Frame::new(Kind::Behalf, id(1), handle().expose().as_bytes().to_vec()).unwrap()).unwrap();
+    client.send(&Frame::new(Kind::Request, id(2), encode(&list()).unwrap()).unwrap()).unwrap();
+    let (frame, _) = client.receive().unwrap();
+    assert_eq!((frame.kind(), frame.id()), (Kind::Refused, RequestId::from_bytes([0; 16])));
+    assert!(matches!(client.receive(), Err(ClientError::Ended | ClientError::Broken(_))));
+}

@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use keyblind_broker::dispatch::{Answering, Asked, Dispatcher, Handler, KillSwitch, Reply, Role, Session};
+use keyblind_broker::dispatch::{Answering, Asked, Dispatcher, Handler, KillSwitch, Logins, Reply, Role, Session};
 use keyblind_broker::socket::{BulkFile, Client, Limits, Peer, Server, Tokens};
-use keyblind_intent::{Bulk, CommitId, Count, Foreign, Intent, Outcome, Refusal, Report, Request, SarifState, SubjectId, decode};
+use keyblind_intent::{
+    Bulk, CommitId, Count, Foreign, HandOverCode, HandOverState, Handle, Intent, Outcome, Refusal, Report, Request, SarifState, SubjectId,
+    TenantId, decode,
+};
 use tokio::sync::{Semaphore, oneshot};
 
 /// Does what the test lets it do, and counts.
@@ -97,6 +100,29 @@ impl KillSwitch for Switch {
     }
 }
 
+/// Knows one handle, Mia's.
+struct OneLogin;
+
+/// Mia's handle.
+pub(crate) fn handle() -> Handle {
+    Handle::new("M".repeat(42) + "A").unwrap()
+}
+
+impl Logins for OneLogin {
+    fn take_over<'a>(&'a self, _: &'a HandOverCode, _: &'a HandOverState) -> Answering<'a, Result<Report, Refusal>> {
+        Box::pin(std::future::ready(Err(Refusal::BadCode)))
+    }
+
+    fn behind<'a>(&'a self, shown: &'a Handle) -> Answering<'a, Result<(TenantId, SubjectId), Refusal>> {
+        let known = (*shown == handle()).then(|| ("acme".parse().unwrap(), "mia@https://login.example/".parse().unwrap()));
+        Box::pin(std::future::ready(known.ok_or(Refusal::NotLoggedIn)))
+    }
+
+    fn end<'a>(&'a self, _: &'a Handle) -> Answering<'a, Result<Report, Refusal>> {
+        Box::pin(std::future::ready(Ok(Report::HandleEnded)))
+    }
+}
+
 /// Tests that count this process's descriptors run while no other test opens any.
 static TURN: RwLock<()> = RwLock::new(());
 
@@ -121,7 +147,7 @@ pub(crate) fn own_user() -> u32 {
 
 pub(crate) fn peer(role: Role, needs_token: bool) -> Peer {
     let session = Session { tenant: "octo".parse().unwrap(), subject: "local:alice".parse().unwrap(), role };
-    Peer { user: own_user(), needs_token, session }
+    Peer { user: own_user(), needs_token, speaks_for_people: false, session }
 }
 
 /// Limits under which a test of time-outs takes no longer than it must.
@@ -166,6 +192,7 @@ impl Broker {
             let left = runtime.block_on(async {
                 let dispatcher = Dispatcher::new()
                     .with_handler(&["list-repositories", "read-repository", "upload-sarif"], handler)
+                    .with_logins(Arc::new(OneLogin))
                     .with_kill_switch(Arc::new(Switch::default()));
                 let server = Server::bind(&at, peers, tokens_of_server, Arc::new(dispatcher), limits).unwrap();
                 listening.send(()).unwrap();

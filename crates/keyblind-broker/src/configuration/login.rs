@@ -34,6 +34,8 @@ pub(crate) struct LoginSettings {
     pub(crate) accounts: Option<AccountSettings>,
     /// The client that ends what somebody still has at an Auth0 tenant, by its id.
     pub(crate) administrator: Option<String>,
+    /// The claim that says in which groups somebody is.
+    pub(crate) groups: Option<String>,
 }
 
 /// In which form an OpenID provider takes what a question on a device is about.
@@ -94,6 +96,7 @@ pub(super) struct LoginFile {
     #[serde(default)]
     accounts: Vec<AccountFile>,
     administrator: Option<AdministratorFile>,
+    groups_claim: Option<String>,
 }
 
 /// Reads it.
@@ -111,6 +114,7 @@ pub(super) fn settings(file: LoginFile) -> Result<LoginSettings, ConfigurationEr
         asks_consent,
         accounts,
         administrator,
+        groups_claim,
     } = file;
     let accounts = accounts::settings(accounts)?;
     if accounts.is_none() && (asks_consent || (audience.is_some() && devices.is_none())) {
@@ -131,5 +135,6 @@ pub(super) fn settings(file: LoginFile) -> Result<LoginSettings, ConfigurationEr
         asks_consent,
         accounts,
         administrator: administrator.map(|file| file.client),
+        groups: groups_claim,
     })
 }

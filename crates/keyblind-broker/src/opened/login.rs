@@ -81,6 +81,9 @@ impl Parts<'_> {
         if let Some(name) = &settings.name {
             pages = pages.named(name.clone());
         }
+        if let Some(claim) = &settings.groups {
+            pages = pages.with_groups_in(claim.clone());
+        }
         let mut accounts = None;
         if let Some((wanted, door)) = settings.accounts.as_ref().zip(door) {
             // Without a refresh token nothing can be borrowed of anybody's account.

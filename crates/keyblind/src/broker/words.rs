@@ -11,6 +11,7 @@ pub(crate) fn refused(refusal: Refusal) -> anyhow::Error {
         Refusal::UnknownPeer => mendable("the broker doesn't know this user: add a [[peer]] to its configuration"),
         Refusal::BadToken => mendable("the broker wants a one-time token from this user: it was made for other programs"),
         Refusal::NotAllowed => mendable("the broker doesn't let this user ask for that"),
+        Refusal::BadCode | Refusal::NotLoggedIn => mendable("whoever it is for isn't logged in there any more: log in again"),
         Refusal::OtherTenant => mendable("that is somebody else's: the broker doesn't let this user ask for it"),
         Refusal::Halted => mendable("the broker is stopped: `keyblind-broker arm` takes up work again"),
         Refusal::Busy => mendable("the broker is busy: try again"),

@@ -1,6 +1,9 @@
 //! What a provider says of the person who signed in (OpenID Connect Core 1.0, 3.1.3.7).
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{OidcError, OpenIdProvider};
 use crate::jws::JwsError;
@@ -19,6 +22,10 @@ pub struct IdToken {
     pub methods: Vec<String>,
     /// When they signed in, in seconds since 1970.
     pub authenticated: Option<i64>,
+    /// What the provider calls them: a text of theirs, which decides nothing.
+    pub name: Option<String>,
+    /// What else it says of them.
+    pub others: BTreeMap<String, Value>,
 }
 
 /// Why an id token isn't believed.
@@ -62,6 +69,8 @@ struct Claims {
     #[serde(default)]
     amr: Vec<String>,
     auth_time: Option<i64>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +78,17 @@ struct Claims {
 enum Audience {
     One(String),
     Many(Vec<String>),
+}
+
+impl IdToken {
+    /// The texts of a claim that is a text or a list of texts: groups, say.
+    pub fn texts(&self, claim: &str) -> Vec<String> {
+        match self.others.get(claim) {
+            Some(Value::String(text)) => vec![text.clone()],
+            Some(Value::Array(items)) => items.iter().filter_map(|item| item.as_str().map(ToOwned::to_owned)).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl OpenIdProvider {
@@ -108,6 +128,9 @@ impl OpenIdProvider {
         if claims.sub.is_empty() || claims.sub.len() > 255 || !claims.sub.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(IdTokenFault::Subject);
         }
-        Ok(IdToken { subject: claims.sub, class: claims.acr, methods: claims.amr, authenticated: claims.auth_time })
+        let name = ["name", "preferred_username", "email"].into_iter().find_map(|claim| claims.others.get(claim)?.as_str());
+        let name = name.map(ToOwned::to_owned);
+        let others = claims.others;
+        Ok(IdToken { subject: claims.sub, class: claims.acr, methods: claims.amr, authenticated: claims.auth_time, name, others })
     }
 }

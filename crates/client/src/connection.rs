@@ -1,4 +1,4 @@
-//! The client's side, for programs that may link sockets: the relay, the broker's own commands, tests.
+//! One connection: its greeting, its questions and their answers.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,12 +6,13 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use keyblind_intent::{Answer, Decoder, DocumentError, Frame, FrameError, Kind, Refusal, Request, RequestId, decode, encode};
-use keyblind_secret::Secret;
+use keyblind_intent::{
+    Answer, Count, Decoder, DocumentError, Frame, FrameError, Handle, Kind, Refusal, Request, RequestId, decode, encode,
+};
+use zeroize::Zeroizing;
 
-use super::bulk::{BulkError, BulkFile};
-use super::connection::announcement;
-use super::descriptors;
+use crate::bulk::{BulkError, BulkFile};
+use crate::descriptors;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,18 @@ pub struct Client {
     stream: UnixStream,
     decoder: Decoder,
     descriptors: VecDeque<OwnedFd>,
-    next_token: Option<Secret>,
+    next_token: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// For whom, if it is somebody who logged in at the broker's pages.
+    pub behalf: Option<&'a Handle>,
+    /// The bulk bytes that the request announces.
+    pub attached: Option<&'a BulkFile>,
 }
 
 impl Client {
@@ -76,7 +88,7 @@ impl Client {
                 Err(error) => return Err(sent.err().map_or(error, ClientError::Broken)),
             };
             match frame.kind() {
-                Kind::Token => client.next_token = Some(Secret::from_bytes(frame.into_payload())),
+                Kind::Token => client.next_token = Some(Zeroizing::new(frame.into_payload())),
                 Kind::Welcome => return Ok(client),
                 Kind::Refused => return Err(ClientError::Refused(decode(frame.payload())?)),
                 _ => return Err(ClientError::OutOfOrder),
@@ -85,7 +97,7 @@ impl Client {
     }
 
     /// The token for the next connection, if this one needed one.
-    pub fn take_next_token(&mut self) -> Option<Secret> {
+    pub fn take_next_token(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         self.next_token.take()
     }
 
@@ -133,7 +145,19 @@ impl Client {
     /// # Errors
     /// If the broker refuses, or the connection breaks.
     pub fn ask(&mut self, request: &Request, attached: Option<&BulkFile>) -> Result<(Answer, Option<BulkFile>), ClientError> {
+        self.put(Question { request, behalf: None, attached })
+    }
+
+    /// Asks, for somebody perhaps, and waits for the answer.
+    ///
+    /// # Errors
+    /// If the broker refuses, or the connection breaks.
+    pub fn put(&mut self, question: Question<'_>) -> Result<(Answer, Option<BulkFile>), ClientError> {
+        let Question { request, behalf, attached } = question;
         let id = random_id()?;
+        if let Some(handle) = behalf {
+            self.send(&Frame::new(Kind::Behalf, id, handle.expose().as_bytes().to_vec())?)?;
+        }
         if let Some(attached) = attached {
             self.send_bulk(id, attached)?;
         }
@@ -177,6 +201,13 @@ impl Client {
     pub fn close(&self) -> io::Result<()> {
         self.stream.shutdown(std::net::Shutdown::Both)
     }
+}
+
+/// Bytes of an announcement of bulk bytes, for whoever sends them.
+#[must_use]
+pub fn announcement(id: RequestId, bytes: Count) -> Vec<u8> {
+    // Eight bytes are what this kind carries.
+    Frame::new(Kind::Bulk, id, bytes.get().to_be_bytes().to_vec()).map(|frame| frame.to_bytes()).unwrap_or_default()
 }
 
 /// A new request's id.

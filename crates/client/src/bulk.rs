@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 
 use keyblind_intent::{Bulk, Count, Digest};
 use rustix::fs::{FileType, MemfdFlags, SealFlags};
+use sha2::{Digest as _, Sha256};
 
 /// Why bulk bytes weren't taken or made.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +92,7 @@ impl BulkFile {
     ///
     /// # Errors
     /// If it doesn't hold what was announced.
-    pub(super) fn from_broker(descriptor: OwnedFd, announced: Bulk) -> Result<Self, BulkError> {
+    pub(crate) fn from_broker(descriptor: OwnedFd, announced: Bulk) -> Result<Self, BulkError> {
         Self::checked(File::from(descriptor), announced)
     }
 
@@ -169,14 +170,12 @@ fn pieces(file: &File, length: u64, mut take: impl FnMut(&[u8]) -> std::io::Resu
 }
 
 fn digest_of(file: &File, length: u64) -> Result<Digest, BulkError> {
-    let mut state = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let mut state = Sha256::new();
     pieces(file, length, |piece| {
         state.update(piece);
         Ok(())
     })?;
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(state.finish().as_ref());
-    Ok(Digest::from_bytes(bytes))
+    Ok(Digest::from_bytes(state.finalize().into()))
 }
 
 #[cfg(test)]
