@@ -32,6 +32,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "docs/proof.md",
             "docs/setup/one-person.md",
             "docs/setup/team.md",
+            "docs/setup/deploying.md",
             "docs/setup/github-app.md",
             "docs/setup/auth0.md",
             "docs/setup/aws.md",
