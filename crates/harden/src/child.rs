@@ -106,6 +106,14 @@ fn ended(status: WaitStatus) -> Option<Ended> {
     status.exit_status().map(Ended::Exited).or_else(|| status.terminating_signal().map(Ended::Killed))
 }
 
+/// Ends this process when the one with that number does, its parent: the kernel kills it. The parent's *thread* that started it counts.
+///
+/// # Errors
+/// If the parent is gone already, or the kernel refuses.
+pub fn end_with(parent: u32) -> Result<(), crate::HardenError> {
+    crate::process::die_with(parent)
+}
+
 /// Takes a descriptor over that this process was started with, once.
 ///
 /// # Errors

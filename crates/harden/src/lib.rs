@@ -21,7 +21,7 @@ mod raw;
 mod report;
 mod wiping;
 
-pub use child::{Child, Ended, Start, inherited, null, start};
+pub use child::{Child, Ended, Start, end_with, inherited, null, start};
 pub use limits::Limits;
 pub use memory::{LockedBytes, MemoryError, Protection};
 pub use report::{Entry, HardenError, Measure, PtraceScope, Report, State};

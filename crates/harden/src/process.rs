@@ -17,6 +17,16 @@ pub(crate) fn check_threads() -> Result<(), HardenError> {
 
 /// Ends the process when the given one, its parent, does.
 pub(crate) fn end_with(parent: u32, report: &mut Report) -> Result<(), HardenError> {
+    die_with(parent)?;
+    report.add(Measure::ParentDeath, State::Enforced);
+    Ok(())
+}
+
+/// The same for a process that isn't otherwise hardened.
+///
+/// # Errors
+/// If the parent is gone already, or the kernel refuses.
+pub(crate) fn die_with(parent: u32) -> Result<(), HardenError> {
     let refused = |error: rustix::io::Errno| HardenError::refused(Measure::ParentDeath, error);
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused)?;
     // Who ended before this line sends nothing any more.
@@ -24,7 +34,6 @@ pub(crate) fn end_with(parent: u32, report: &mut Report) -> Result<(), HardenErr
     if now.and_then(|pid| u32::try_from(pid).ok()) != Some(parent) {
         return Err(HardenError::Orphan);
     }
-    report.add(Measure::ParentDeath, State::Enforced);
     Ok(())
 }
 

@@ -21,6 +21,7 @@ mod lists;
 mod names;
 mod outcomes;
 mod paths;
+mod proposals;
 mod text;
 
 pub use actions::{
@@ -47,6 +48,7 @@ pub use outcomes::{
     Failure, LeftOut, LeftOutReason, Missing, Outcome, ProposalResult, Refusal, RepositorySummary, SarifState, Setting, Stopped,
 };
 pub use paths::RepositoryPath;
+pub use proposals::{Proposed, ProposedError};
 pub use text::{Foreign, Line, Prose, is_hidden};
 
 /// What a client sends in a frame of kind [`Kind::Request`].

@@ -54,6 +54,8 @@ pub(crate) struct Configuration {
     pub(crate) tenant: TenantId,
     /// Who begins them.
     pub(crate) owner: SubjectId,
+    /// The broker's socket.
+    pub(crate) broker_socket: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,8 +63,10 @@ pub(crate) struct Configuration {
 struct File {
     database: Option<String>,
     tenant: Option<TenantId>,
+    subject: Option<SubjectId>,
     scan: ScanTable,
     runner: RunnerTable,
+    broker: BrokerTable,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -89,6 +93,12 @@ struct RunnerTable {
     total: Option<u32>,
     tenant: Option<u32>,
     owner: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct BrokerTable {
+    socket: Option<PathBuf>,
 }
 
 /// How long one scan may take where nothing else is said.
@@ -123,7 +133,7 @@ impl Configuration {
             Some(program) => program,
             None => beside().ok_or_else(|| missing("where the program `keyblind` is can't be told: set scan.program".to_owned()))?,
         };
-        if let Some(path) = file.scan.allowed.iter().chain([&program]).find(|path| !path.is_absolute()) {
+        if let Some(path) = file.scan.allowed.iter().chain([&program]).chain(&file.broker.socket).find(|path| !path.is_absolute()) {
             // A relative program would be looked up in the folder that is scanned.
             return Err(missing(format!("`{}` should be an absolute path", path.display())));
         }
@@ -156,7 +166,11 @@ impl Configuration {
                 Some(tenant) => tenant,
                 None => TenantId::new("local").map_err(|error| missing(error.to_string()))?,
             },
-            owner: own.map_err(|error| missing(error.to_string()))?,
+            owner: match file.subject {
+                Some(subject) => subject,
+                None => own.map_err(|error| missing(error.to_string()))?,
+            },
+            broker_socket: file.broker.socket,
         })
     }
 }
@@ -169,6 +183,10 @@ impl fmt::Display for Configuration {
         }
         writeln!(formatter, "tenant    {}", self.tenant.as_str())?;
         writeln!(formatter, "scanner   {} (sandbox {}, {} s)", self.leaf.program.display(), self.leaf.sandbox, self.leaf.time.as_secs())?;
+        match &self.broker_socket {
+            Some(socket) => writeln!(formatter, "broker    {}, as {}", socket.display(), self.owner)?,
+            None => writeln!(formatter, "broker    none: no repositories, accounts and changes")?,
+        }
         let Limits { total, tenant, owner } = self.limits;
         let most = |limit: u32| if limit == u32::MAX { "as many as there are workers".to_owned() } else { limit.to_string() };
         writeln!(

@@ -3,6 +3,8 @@
 mod configuration;
 mod missions;
 mod runner;
+mod schedules;
+mod wishes;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -40,6 +42,9 @@ enum Command {
     /// Begin missions, look at them, end them.
     #[command(subcommand)]
     Mission(missions::Command),
+    /// Missions that begin by themselves, at times.
+    #[command(subcommand)]
+    Schedule(schedules::Command),
     /// Read the configuration and print what it comes to. The database's password isn't printed.
     Config,
 }
@@ -77,6 +82,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         let code = match cli.command {
             Command::Runner => runner::run(&configuration, &store).await,
             Command::Mission(command) => missions::run(command, &configuration, &store).await,
+            Command::Schedule(command) => schedules::run(command, &configuration, &store).await,
             Command::Config => Ok(ExitCode::SUCCESS),
         };
         store.close().await;

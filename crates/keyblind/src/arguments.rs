@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use keyblind_intent::BranchName;
+use keyblind_intent::{BranchName, CommitId};
 use keyblind_rule_language::{Confidence, Persona, Severity};
 use keyblind_scan::config::FailOn;
 
@@ -94,6 +94,12 @@ pub(crate) struct Global {
     /// Whether to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
+    /// End with the process of that number, which started this one.
+    #[arg(long, global = true, hide = true, value_name = "NUMBER")]
+    pub(crate) parent: Option<u32>,
+    /// Standard input is the directory that relative paths begin at.
+    #[arg(long, global = true, hide = true)]
+    pub(crate) within: bool,
 }
 
 /// Always, never, or where it fits.
@@ -240,6 +246,9 @@ pub(crate) struct ScanArguments {
     /// Judge what an uncompressed tar archive holds. It is unpacked in such a process as well, into a folder that is gone afterwards.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["paths", "stdin_filename", "root", "src"], help_heading = "Sandbox")]
     pub(crate) archive: Option<PathBuf>,
+    /// Standard input is what the broker handed over for the repository or the account that is named.
+    #[arg(long, hide = true)]
+    pub(crate) handed: bool,
 }
 
 impl ScanArguments {
@@ -358,6 +367,10 @@ pub(crate) struct FixArguments {
     /// can enforce that; with `=required`, refuse where it can't enforce everything.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_value = "off", default_missing_value = "available", conflicts_with_all = ["write", "interactive", "verify"], help_heading = "Sandbox")]
     pub(crate) sandbox: Sandbox,
+    /// Standard input is what the broker handed over for the repository at that commit. With `--pr`, what is to be proposed goes to standard
+    /// output, and the broker isn't asked.
+    #[arg(long, hide = true, value_name = "COMMIT")]
+    pub(crate) handed: Option<CommitId>,
 }
 
 impl FixArguments {

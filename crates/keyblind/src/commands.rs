@@ -17,6 +17,8 @@ mod prove;
 mod remote;
 mod rules;
 mod scan;
+#[cfg_attr(not(target_os = "linux"), path = "commands/started/elsewhere.rs")]
+mod started;
 
 use std::path::Path;
 
@@ -40,6 +42,7 @@ const STACK_BYTES: usize = 16 * 1024 * 1024;
 /// If it can't be done; a [`UsageError`] in the chain if asking differently would help.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     std::panic::set_hook(Box::new(|panic| terminal::say(format_args!("error in keyblind itself: {panic}"))));
+    started::settle(cli.global)?;
     match cli.command {
         Command::Scan(arguments) => scan::run(&arguments, cli.global),
         Command::Fix(arguments) => fix::run(&arguments, cli.global),

@@ -46,6 +46,66 @@ pub enum Event {
         /// Whether a part of the input couldn't be read.
         is_incomplete: bool,
     },
+    /// The broker handed over what is to be judged.
+    Fetched {
+        /// What: a repository at its commit, or an account.
+        what: String,
+        /// Files, or calls that reading it took.
+        parts: u64,
+        /// What isn't there: left out, or without an answer.
+        missing: u64,
+    },
+    /// People are asked for a change.
+    ApprovalWanted {
+        /// Its digest.
+        change: String,
+        /// What it is, in a line.
+        what: String,
+        /// The code that people compare.
+        code: String,
+        /// How many people are wanted.
+        wanted: u64,
+        /// Until when, in milliseconds since 1970.
+        expires: u64,
+        /// The page of the broker's own where they say it.
+        page: Option<String>,
+    },
+    /// Somebody said yes, and it isn't enough yet.
+    Approved {
+        /// Which change.
+        change: String,
+        /// How many have.
+        approved: u64,
+        /// How many are wanted.
+        wanted: u64,
+    },
+    /// A change came to an end: `applied`, `denied`, `expired`, `stale`, `failed`, `halted`, `undone` or `unknown`.
+    Decided {
+        /// Which.
+        change: String,
+        /// How.
+        state: String,
+        /// What came of it, or why not.
+        said: String,
+    },
+    /// There is nothing to propose.
+    NothingToPropose,
+    /// The mission waits for somebody to log in or to connect an account again, or for the broker.
+    Waits {
+        /// What for: `reconnection` or `broker`.
+        waits_for: String,
+        /// What to do.
+        reason: String,
+    },
+    /// What it waited for is there.
+    Resumed,
+    /// What was changed, or found before, was judged again.
+    Verified {
+        /// Findings that are gone.
+        gone: u64,
+        /// Findings that are still there.
+        left: u64,
+    },
     /// Fixes were derived.
     Fixed {
         /// Findings with a proven fix that needs nothing from people and changes nothing else.
@@ -89,6 +149,14 @@ impl Event {
             Self::StepBegun { .. } => "step-begun",
             Self::Said { .. } => "said",
             Self::Scanned { .. } => "scanned",
+            Self::Fetched { .. } => "fetched",
+            Self::ApprovalWanted { .. } => "approval-wanted",
+            Self::Approved { .. } => "approved",
+            Self::Decided { .. } => "decided",
+            Self::NothingToPropose => "nothing-to-propose",
+            Self::Waits { .. } => "waits",
+            Self::Resumed => "resumed",
+            Self::Verified { .. } => "verified",
             Self::Fixed { .. } => "fixed",
             Self::Reported { .. } => "reported",
             Self::Retried { .. } => "retried",
@@ -115,6 +183,11 @@ mod tests {
             Event::StepBegun { step: "scan".to_owned(), attempt: 1 },
             Event::Fixed { safe: 1, with_price: 2, needs_input: 3, none: 4 },
             Event::Cancelled,
+            Event::NothingToPropose,
+            Event::Fetched { what: "octo-org/shop".to_owned(), parts: 1, missing: 0 },
+            Event::Waits { waits_for: "broker".to_owned(), reason: "r".to_owned() },
+            Event::Resumed,
+            Event::Verified { gone: 1, left: 0 },
         ];
         for event in events {
             let row = event.row();

@@ -1,12 +1,16 @@
-//! Starts the scanner: one process a job, with an empty environment, which is killed when its job ends.
+//! Starts the scanner: one process a job, with an empty environment, which is killed when its job ends, or the runner does.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
 
 use crate::{Event, Progress};
 
@@ -65,19 +69,22 @@ pub enum LeafError {
 }
 
 impl Leaf {
-    /// Runs a command of the scanner to its end; its messages become events. If the future is dropped, the process is killed.
+    /// Runs a command of the scanner to its end; its messages become events. `given` is its standard input: the directory or the file that it
+    /// works on, as a descriptor, so that no name is opened twice. If the future is dropped, the process is killed.
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn run(&self, arguments: &[OsString], folder: &Path, progress: &Progress) -> Result<Output, LeafError> {
+    pub async fn run(&self, arguments: &[OsString], given: OwnedFd, progress: &Progress) -> Result<Output, LeafError> {
         let mut command = Command::new(&self.program);
         command.args(arguments).arg(format!("--sandbox={}", self.sandbox)).args(["--color", "never"]);
-        command.env_clear().current_dir(folder).kill_on_drop(true);
+        // Should this process be killed, the scanner is as well.
+        command.arg(format!("--parent={}", std::process::id()));
+        command.env_clear().current_dir("/").kill_on_drop(true);
         // What is sent to the runner's group, like Ctrl-C, is the runner's to hear: it ends its steps first.
         command.process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::from(given)).stdout(Stdio::piped()).stderr(Stdio::piped());
         let start = |reason| LeafError::Start { program: self.program.clone(), reason };
-        let mut child = command.spawn().map_err(start)?;
+        let mut child = start_from_lasting_thread(command).await.map_err(start)?;
         let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(LeafError::Pipe(std::io::ErrorKind::BrokenPipe.into()));
         };
@@ -89,6 +96,35 @@ impl Leaf {
         };
         tokio::time::timeout(self.time, work).await.unwrap_or(Err(LeafError::Time(self.time)))
     }
+}
+
+/// A process that is to be started, and who wants it.
+struct Job {
+    command: Command,
+    runtime: tokio::runtime::Handle,
+    started: oneshot::Sender<std::io::Result<Child>>,
+}
+
+/// Starts a process from a thread that lives as long as this process: the kernel ends a child that asked for it with the *thread* that
+/// started it (prctl(2), `PR_SET_PDEATHSIG`), and a runtime's threads come and go.
+async fn start_from_lasting_thread(command: Command) -> std::io::Result<Child> {
+    static STARTER: OnceLock<Option<Sender<Job>>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (jobs, waiting) = channel::<Job>();
+        let thread = std::thread::Builder::new().name("starter".to_owned()).spawn(move || {
+            for mut job in waiting {
+                let _runtime = job.runtime.enter();
+                // Who wanted it may be gone: then it is killed with the answer.
+                let _ = job.started.send(job.command.spawn());
+            }
+        });
+        thread.ok().map(|_| jobs)
+    });
+    let gone = || std::io::Error::other("the thread that starts processes isn't there");
+    let (started, answer) = oneshot::channel();
+    let job = Job { command, runtime: tokio::runtime::Handle::current(), started };
+    starter.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
 }
 
 async fn read(output: impl AsyncRead + Unpin, most: usize) -> Result<Vec<u8>, LeafError> {

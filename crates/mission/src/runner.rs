@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyblind_intent::UnixMillis;
-use keyblind_store::{Claim, Hold, Limits, MissionState, NewEvent, Next, Store, StoreError, Ticket, Turn};
+use keyblind_store::{Claim, Hold, Limits, MissionState, NewEvent, Next, Store, StoreError, Ticket, Turn, WaitsFor};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 
-use crate::{Assignment, Clock, Done, Event, Follows, Progress, Request, Step, Trouble, Work};
+use crate::{Assignment, Clock, Done, Event, Follows, Progress, Request, Step, Trouble, Who, Work};
 
 /// How long a runner waits for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,22 +131,34 @@ impl<W: Work> Runner<W> {
                 self.patience.attempts
             )));
         }
-        let begun = Event::StepBegun { step: step.word().to_owned(), attempt: claim.attempt };
-        if let Err(StoreError::Lost) = self.store.tell(&claim.ticket, &[begun.row()], self.clock.now()).await {
-            return None;
+        // Who looks whether people have decided by now begins nothing.
+        let waited = claim.mission.waits_for.filter(|wait| *wait != WaitsFor::Time);
+        if waited.is_none() {
+            let begun = Event::StepBegun { step: step.word().to_owned(), attempt: claim.attempt };
+            if let Err(StoreError::Lost) = self.store.tell(&claim.ticket, &[begun.row()], self.clock.now()).await {
+                return None;
+            }
         }
-        let assignment = Assignment { request: request.clone(), step, checkpoint: claim.mission.checkpoint.clone() };
+        let assignment = Assignment {
+            mission: claim.mission.id,
+            who: Who { tenant: claim.mission.tenant.clone(), subject: claim.mission.owner.clone() },
+            request: request.clone(),
+            step,
+            checkpoint: claim.mission.checkpoint.clone(),
+        };
         let (ended, unsaid) = self.watched(&claim.ticket, assignment).await;
         let mut turn = match ended {
             Ended::Lost => return None,
             Ended::Cancelled => cancelled(),
-            Ended::Done(done) => self.went(&request, step, done),
+            Ended::Done(done) => self.went(&request, step, done, waited),
+            Ended::Trouble(Trouble::Waits { waits_for, reason, pause }) => self.waits(step, waits_for, reason, pause, waited),
             Ended::Trouble(Trouble::Lasting(reason)) => failed(reason),
             Ended::Trouble(Trouble::Passing(reason)) if claim.attempt >= self.patience.attempts => failed(reason),
             Ended::Trouble(Trouble::Passing(reason)) => {
                 let pause = self.patience.after(claim.attempt);
                 let after = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                let next = Next::Step { step: step.word(), ready: self.later(pause), attempt: claim.attempt, is_waiting: true };
+                let (ready, waits_for) = (self.later(pause), Some(WaitsFor::Time));
+                let next = Next::Step { step: step.word(), ready, attempt: claim.attempt, waits_for };
                 turn(&[Event::Retried { reason, after }], format!("step {} put off", step.word()), next)
             }
         };
@@ -224,23 +236,47 @@ impl<W: Work> Runner<W> {
     }
 
     /// The turn after a step that went well.
-    fn went(&self, request: &Request, step: Step, done: Done) -> Turn {
+    fn went(&self, request: &Request, step: Step, done: Done, waited: Option<WaitsFor>) -> Turn {
         let mut events = done.events;
-        let (next, audit) = match (done.follows, request.after(step)) {
-            (Follows::Again(pause), _) => {
-                let next = Next::Step { step: step.word(), ready: self.later(pause), attempt: 0, is_waiting: true };
-                (next, format!("step {} waits", step.word()))
+        if matches!(waited, Some(WaitsFor::Reconnection | WaitsFor::Broker)) {
+            events.insert(0, Event::Resumed);
+        }
+        let after = match done.follows {
+            Follows::To(later) => Some(later).filter(|later| request.steps().contains(later)),
+            Follows::Next | Follows::Again(..) => request.after(step),
+        };
+        let (next, audit) = match (done.follows, after) {
+            (Follows::Again(pause, waits_for), _) => {
+                let next = Next::Step { step: step.word(), ready: self.later(pause), attempt: 0, waits_for: Some(waits_for) };
+                // Looked at again and again for days, it is written down once.
+                let is_new = waited != Some(waits_for) || !events.is_empty();
+                let audit = is_new.then(|| format!("step {} waits for {}", step.word(), waits_for.word()));
+                return Turn {
+                    documents: done.documents,
+                    checkpoint: done.checkpoint,
+                    ..Turn { audit, ..turn(&events, String::new(), next) }
+                };
             }
-            (Follows::Next, Some(after)) => {
-                let next = Next::Step { step: after.word(), ready: self.clock.now(), attempt: 0, is_waiting: false };
+            (Follows::Next | Follows::To(_), Some(after)) => {
+                let next = Next::Step { step: after.word(), ready: self.clock.now(), attempt: 0, waits_for: None };
                 (next, format!("step {} done", step.word()))
             }
-            (Follows::Next, None) => {
+            (Follows::Next | Follows::To(_), None) => {
                 events.push(Event::Done);
                 (Next::End(MissionState::Done), "mission done".to_owned())
             }
         };
         Turn { documents: done.documents, checkpoint: done.checkpoint, ..turn(&events, audit, next) }
+    }
+
+    /// The turn of a step that can't be done until something outside has changed.
+    fn waits(&self, step: Step, waits_for: WaitsFor, reason: String, pause: Duration, waited: Option<WaitsFor>) -> Turn {
+        let next = Next::Step { step: step.word(), ready: self.later(pause), attempt: 0, waits_for: Some(waits_for) };
+        if waited == Some(waits_for) {
+            return Turn { audit: None, ..turn(&[], String::new(), next) };
+        }
+        let event = Event::Waits { waits_for: waits_for.word().to_owned(), reason };
+        turn(&[event], format!("step {} waits for {}", step.word(), waits_for.word()), next)
     }
 
     fn later(&self, pause: Duration) -> UnixMillis {
@@ -264,7 +300,7 @@ enum Ended {
 }
 
 fn turn(events: &[Event], audit: String, next: Next) -> Turn {
-    Turn { events: events.iter().map(Event::row).collect(), documents: Vec::new(), checkpoint: None, audit, next }
+    Turn { events: events.iter().map(Event::row).collect(), documents: Vec::new(), checkpoint: None, audit: Some(audit), next }
 }
 
 fn failed(reason: String) -> Turn {

@@ -3,14 +3,18 @@
 use std::future::Future;
 use std::time::Duration;
 
-use keyblind_store::Document;
+use keyblind_store::{Document, MissionId, WaitsFor};
 use tokio::sync::mpsc;
 
-use crate::{Event, Request, Step};
+use crate::{Event, Request, Step, Who};
 
 /// A step that is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
+    /// The mission.
+    pub mission: MissionId,
+    /// For whom.
+    pub who: Who,
     /// What the mission is about.
     pub request: Request,
     /// The step.
@@ -24,8 +28,10 @@ pub struct Assignment {
 pub enum Follows {
     /// The next step of the request, or the end.
     Next,
+    /// A later step of the request: what lies between has nothing to do.
+    To(Step),
     /// The same step, once some time has passed: it waits for something outside.
-    Again(Duration),
+    Again(Duration, WaitsFor),
 }
 
 /// What came of a step.
@@ -50,6 +56,16 @@ pub enum Trouble {
     /// It will never work: what is asked is wrong.
     #[error("{0}")]
     Lasting(String),
+    /// It works once something outside has changed, however long that takes: the step is tried again and again, and no attempt is counted.
+    #[error("{reason}")]
+    Waits {
+        /// What for.
+        waits_for: WaitsFor,
+        /// What to do.
+        reason: String,
+        /// How long until it is tried again.
+        pause: Duration,
+    },
 }
 
 /// The way for a step to say what happens.

@@ -69,7 +69,10 @@ impl Store {
     pub async fn claim(&self, holder: &str, limits: Limits, now: UnixMillis, hold: Duration) -> Result<Option<Claim>, StoreError> {
         loop {
             // Who finds nothing to do keeps nobody waiting.
-            let ready = sqlx::query("SELECT 1 FROM jobs WHERE ready <= $1 AND (ticket IS NULL OR held_until < $1) LIMIT 1");
+            let ready = sqlx::query(
+                "SELECT CAST(1 AS BIGINT) WHERE EXISTS (SELECT 1 FROM jobs WHERE is_queued = 1) \
+                 OR EXISTS (SELECT 1 FROM jobs WHERE is_queued = 0 AND wakes <= $1)",
+            );
             if ready.bind(moment(now)?).fetch_optional(self.pool()).await?.is_none() {
                 return Ok(None);
             }
@@ -77,16 +80,25 @@ impl Store {
             // Whoever else wants a job waits here, so that what is counted below stays true.
             let turn =
                 sqlx::query("UPDATE claims SET number = number + 1 WHERE id = 1 RETURNING number").fetch_one(&mut *transaction).await?;
-            let Some(row) = next(&mut transaction, limits, now).await? else { return Ok(None) };
+            // Pauses that are over, and holders who let their time pass.
+            let woken =
+                sqlx::query("UPDATE jobs SET is_queued = 1 WHERE is_queued = 0 AND wakes <= $1 AND (ticket IS NULL OR held_until < $1)");
+            let woken = woken.bind(moment(now)?).execute(&mut *transaction).await?.rows_affected();
+            let Some(row) = next(&mut transaction, limits, now).await? else {
+                if woken > 0 {
+                    transaction.commit().await?;
+                }
+                return Ok(None);
+            };
             let id: MissionId = text(&row, "mission")?.parse().map_err(|_| StoreError::Unexpected("a mission's identifier"))?;
-            let mission = sqlx::query("UPDATE missions SET state = 'running', changed = $2 WHERE id = $1 RETURNING *")
+            let mission = sqlx::query("UPDATE missions SET state = CASE WHEN waits_for IS NULL OR waits_for = 'time' THEN 'running' ELSE state END, changed = $2 WHERE id = $1 RETURNING *")
                 .bind(id.to_string())
                 .bind(moment(now)?)
                 .fetch_one(&mut *transaction)
                 .await?;
             let ticket = Ticket { mission: id, value: random()?.to_string() };
             let taken = sqlx::query(
-                "UPDATE jobs SET ticket = $2, holder = $3, held_until = $4, attempt = attempt + 1 \
+                "UPDATE jobs SET ticket = $2, holder = $3, held_until = $4, attempt = attempt + 1, is_queued = 0, wakes = $4 \
                  WHERE mission = $1 AND ready <= $5 AND (ticket IS NULL OR held_until < $5) RETURNING step, attempt",
             )
             .bind(id.to_string())
@@ -115,7 +127,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn hold(&self, ticket: &Ticket, now: UnixMillis, hold: Duration) -> Result<Hold, StoreError> {
-        let held = sqlx::query("UPDATE jobs SET held_until = $3 WHERE mission = $1 AND ticket = $2 AND held_until >= $4")
+        let held = sqlx::query("UPDATE jobs SET held_until = $3, wakes = $3 WHERE mission = $1 AND ticket = $2 AND held_until >= $4")
             .bind(ticket.mission.to_string())
             .bind(ticket.value.clone())
             .bind(until(now, hold)?)
@@ -132,18 +144,21 @@ impl Store {
     }
 }
 
-/// Chooses the next job. It isn't held yet.
+/// Chooses the next job: the oldest of each lane, and of these the one whose turn it is. It isn't held yet.
 async fn next(transaction: &mut Transaction<'static, Any>, limits: Limits, now: UnixMillis) -> Result<Option<AnyRow>, StoreError> {
     let row = sqlx::query(
-        "WITH held AS (SELECT tenant, owner FROM jobs WHERE ticket IS NOT NULL AND held_until >= $1), \
+        "WITH RECURSIVE lanes (lane) AS (SELECT MIN(lane) FROM jobs WHERE is_queued = 1 UNION ALL \
+           SELECT (SELECT MIN(j.lane) FROM jobs j WHERE j.is_queued = 1 AND j.lane > l.lane) FROM lanes l WHERE l.lane IS NOT NULL), \
+         heads AS (SELECT (SELECT j.mission FROM jobs j WHERE j.is_queued = 1 AND j.lane = l.lane \
+           ORDER BY j.is_queued, j.lane, j.begun, j.mission LIMIT 1) AS mission FROM lanes l WHERE l.lane IS NOT NULL), \
+         held AS (SELECT tenant, owner FROM jobs WHERE ticket IS NOT NULL AND held_until >= $1), \
          tenants AS (SELECT tenant, COUNT(*) AS running FROM held GROUP BY tenant), \
          owners AS (SELECT tenant, owner, COUNT(*) AS running FROM held GROUP BY tenant, owner) \
-         SELECT j.mission, j.tenant FROM jobs j \
+         SELECT j.mission, j.tenant FROM heads h JOIN jobs j ON j.mission = h.mission \
          LEFT JOIN tenants t ON t.tenant = j.tenant \
          LEFT JOIN owners o ON o.tenant = j.tenant AND o.owner = j.owner \
          LEFT JOIN turns u ON u.tenant = j.tenant \
-         WHERE j.ready <= $1 AND (j.ticket IS NULL OR j.held_until < $1) \
-         AND (SELECT COUNT(*) FROM held) < $2 AND COALESCE(t.running, 0) < $3 AND COALESCE(o.running, 0) < $4 \
+         WHERE (SELECT COUNT(*) FROM held) < $2 AND COALESCE(t.running, 0) < $3 AND COALESCE(o.running, 0) < $4 \
          ORDER BY COALESCE(t.running, 0), COALESCE(u.number, 0), j.begun, j.mission LIMIT 1",
     )
     .bind(moment(now)?)

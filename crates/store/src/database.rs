@@ -84,7 +84,10 @@ pub struct Store {
 }
 
 /// The steps of the database's form. One that was released never changes.
-const STEPS: &[(i64, &str, &str)] = &[(1, "missions", include_str!("migrations/0001-missions.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "missions", include_str!("migrations/0001-missions.sql")),
+    (2, "waiting and schedules", include_str!("migrations/0002-waiting-and-schedules.sql")),
+];
 
 impl Store {
     /// Opens the database, makes it where there is none, and brings it to this program's form.
@@ -120,6 +123,18 @@ impl Store {
     /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// The database's time of day: one clock for programs on several machines. A file's is this machine's.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn time(&self) -> Result<UnixMillis, StoreError> {
+        let statement = match self.engine {
+            Engine::Sqlite => "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now",
+            Engine::Postgres => "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
+        };
+        time(&sqlx::query(statement).fetch_one(&self.pool).await?, "now")
     }
 
     pub(crate) fn pool(&self) -> &AnyPool {
@@ -178,6 +193,12 @@ pub(crate) fn moment(time: UnixMillis) -> Result<i64, StoreError> {
 /// A number of a row.
 pub(crate) fn number(row: &AnyRow, column: &str) -> Result<u64, StoreError> {
     u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| StoreError::Unexpected("a negative number"))
+}
+
+/// A number of a row, or nothing.
+pub(crate) fn optional_number(row: &AnyRow, column: &str) -> Result<Option<u64>, StoreError> {
+    let number = row.try_get::<Option<i64>, _>(column)?;
+    number.map(|number| u64::try_from(number).map_err(|_| StoreError::Unexpected("a negative number"))).transpose()
 }
 
 /// A point in time of a row.

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// The tenant has a schedule of that name.
+    #[error("there is a schedule of that name: choose another, or remove it first")]
+    NameTaken,
     /// The file can't be made for its owner alone.
     #[error("the database `{path}` can't be opened: {reason}")]
     File {

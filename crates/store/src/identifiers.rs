@@ -27,6 +27,30 @@ pub(crate) fn random() -> Result<RequestId, StoreError> {
     }
 }
 
+/// A schedule's identifier: 128 random bits, written as 26 letters and digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScheduleId(RequestId);
+
+impl ScheduleId {
+    pub(crate) const fn of(id: RequestId) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for ScheduleId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for ScheduleId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        text.parse().map(Self)
+    }
+}
+
 impl fmt::Display for MissionId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)

@@ -6,13 +6,16 @@
 mod claims;
 mod database;
 mod error;
+mod handles;
 mod identifiers;
 mod missions;
+mod schedules;
 mod turns;
 
 pub use claims::{Claim, Hold, Limits, Ticket};
 pub use database::{Place, Store};
 pub use error::StoreError;
-pub use identifiers::MissionId;
-pub use missions::{AuditRow, Begun, Cancelled, EventRow, MissionRow, MissionState, NewMission, Page, StoredRow};
+pub use identifiers::{MissionId, ScheduleId};
+pub use missions::{AuditRow, Begun, Cancelled, EventRow, MissionRow, MissionState, NewMission, Page, StoredRow, WaitsFor};
+pub use schedules::{Fired, NewSchedule, ScheduleRow};
 pub use turns::{Document, NewEvent, Next, Turn};

@@ -7,7 +7,7 @@ use sqlx::{Any, Column as _, Row as _, Transaction};
 use crate::database::{moment, number, optional_text, stored, text, time};
 use crate::identifiers::random;
 use crate::turns::append;
-use crate::{MissionId, NewEvent, Store, StoreError};
+use crate::{MissionId, NewEvent, ScheduleId, Store, StoreError};
 
 /// What a mission does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +50,41 @@ impl MissionState {
 
     pub(crate) fn of(word: &str) -> Result<Self, StoreError> {
         Self::ALL.into_iter().find(|state| state.word() == word).ok_or(StoreError::Unexpected("a mission's state"))
+    }
+}
+
+/// What a mission waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitsFor {
+    /// People's yes or no, on the broker's pages or their phones.
+    Approval,
+    /// Somebody who logs in, or connects an account, again.
+    Reconnection,
+    /// The broker, which doesn't answer.
+    Broker,
+    /// The effect of what was approved.
+    Effect,
+    /// The time of its next attempt.
+    Time,
+}
+
+impl WaitsFor {
+    const ALL: [Self; 5] = [Self::Approval, Self::Reconnection, Self::Broker, Self::Effect, Self::Time];
+
+    /// Its word, as the database has it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Reconnection => "reconnection",
+            Self::Broker => "broker",
+            Self::Effect => "effect",
+            Self::Time => "time",
+        }
+    }
+
+    pub(crate) fn of(word: &str) -> Result<Self, StoreError> {
+        Self::ALL.into_iter().find(|wait| wait.word() == word).ok_or(StoreError::Unexpected("what a mission waits for"))
     }
 }
 
@@ -104,6 +139,10 @@ pub struct MissionRow {
     pub request: String,
     /// What it does at the moment.
     pub state: MissionState,
+    /// What it waits for, if it waits.
+    pub waits_for: Option<WaitsFor>,
+    /// The schedule that began it, if one did.
+    pub schedule: Option<ScheduleId>,
     /// The step that it is at, or ended with.
     pub step: String,
     /// What its steps handed on, as JSON.
@@ -127,6 +166,10 @@ impl MissionRow {
             kind: text(row, "kind")?,
             request: text(row, "request")?,
             state: MissionState::of(&text(row, "state")?)?,
+            waits_for: optional_text(row, "waits_for")?.map(|word| WaitsFor::of(&word)).transpose()?,
+            schedule: optional_text(row, "schedule")?
+                .map(|id| id.parse().map_err(|_| StoreError::Unexpected("a schedule's identifier")))
+                .transpose()?,
             step: text(row, "step")?,
             checkpoint: optional_text(row, "checkpoint")?,
             is_cancelled: number(row, "is_cancelled")? != 0,
@@ -201,47 +244,9 @@ impl Store {
     /// [`StoreError::OtherRequest`] if the key stands for another request; otherwise if the database fails.
     pub async fn begin(&self, mission: &NewMission<'_>, now: UnixMillis) -> Result<Begun, StoreError> {
         let mut transaction = self.write().await?;
-        let id = MissionId::random()?;
-        // A concurrent transaction with the same key waits here for the other one's end.
-        let inserted = sqlx::query(
-            "INSERT INTO missions (id, tenant, owner, kind, request, state, step, idempotency, begun, changed) \
-             VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $8) ON CONFLICT (tenant, owner, idempotency) DO NOTHING",
-        )
-        .bind(id.to_string())
-        .bind(mission.tenant.as_str().to_owned())
-        .bind(mission.owner.as_str().to_owned())
-        .bind(mission.kind.to_owned())
-        .bind(mission.request.to_owned())
-        .bind(mission.step.to_owned())
-        .bind(mission.idempotency.map(str::to_owned))
-        .bind(moment(now)?)
-        .execute(&mut *transaction)
-        .await?;
-        if inserted.rows_affected() == 0 {
-            let row = sqlx::query("SELECT id, request FROM missions WHERE tenant = $1 AND owner = $2 AND idempotency = $3")
-                .bind(mission.tenant.as_str().to_owned())
-                .bind(mission.owner.as_str().to_owned())
-                .bind(mission.idempotency.map(str::to_owned))
-                .fetch_one(&mut *transaction)
-                .await?;
-            if text(&row, "request")? != mission.request {
-                return Err(StoreError::OtherRequest);
-            }
-            let id = text(&row, "id")?.parse().map_err(|_| StoreError::Unexpected("a mission's identifier"))?;
-            return Ok(Begun::Before(id));
-        }
-        sqlx::query("INSERT INTO jobs (mission, tenant, owner, step, attempt, begun, ready) VALUES ($1, $2, $3, $4, 0, $5, $5)")
-            .bind(id.to_string())
-            .bind(mission.tenant.as_str().to_owned())
-            .bind(mission.owner.as_str().to_owned())
-            .bind(mission.step.to_owned())
-            .bind(moment(now)?)
-            .execute(&mut *transaction)
-            .await?;
-        append(&mut transaction, id, &[NewEvent { kind: "begun", body: mission.request.to_owned() }], now).await?;
-        record(&mut transaction, mission.tenant, mission.owner.as_str(), "mission begun", Some(id), now).await?;
+        let begun = insert(&mut transaction, mission, None, now).await?;
         transaction.commit().await?;
-        Ok(Begun::New(id))
+        Ok(begun)
     }
 
     /// A tenant's mission.
@@ -361,7 +366,7 @@ impl Store {
             .rows_affected();
         let answer = if removed == 1 {
             append(&mut transaction, id, &[NewEvent::cancelled()], now).await?;
-            sqlx::query("UPDATE missions SET state = 'cancelled', changed = $2 WHERE id = $1")
+            sqlx::query("UPDATE missions SET state = 'cancelled', waits_for = NULL, changed = $2 WHERE id = $1")
                 .bind(id.to_string())
                 .bind(moment(now)?)
                 .execute(&mut *transaction)
@@ -458,4 +463,63 @@ pub(crate) async fn record(
         .execute(&mut **transaction)
         .await?;
     Ok(())
+}
+
+/// The lane of a tenant's owner. No tenant has a `/` in its name.
+pub(crate) fn lane(tenant: &str, owner: &str) -> String {
+    format!("{tenant}/{owner}")
+}
+
+/// Begins a mission within a transaction.
+pub(crate) async fn insert(
+    transaction: &mut Transaction<'static, Any>,
+    mission: &NewMission<'_>,
+    schedule: Option<ScheduleId>,
+    now: UnixMillis,
+) -> Result<Begun, StoreError> {
+    let id = MissionId::random()?;
+    // A concurrent transaction with the same key waits here for the other one's end.
+    let inserted = sqlx::query(
+        "INSERT INTO missions (id, tenant, owner, kind, request, state, step, idempotency, begun, changed, schedule) \
+         VALUES ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $8, $9) ON CONFLICT (tenant, owner, idempotency) DO NOTHING",
+    )
+    .bind(id.to_string())
+    .bind(mission.tenant.as_str().to_owned())
+    .bind(mission.owner.as_str().to_owned())
+    .bind(mission.kind.to_owned())
+    .bind(mission.request.to_owned())
+    .bind(mission.step.to_owned())
+    .bind(mission.idempotency.map(str::to_owned))
+    .bind(moment(now)?)
+    .bind(schedule.map(|schedule| schedule.to_string()))
+    .execute(&mut **transaction)
+    .await?;
+    if inserted.rows_affected() == 0 {
+        let row = sqlx::query("SELECT id, request FROM missions WHERE tenant = $1 AND owner = $2 AND idempotency = $3")
+            .bind(mission.tenant.as_str().to_owned())
+            .bind(mission.owner.as_str().to_owned())
+            .bind(mission.idempotency.map(str::to_owned))
+            .fetch_one(&mut **transaction)
+            .await?;
+        if text(&row, "request")? != mission.request {
+            return Err(StoreError::OtherRequest);
+        }
+        let id = text(&row, "id")?.parse().map_err(|_| StoreError::Unexpected("a mission's identifier"))?;
+        return Ok(Begun::Before(id));
+    }
+    sqlx::query(
+        "INSERT INTO jobs (mission, tenant, owner, step, attempt, begun, ready, lane, is_queued, wakes) \
+     VALUES ($1, $2, $3, $4, 0, $5, $5, $6, 1, $5)",
+    )
+    .bind(id.to_string())
+    .bind(mission.tenant.as_str().to_owned())
+    .bind(mission.owner.as_str().to_owned())
+    .bind(mission.step.to_owned())
+    .bind(moment(now)?)
+    .bind(lane(mission.tenant.as_str(), mission.owner.as_str()))
+    .execute(&mut **transaction)
+    .await?;
+    append(transaction, id, &[NewEvent { kind: "begun", body: mission.request.to_owned() }], now).await?;
+    record(transaction, mission.tenant, mission.owner.as_str(), "mission begun", Some(id), now).await?;
+    Ok(Begun::New(id))
 }

@@ -5,8 +5,8 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Transaction};
 
 use crate::database::{moment, number, stored, text};
-use crate::missions::record;
-use crate::{MissionId, MissionState, Store, StoreError, Ticket};
+use crate::missions::{lane, record};
+use crate::{MissionId, MissionState, Store, StoreError, Ticket, WaitsFor};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub enum Next {
         ready: UnixMillis,
         /// How often it was tried already.
         attempt: u32,
-        /// Whether it waits for something outside.
-        is_waiting: bool,
+        /// What it waits for until then, if it waits.
+        waits_for: Option<WaitsFor>,
     },
     /// Nothing: [`MissionState::Done`], [`MissionState::Failed`] or [`MissionState::Cancelled`].
     End(MissionState),
@@ -62,8 +62,8 @@ pub struct Turn {
     pub documents: Vec<Document>,
     /// What the next step is given, as JSON; nothing leaves the last one standing.
     pub checkpoint: Option<String>,
-    /// What the audit says.
-    pub audit: String,
+    /// What the audit says; nothing where nothing changed.
+    pub audit: Option<String>,
     /// What follows.
     pub next: Next,
 }
@@ -106,34 +106,43 @@ impl Store {
             append(&mut transaction, mission, &[NewEvent::cancelled()], now).await?;
         }
         let next = if is_ended { &Next::End(MissionState::Cancelled) } else { &turn.next };
-        let (state, step) = match next {
-            Next::Step { step, is_waiting, .. } => {
-                (if *is_waiting { MissionState::Waiting } else { MissionState::Queued }, (*step).to_owned())
-            }
-            Next::End(state) => (*state, step),
+        let (state, waits_for, step) = match next {
+            Next::Step { step, waits_for: Some(wait), .. } => (MissionState::Waiting, Some(*wait), (*step).to_owned()),
+            Next::Step { step, .. } => (MissionState::Queued, None, (*step).to_owned()),
+            Next::End(state) => (*state, None, step),
         };
-        sqlx::query("UPDATE missions SET state = $2, step = $3, checkpoint = COALESCE($4, checkpoint), changed = $5 WHERE id = $1")
+        sqlx::query(
+            "UPDATE missions SET state = $2, step = $3, checkpoint = COALESCE($4, checkpoint), changed = $5, waits_for = $6 WHERE id = $1",
+        )
+        .bind(mission.to_string())
+        .bind(state.word().to_owned())
+        .bind(step)
+        .bind(turn.checkpoint.clone())
+        .bind(moment(now)?)
+        .bind(waits_for.map(|wait| wait.word().to_owned()))
+        .execute(&mut *transaction)
+        .await?;
+        if let Next::Step { step, ready, attempt, .. } = next {
+            sqlx::query(
+                "INSERT INTO jobs (mission, tenant, owner, step, attempt, begun, ready, lane, is_queued, wakes) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $7)",
+            )
             .bind(mission.to_string())
-            .bind(state.word().to_owned())
-            .bind(step)
-            .bind(turn.checkpoint.clone())
-            .bind(moment(now)?)
+            .bind(tenant.clone())
+            .bind(owner.clone())
+            .bind((*step).to_owned())
+            .bind(i64::from(*attempt))
+            .bind(stored(number(&row, "begun")?)?)
+            .bind(moment(*ready)?)
+            .bind(lane(&tenant, &owner))
+            .bind(i64::from(*ready <= now))
             .execute(&mut *transaction)
             .await?;
-        if let Next::Step { step, ready, attempt, .. } = next {
-            sqlx::query("INSERT INTO jobs (mission, tenant, owner, step, attempt, begun, ready) VALUES ($1, $2, $3, $4, $5, $6, $7)")
-                .bind(mission.to_string())
-                .bind(tenant.clone())
-                .bind(owner)
-                .bind((*step).to_owned())
-                .bind(i64::from(*attempt))
-                .bind(stored(number(&row, "begun")?)?)
-                .bind(moment(*ready)?)
-                .execute(&mut *transaction)
-                .await?;
         }
         let tenant = TenantId::new(tenant).map_err(|_| StoreError::Unexpected("a tenant's name"))?;
-        record(&mut transaction, &tenant, holder, &turn.audit, Some(mission), now).await?;
+        if let Some(audit) = &turn.audit {
+            record(&mut transaction, &tenant, holder, audit, Some(mission), now).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }

@@ -86,7 +86,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         package: "keyblind-server",
         file: "keyblind-server",
-        own: &["keyblind-server", "keyblind-mission", "keyblind-store", "keyblind-client", "keyblind-intent", "keyblind-harden"],
+        own: &["keyblind-server", "keyblind-mission", "keyblind-store", "keyblind-client", "keyblind-intent"],
         forbidden: CLIENTS_AND_VAULTS,
         features: &[],
         imports: &["system", "popen", "wordexp"],

@@ -120,6 +120,9 @@ impl Changes {
         let wanted =
             self.approvals.wanted(&session.tenant, &intent, &target, requester.clone(), None).await.map_err(|error| told(&error))?;
         let looked = effector.look(&who, &intent).await?;
+        if let Some(open) = self.asked_before(&session, &intent, looked.state).await? {
+            return Ok(open);
+        }
         let contents = match &attached {
             Some(file) => Some(file.read(limits::ATTACHED_BYTES).map_err(|_| Outcome::Refused(Refusal::BadBulk))?),
             None => None,
@@ -146,9 +149,32 @@ impl Changes {
         looked.contents.into_iter().chain(contents).for_each(|bytes| material.add(bytes));
         let (code, wanted) = (change.short_code(), change.fields().approvals.wanted);
         let raised = self.approvals.raise(change, requester, None, material).await.map_err(|error| told(&error))?;
-        let page = self.pages.as_ref().and_then(|origin| Line::new(format!("{origin}/change/{}", raised.digest)).ok());
+        let page = self.page(raised.digest);
         let expires = UnixMillis::new(raised.expires.unix_millis());
         Ok(Outcome::ApprovalWanted { change: raised.digest, code, wanted, expires, page })
+    }
+
+    /// The open request for exactly this, if a mission asks again: its worker may have died before it could keep the answer, and people are
+    /// asked once.
+    async fn asked_before(&self, session: &Session, intent: &Intent, state: Digest) -> Result<Option<Outcome>, Outcome> {
+        if session.role != Role::Runner {
+            return Ok(None);
+        }
+        let waiting = self.approvals.waiting(session.tenant.as_str()).await.map_err(|error| told(&error))?;
+        let approved = self.approvals.to_apply().await.map_err(|error| told(&error))?;
+        let is_it = |request: &&Request| {
+            let fields = request.change.fields();
+            fields.tenant == session.tenant && fields.requester == session.subject && fields.pre_state == state && fields.intent == *intent
+        };
+        Ok(waiting.iter().chain(&approved).find(is_it).map(|request| {
+            let (change, wanted) = (request.change.digest(), request.change.fields().approvals.wanted);
+            let expires = UnixMillis::new(request.expires.unix_millis());
+            Outcome::ApprovalWanted { change, code: request.change.short_code(), wanted, expires, page: self.page(change) }
+        }))
+    }
+
+    fn page(&self, change: Digest) -> Option<Line> {
+        self.pages.as_ref().and_then(|origin| Line::new(format!("{origin}/change/{change}")).ok())
     }
 
     /// Says of changes that an earlier broker was making when it ended that nobody knows what came of them.

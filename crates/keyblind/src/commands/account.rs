@@ -1,10 +1,12 @@
 //! An account at a provider, read through the broker: what `aws:NAME` names.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use keyblind_intent::{
-    AccountId, Answer, ConnectionName, Control, Count, Intent, Outcome, Provider, Report, Request, Service, SnapshotAccount,
+    AccountId, Answer, ConnectionName, Control, Count, Intent, Outcome, Provider, Report, Request, Service, SnapshotAccount, limits,
 };
 use tempfile::TempDir;
 
@@ -76,15 +78,29 @@ impl Account {
                 if !global.quiet {
                     terminal::say(format_args!("note: account {account}: {calls} calls, {failed} of them without an answer"));
                 }
-                let folder = tempfile::Builder::new().prefix("keyblind-").tempdir().context("can't make a folder for the snapshot")?;
-                let path = folder.path().join(self.file());
-                let written = std::fs::read(broker.file()).and_then(|snapshot| std::fs::write(path, in_lines(&snapshot)));
-                written.context("the snapshot can't be put into a folder of its own")?;
-                Ok(folder)
+                self.in_folder(&std::fs::read(broker.file()).context("the snapshot can't be read")?)
             }
             Answer::Outcome(outcome) => Err(unwelcome(&outcome)),
             Answer::Report(report) => anyhow::bail!("the broker answered something else than was asked ({report:?})"),
         }
+    }
+
+    /// The same for a snapshot that was handed over.
+    ///
+    /// # Errors
+    /// If it can't be read, or is more than a snapshot may be.
+    pub(super) fn handed(&self, snapshot: File) -> anyhow::Result<TempDir> {
+        let mut bytes = Vec::new();
+        snapshot.take(limits::SNAPSHOT_BYTES + 1).read_to_end(&mut bytes).context("the snapshot can't be read")?;
+        anyhow::ensure!(bytes.len() as u64 <= limits::SNAPSHOT_BYTES, "the snapshot is larger than {} bytes", limits::SNAPSHOT_BYTES);
+        self.in_folder(&bytes)
+    }
+
+    fn in_folder(&self, snapshot: &[u8]) -> anyhow::Result<TempDir> {
+        let folder = tempfile::Builder::new().prefix("keyblind-").tempdir().context("can't make a folder for the snapshot")?;
+        let written = std::fs::write(folder.path().join(self.file()), in_lines(snapshot));
+        written.context("the snapshot can't be put into a folder of its own")?;
+        Ok(folder)
     }
 
     /// What findings name as their place.

@@ -1,12 +1,14 @@
 //! A repository at a forge, read through the broker: what `github:owner/name` names.
 
+use std::fs::File;
+
 use anyhow::ensure;
 use keyblind_intent::{
     Answer, BranchName, CommitId, Count, Intent, LeftOut, LeftOutReason, Outcome, ReadRepository, Repository, Request, Revision,
 };
 use tempfile::TempDir;
 
-use super::scan::unpacked;
+use super::scan::{unpacked, unpacked_file};
 use crate::arguments::{Global, Sandbox, What};
 use crate::broker::{Broker, unwelcome};
 use crate::exit::UsageError;
@@ -101,6 +103,15 @@ impl Remote {
             Answer::Outcome(outcome) => Err(unwelcome(&outcome)),
             Answer::Report(report) => anyhow::bail!("the broker answered something else than was asked ({report:?})"),
         }
+    }
+
+    /// The same for an archive that was handed over, of that commit.
+    ///
+    /// # Errors
+    /// If it can't be unpacked.
+    pub(super) fn handed(&self, archive: File, commit: &CommitId, sandbox: Sandbox, global: Global) -> anyhow::Result<Fetched> {
+        let folder = unpacked_file(archive, "what was handed over", sandbox, global)?;
+        Ok(Fetched { repository: self.repository.clone(), commit: commit.clone(), branch: None, folder })
     }
 
     /// Owner and name may be others by now: the forge leads from old names to new ones.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 
 use super::account::Account;
 use super::remote::Remote;
-use super::{fixes, load_rules, start_threads, today};
+use super::{fixes, load_rules, start_threads, started, today};
 use crate::arguments::{Global, Include, Sandbox, ScanArguments, What};
 use crate::exit::{Exit, UsageError};
 use crate::leaf::{self, outside};
@@ -111,6 +112,10 @@ fn scan_remote(remote: &Remote, arguments: &ScanArguments, global: Global) -> an
         return Err(UsageError::new("`--archive` and a repository at a forge are two things to judge: give one of them").into());
     }
     let sandbox = arguments.sandbox.at_least_available();
+    if arguments.handed {
+        let folder = unpacked_file(started::handed()?, "what was handed over", sandbox, global)?;
+        return scan_in(folder.path(), sandbox, arguments, global);
+    }
     let fetched = remote.fetch(sandbox, global)?;
     scan_in(fetched.folder.path(), sandbox, arguments, global)
 }
@@ -120,7 +125,7 @@ fn scan_account(account: &Account, arguments: &ScanArguments, global: Global) ->
     if arguments.archive.is_some() {
         return Err(UsageError::new("`--archive` and an account are two things to judge: give one of them").into());
     }
-    let folder = account.fetch(global)?;
+    let folder = if arguments.handed { account.handed(started::handed()?)? } else { account.fetch(global)? };
     scan_in(folder.path(), arguments.sandbox.at_least_available(), arguments, global)
 }
 
@@ -160,8 +165,14 @@ fn scan_in(folder: &Path, sandbox: Sandbox, arguments: &ScanArguments, global: G
 
 /// Unpacks an archive in a leaf, into a folder that is gone when it is dropped.
 pub(super) fn unpacked(archive: &Path, sandbox: Sandbox, global: Global) -> anyhow::Result<TempDir> {
+    let file = File::open(archive).map_err(|error| UsageError::new(format_args!("can't open `{}`: {error}", archive.display())))?;
+    unpacked_file(file, &format!("`{}`", archive.display()), sandbox, global)
+}
+
+/// The same for an archive that is open; `name` is what messages call it.
+pub(super) fn unpacked_file(archive: File, name: &str, sandbox: Sandbox, global: Global) -> anyhow::Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("keyblind-").tempdir().context("can't make a folder to unpack to")?;
-    let unpacked = outside::unpack(archive, folder.path(), sandbox, global)?;
+    let unpacked = outside::unpack(&archive, name, folder.path(), sandbox, global)?;
     if !global.quiet {
         left_out(&unpacked);
     }

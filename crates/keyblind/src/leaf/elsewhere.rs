@@ -115,7 +115,7 @@ pub(crate) mod outside {
     }
 
     /// Refuses.
-    pub(crate) fn unpack(_: &Path, _: &Path, _: Sandbox, _: Global) -> anyhow::Result<Unpacked> {
+    pub(crate) fn unpack(_: &std::fs::File, _: &str, _: &Path, _: Sandbox, _: Global) -> anyhow::Result<Unpacked> {
         Err(UsageError::new("archives are unpacked in a sandbox, which needs Linux: unpack it by other means").into())
     }
 }

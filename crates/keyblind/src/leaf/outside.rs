@@ -61,7 +61,10 @@ pub(crate) fn run(confined: Confined<'_>) -> anyhow::Result<Exit> {
     });
     let open = |path: &PathBuf| File::open(path).map_err(|error| UsageError::new(format_args!("can't open `{}`: {error}", path.display())));
     let further: Vec<File> = confined.further.iter().map(open).collect::<Result<_, _>>()?;
-    let tree = File::open(confined.root).with_context(|| format!("can't open `{}`", confined.root.display()))?;
+    // The directory that this process stands in is opened as what it is: its name may lead elsewhere by now.
+    let is_here = std::env::current_dir().is_ok_and(|current| current == confined.root);
+    let tree = File::open(if is_here { Path::new(".") } else { confined.root });
+    let tree = tree.with_context(|| format!("can't open `{}`", confined.root.display()))?;
     let further: Vec<BorrowedFd<'_>> = further.iter().map(AsFd::as_fd).collect();
     let leaf = Leaf::start(task, confined.sandbox, tree.as_fd(), &further)?;
     let mut side = Side {
@@ -85,15 +88,14 @@ pub(crate) fn run(confined: Confined<'_>) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// What is wrong with the archive, or if the leaf can't be started.
-pub(crate) fn unpack(archive: &Path, into: &Path, sandbox: Sandbox, global: Global) -> anyhow::Result<Unpacked> {
-    let file = File::open(archive).map_err(|error| UsageError::new(format_args!("can't open `{}`: {error}", archive.display())))?;
+pub(crate) fn unpack(archive: &File, name: &str, into: &Path, sandbox: Sandbox, global: Global) -> anyhow::Result<Unpacked> {
     let tree = File::open(into).with_context(|| format!("can't open `{}`", into.display()))?;
-    let leaf = Leaf::start(Task::Unpack, sandbox, tree.as_fd(), &[file.as_fd()])?;
+    let leaf = Leaf::start(Task::Unpack, sandbox, tree.as_fd(), &[archive.as_fd()])?;
     // What the kernel lacks is said by the leaf that scans.
     let global = Global { quiet: true, verbose: false, ..global };
     let mut side = Side { global, reads_input: false, bar: None, files: Vec::new(), taken: 0, is_read: true, shown: None, unpacked: None };
-    side.follow(leaf).with_context(|| format!("can't unpack `{}`", archive.display()))?;
-    side.unpacked.ok_or_else(|| anyhow!("the sandboxed process said nothing about `{}`", archive.display()))
+    side.follow(leaf).with_context(|| format!("can't unpack {name}"))?;
+    side.unpacked.ok_or_else(|| anyhow!("the sandboxed process said nothing about {name}"))
 }
 
 /// A leaf that has its job.

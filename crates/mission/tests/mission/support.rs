@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use keyblind_intent::{SubjectId, TenantId, UnixMillis};
 use keyblind_mission::{Assignment, Clock, Done, Event, Follows, Patience, Progress, Request, Runner, Trouble, Wish, Work, begin};
-use keyblind_store::{Limits, MissionId, MissionRow, Place, Store};
-use keyblind_testkit::Folder;
+use keyblind_store::{Limits, MissionId, MissionRow, Place, Store, WaitsFor};
+use keyblind_testkit::{Folder, Postgres};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Hands(Arc<AtomicU64>);
@@ -16,6 +16,10 @@ pub(crate) struct Hands(Arc<AtomicU64>);
 impl Hands {
     pub(crate) fn noon() -> Self {
         Self(Arc::new(AtomicU64::new(1_800_000_000_000)))
+    }
+
+    pub(crate) fn set(&self, millis: u64) {
+        self.0.store(millis, Ordering::SeqCst);
     }
 
     pub(crate) fn forward(&self, seconds: u64) {
@@ -64,7 +68,7 @@ impl Work for Script {
         progress.tell(Event::Said { line: format!("{act:?}") }).await;
         let follows = match act {
             Act::Well => Follows::Next,
-            Act::Waits(seconds) => Follows::Again(Duration::from_secs(seconds)),
+            Act::Waits(seconds) => Follows::Again(Duration::from_secs(seconds), WaitsFor::Approval),
             Act::Passing => return Err(Trouble::Passing("nobody answers".to_owned())),
             Act::Lasting => return Err(Trouble::Lasting("there is no such folder".to_owned())),
             Act::Hangs => std::future::pending().await,
@@ -74,6 +78,29 @@ impl Work for Script {
     }
 }
 
+/// Runs a test on SQLite and on Postgres.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($world:ident) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "not every test needs all of them")]
+            use super::*;
+
+            async fn judged($world: crate::support::World) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn on_sqlite() {
+                judged(crate::support::World::on_sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn on_postgres() {
+                judged(crate::support::World::on_postgres().await).await;
+            }
+        }
+    )*};
+}
+pub(crate) use on_both;
+
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) hands: Hands,
@@ -81,20 +108,39 @@ pub(crate) struct World {
     pub(crate) owner: SubjectId,
     // Only kept so that the database is taken away with it.
     _folder: Folder,
+    _server: Option<Postgres>,
 }
 
 pub(crate) const LIMITS: Limits = Limits { total: 8, tenant: 8, owner: 8 };
 
 impl World {
-    pub(crate) async fn new() -> Self {
+    pub(crate) async fn on_sqlite() -> Self {
         let folder = Folder::new([]);
-        let store = Store::open(&Place::File(folder.path().join("server.db"))).await.unwrap();
+        let place = Place::File(folder.path().join("server.db"));
+        Self::at(&place, folder, None).await
+    }
+
+    pub(crate) async fn on_postgres() -> Self {
+        let server = Postgres::start();
+        let place = server.address().parse().unwrap();
+        Self::at(&place, Folder::new([]), Some(server)).await
+    }
+
+    async fn at(place: &Place, folder: Folder, server: Option<Postgres>) -> Self {
+        let store = Store::open(place).await.unwrap();
         let (tenant, owner) = (TenantId::new("octo").unwrap(), SubjectId::new("anna").unwrap());
-        Self { store, hands: Hands::noon(), tenant, owner, _folder: folder }
+        Self { store, hands: Hands::noon(), tenant, owner, _folder: folder, _server: server }
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.hands.clone())
     }
 
     pub(crate) async fn begin(&self) -> MissionId {
-        let request = Request::ScanPath { path: "/srv/shop".into() };
+        self.begin_with(Request::ScanPath { path: "/srv/shop".into() }).await
+    }
+
+    pub(crate) async fn begin_with(&self, request: Request) -> MissionId {
         let wish = Wish { tenant: self.tenant.clone(), owner: self.owner.clone(), request, idempotency: None };
         begin(&self.store, &wish, self.hands.now()).await.unwrap().id()
     }

@@ -57,7 +57,7 @@ on_both! {
         let small = begin(&store, "small", "bert", 2).await;
         let job = claim(&store, 3).await.unwrap();
         assert_eq!(job.mission.id, small);
-        let next = Next::Step { step: "fix", ready: at(4), attempt: 0, is_waiting: false };
+        let next = Next::Step { step: "fix", ready: at(4), attempt: 0, waits_for: None };
         store.commit(&job.ticket, &turn("scanned", next), "worker", at(4)).await.unwrap();
         assert_eq!(claim(&store, 5).await.unwrap().mission.id, small);
     }
@@ -77,12 +77,12 @@ on_both! {
         let second = begin(&store, "octo", "anna", 1).await;
         let job = claim(&store, 2).await.unwrap();
         assert_eq!(job.mission.id, first);
-        let later = Next::Step { step: "approval", ready: at(60), attempt: 0, is_waiting: true };
+        let later = Next::Step { step: "approval", ready: at(60), attempt: 0, waits_for: Some(keyblind_store::WaitsFor::Time) };
         store.commit(&job.ticket, &turn("planned", later), "worker", at(3)).await.unwrap();
         let other = claim(&store, 4).await.unwrap();
         assert_eq!(other.mission.id, second);
         assert!(claim(&store, 5).await.is_none());
-        let again = Next::Step { step: "fix", ready: at(6), attempt: 0, is_waiting: false };
+        let again = Next::Step { step: "fix", ready: at(6), attempt: 0, waits_for: None };
         store.commit(&other.ticket, &turn("scanned", again), "worker", at(6)).await.unwrap();
         assert_eq!(claim(&store, 60).await.unwrap().mission.id, first, "the mission that began first");
     }

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod claims;
+mod many;
 mod missions;
 mod support;

@@ -18,7 +18,7 @@ on_both! {
         assert_eq!(store.mission(&octo, id).await.unwrap().unwrap().state, MissionState::Running);
         store.tell(&job.ticket, &[event("read"), event("judged")], at(2)).await.unwrap();
 
-        let mut scanned = turn("scanned", Next::Step { step: "report", ready: at(3), attempt: 0, is_waiting: false });
+        let mut scanned = turn("scanned", Next::Step { step: "report", ready: at(3), attempt: 0, waits_for: None });
         scanned.checkpoint = Some(r#"{"findings":7}"#.to_owned());
         scanned.documents = vec![Document { name: "report.json", digest: "sha256:1".to_owned(), bytes: b"{\"\0\xff".to_vec() }];
         store.commit(&job.ticket, &scanned, "worker", at(3)).await.unwrap();
@@ -82,7 +82,7 @@ on_both! {
         assert_eq!(store.cancel(&octo, running, &anna, at(6)).await.unwrap(), Cancelled::Asked);
         assert_eq!(store.hold(&job.ticket, at(7), crate::support::HOLD).await.unwrap(), keyblind_store::Hold::Cancelled);
         // A worker that didn't look in time hands the mission on; nothing follows all the same.
-        let waits = Next::Step { step: "approval", ready: at(100), attempt: 0, is_waiting: true };
+        let waits = Next::Step { step: "approval", ready: at(100), attempt: 0, waits_for: Some(keyblind_store::WaitsFor::Time) };
         store.commit(&job.ticket, &turn("scanned", waits), "worker", at(8)).await.unwrap();
         assert_eq!(store.mission(&octo, running).await.unwrap().unwrap().state, MissionState::Cancelled);
         assert!(claim(&store, 101).await.is_none());
@@ -95,7 +95,7 @@ on_both! {
 
         let waiting = begin(&store, "octo", "anna", 200).await;
         let job = claim(&store, 201).await.unwrap();
-        let waits = Next::Step { step: "approval", ready: at(9_000), attempt: 0, is_waiting: true };
+        let waits = Next::Step { step: "approval", ready: at(9_000), attempt: 0, waits_for: Some(keyblind_store::WaitsFor::Time) };
         store.commit(&job.ticket, &turn("planned", waits), "worker", at(202)).await.unwrap();
         assert_eq!(store.mission(&octo, waiting).await.unwrap().unwrap().state, MissionState::Waiting);
         assert_eq!(store.cancel(&octo, waiting, &anna, at(203)).await.unwrap(), Cancelled::Ended);

@@ -22,12 +22,14 @@ macro_rules! on_both {
 
             async fn judged($store: keyblind_store::Store) $body
 
+            $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn on_sqlite() {
                 let folder = keyblind_testkit::Folder::new([]);
                 judged($crate::support::sqlite(&folder).await).await;
             }
 
+            $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn on_postgres() {
                 let server = keyblind_testkit::Postgres::start();
@@ -77,5 +79,5 @@ pub(crate) fn event(kind: &'static str) -> NewEvent {
 
 /// A turn with one event and what follows.
 pub(crate) fn turn(kind: &'static str, next: Next) -> Turn {
-    Turn { events: vec![event(kind)], documents: Vec::new(), checkpoint: None, audit: kind.to_owned(), next }
+    Turn { events: vec![event(kind)], documents: Vec::new(), checkpoint: None, audit: Some(kind.to_owned()), next }
 }

@@ -10,7 +10,7 @@ mod samples;
 mod standing;
 
 use anyhow::Context as _;
-use keyblind_intent::{Intent, Request};
+use keyblind_intent::{Intent, Line, Proposed, Request};
 use keyblind_rules::RuleTable;
 
 use self::explanation::Place;
@@ -23,6 +23,7 @@ use crate::broker::Broker;
 use crate::commands::moment;
 use crate::commands::remote::{Fetched, Remote};
 use crate::commands::scan::further;
+use crate::commands::started;
 use crate::exit::{Exit, UsageError};
 use crate::interrupt::Interrupt;
 use crate::leaf::outside;
@@ -39,12 +40,21 @@ pub(super) fn run(remote: Remote, arguments: &FixArguments, global: Global) -> a
         return Err(UsageError::new(format_args!("a repository at a forge isn't written to from here: {help}")).into());
     }
     if !arguments.pull_request {
-        return look(&remote.fetch(arguments.sandbox.at_least_available(), global)?, arguments, None, global);
+        return look(&fetched(remote, arguments, global)?, arguments, None, global);
     }
     if arguments.output == Some(FixOutput::Patch) {
         return Err(UsageError::new("`--pr` prints no patch: leave `--pr` out to see it, or take `--output json`").into());
     }
     propose(remote, arguments, global)
+}
+
+/// The repository's files: those that were handed over, or else those that the broker reads.
+fn fetched(remote: Remote, arguments: &FixArguments, global: Global) -> anyhow::Result<Fetched> {
+    let sandbox = arguments.sandbox.at_least_available();
+    match &arguments.handed {
+        Some(commit) => remote.handed(started::handed()?, commit, sandbox, global),
+        None => remote.fetch(sandbox, global),
+    }
 }
 
 /// Looks for fixes in a leaf. With an inbox it hands them over, and shows none.
@@ -62,13 +72,18 @@ fn look(fetched: &Fetched, arguments: &FixArguments, inbox: Option<&Inbox>, glob
 }
 
 fn propose(remote: Remote, arguments: &FixArguments, global: Global) -> anyhow::Result<Exit> {
-    let fetched = remote.into_branch(arguments.base.as_ref())?.fetch(arguments.sandbox.at_least_available(), global)?;
+    let remote = if arguments.handed.is_some() { remote } else { remote.into_branch(arguments.base.as_ref())? };
+    let fetched = fetched(remote, arguments, global)?;
     let base = arguments.base.clone().or_else(|| fetched.branch.clone());
     let base = base.ok_or_else(|| UsageError::new("the broker doesn't say which branch the default one is: add `--base BRANCH`"))?;
     let place = Place { repository: &fetched.repository, base: &base, commit: &fetched.commit };
     let inbox = Inbox::new()?;
     let exit = look(&fetched, arguments, Some(&inbox), global)?;
     let mut all = wanted(&inbox, &fetched, &place, arguments)?;
+    if arguments.handed.is_some() {
+        hand_back(all)?;
+        return Ok(exit);
+    }
     let is_json = arguments.output == Some(FixOutput::Json);
     if all.is_empty() {
         if !global.quiet && matches!(exit, Exit::Clean | Exit::Findings | Exit::Incomplete) {
@@ -106,6 +121,17 @@ fn wanted(inbox: &Inbox, fetched: &Fetched, place: &Place<'_>, arguments: &FixAr
     let parts = parts::divide(&proposal);
     let composed = parts.iter().map(|part| request::compose(&proposal, &contents, part, place, tree, table.as_ref()));
     composed.map(|wanted| Ok((wanted?, Standing::Ended(Ending::not_asked())))).collect()
+}
+
+/// Gives what is to be proposed to whoever handed the repository over.
+fn hand_back(all: Vec<(Wanted, Standing)>) -> anyhow::Result<()> {
+    for (wanted, _) in all {
+        let fingerprints = wanted.fingerprints.iter().filter_map(|fingerprint| Line::new(fingerprint.as_str()).ok()).collect();
+        let proposed = Proposed { request: wanted.request, fingerprints };
+        let head = proposed.head().context("the fixes can't be handed back")?;
+        output::print_with(|out| out.write_all(&head).and_then(|()| out.write_all(&wanted.contents)))?;
+    }
+    Ok(())
 }
 
 fn ask(broker: &mut Option<Broker>, wanted: &Wanted) -> anyhow::Result<Standing> {
