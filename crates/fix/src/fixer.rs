@@ -1,5 +1,7 @@
 //! Findings to proven fixes, one after the other.
 
+mod proposed;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use crate::instantiate::Input;
 use crate::proof::{self, Check, Claim, Disproof, Pair, Proof, Texts};
 use crate::terraform;
 use crate::yaml;
+
+pub use self::proposed::Surrounding;
 
 /// The most changes that are tried for one finding.
 const MOST_ATTEMPTS: usize = 24;
@@ -271,6 +275,9 @@ impl<'t> Fixer<'t> {
                 draft.texts.insert(edit.path.clone(), edit.apply(&old).map_err(|error| misfit(error.to_string()))?);
             }
             let subject = Subject { rule, root: &claim.root, address: &claim.address };
+            if record.proof.proposed {
+                self.check_proposed(&subject, &draft).map_err(|disproof| (number, disproof))?;
+            }
             let fix = self.prove(&subject, &Ground { draft, effects: Vec::new() }).map_err(|(disproof, _)| (number, disproof))?;
             self.accept(&fix);
         }

@@ -20,7 +20,7 @@ mod wishes;
 mod yaml;
 
 pub use edit::{EditError, FileEdit, TextEdit, digest};
-pub use fixer::{Fix, Fixer, Given, Outcome, Record, Refusal, Subject};
+pub use fixer::{Fix, Fixer, Given, Outcome, Record, Refusal, Subject, Surrounding};
 pub use hindrance::Hindrance;
 pub use impact::Effect;
 pub use instantiate::Input;

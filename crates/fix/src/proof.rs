@@ -4,9 +4,10 @@
 //! is no matter to them.
 
 pub(crate) mod dockerfile;
-mod document;
+pub(crate) mod document;
 mod layout;
-mod verdicts;
+pub(crate) mod proposed;
+pub(crate) mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,6 +86,12 @@ pub enum Check {
     Formatted,
     /// To fix it again changes nothing.
     Idempotent,
+    /// Of a text that somebody proposes: it changes few lines of one file.
+    Small,
+    /// Of the same: it changes nothing but what the rule is about, and where the deciding value is written.
+    Confined,
+    /// Of the same: every word and text that is new stands in the files or in the rule already.
+    LiteralsKnown,
 }
 
 impl Check {
@@ -103,6 +110,9 @@ impl Check {
         Self::UnknownsNotGrown,
         Self::Idempotent,
     ];
+
+    /// Those that a text which somebody proposes must pass as well: they come first.
+    pub const OF_PROPOSALS: &[Self] = &[Self::Small, Self::LiteralsKnown, Self::Confined];
 }
 
 /// The checks that a fix passed.
@@ -118,6 +128,9 @@ pub struct Proof {
     pub roots: Vec<String>,
     /// Values of variables that only a person knows, with which it holds: name and value.
     pub assumed: Vec<(String, String)>,
+    /// Whether somebody proposed the text, so that it passed [`Check::OF_PROPOSALS`] too; nothing derived it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proposed: bool,
 }
 
 /// Why a change isn't proven.
@@ -252,5 +265,5 @@ pub fn check_verdicts(table: &RuleTable, rule: RuleId, claim: &Claim, stated: &[
     }
     let mut roots: Vec<String> = pairs.iter().map(|pair| pair.root.to_owned()).collect();
     roots.dedup();
-    Ok(Proof { claim: claim.clone(), stated: stated.to_vec(), checks: Check::ALL.to_vec(), roots, assumed: Vec::new() })
+    Ok(Proof { claim: claim.clone(), stated: stated.to_vec(), checks: Check::ALL.to_vec(), roots, assumed: Vec::new(), proposed: false })
 }

@@ -39,6 +39,7 @@ Examples:
   keyblind scan --output sarif=keyblind.sarif   a report on the terminal and one in a file
   keyblind scan --baseline known.jsonl --fail-on new
   keyblind scan --fixes                         each finding with its proven fix
+  keyblind scan --fixes --models                and what models say of the worst, through the broker
   keyblind scan github:octo-org/shop            a repository that the broker reads
   keyblind scan github:octo-org/shop@pull/7     its pull request 7, a branch or a commit
 
@@ -222,6 +223,10 @@ pub(crate) struct ScanArguments {
     /// Look for a proven fix for each finding, and show it in the report; where there is none, what stands in the way.
     #[arg(long, help_heading = "Output")]
     pub(crate) fixes: bool,
+    /// Let models explain the findings that matter most and, with `--fixes`, propose what can't be derived: asked through the broker, whose
+    /// configuration names them. What they say decides nothing, and is marked as theirs.
+    #[arg(long, help_heading = "Models")]
+    pub(crate) models: bool,
     /// Show suppressed findings in the text report, with their reasons.
     #[arg(long, help_heading = "Output")]
     pub(crate) show_suppressed: bool,
@@ -252,9 +257,9 @@ pub(crate) struct ScanArguments {
 }
 
 impl ScanArguments {
-    /// How it reads: an archive always in a sandbox.
+    /// How it reads: an archive, and what models hear of, always in a sandbox.
     pub(crate) fn confinement(&self) -> Sandbox {
-        if self.archive.is_some() { self.sandbox.at_least_available() } else { self.sandbox }
+        if self.archive.is_some() || self.models { self.sandbox.at_least_available() } else { self.sandbox }
     }
 }
 
@@ -349,6 +354,11 @@ pub(crate) struct FixArguments {
     #[arg(long, help_heading = "Fixes")]
     pub(crate) force: bool,
 
+    /// Where no fix can be derived, let a model propose one: asked through the broker, whose configuration names it, and proven as every fix
+    /// is. It is only written or proposed with `--all`.
+    #[arg(long, conflicts_with = "verify", help_heading = "Models")]
+    pub(crate) models: bool,
+
     /// Propose the fixes for `github:owner/name` as a pull request, through the broker and after somebody's yes: only safe ones, unless
     /// `--all` is given too.
     #[arg(long = "pr", conflicts_with_all = ["write", "interactive", "verify", "whole_file"], help_heading = "Pull request")]
@@ -374,6 +384,11 @@ pub(crate) struct FixArguments {
 }
 
 impl FixArguments {
+    /// How it reads: what models hear of in a sandbox, unless files are written.
+    pub(crate) fn confinement(&self) -> Sandbox {
+        if self.models && !self.writes() { self.sandbox.at_least_available() } else { self.sandbox }
+    }
+
     /// Whether files are written.
     pub(crate) fn writes(&self) -> bool {
         self.write || self.interactive

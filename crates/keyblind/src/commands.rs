@@ -12,6 +12,7 @@ mod fix;
 mod fixes;
 mod import;
 mod ledger;
+mod models;
 #[cfg(target_os = "linux")]
 mod prove;
 mod remote;

@@ -9,7 +9,7 @@ pub(crate) mod inside;
 mod messages;
 pub(crate) mod outside;
 
-pub(crate) use self::inside::inside;
+pub(crate) use self::inside::{Inside, inside};
 
 use keyblind_harden::Limits;
 

@@ -12,6 +12,7 @@ mod exit;
 mod interrupt;
 #[cfg_attr(not(target_os = "linux"), path = "leaf/elsewhere.rs")]
 mod leaf;
+mod models;
 mod output;
 mod progress;
 mod settings;

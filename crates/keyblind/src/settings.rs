@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) input_sets: Vec<InputSet>,
     /// Values that only a person knows, for fixes.
     pub(crate) given: Vec<GivenValue>,
+    /// Whether the configuration lets models be asked, if it says so.
+    pub(crate) models: Option<bool>,
     /// All of the above as people write them.
     pub(crate) shown: Vec<Shown>,
 }
@@ -188,6 +190,12 @@ impl Settings {
         let ignored = ignored(config, &mut collector)?;
         let input_sets = input_sets(config, &mut collector)?;
         let given = given_values(config, &mut collector);
+        let models = config.models.as_ref().map(|flag| *flag.get_ref());
+        let source = config.models.as_ref().map_or_else(|| DEFAULT.to_owned(), |flag| collector.place(flag.span()));
+        // By itself it is on nowhere, and nobody forbids it.
+        if let Some(models) = models {
+            collector.shown.push(Shown { key: "models", value: models.to_string(), source });
+        }
         let inputs = Inputs {
             variables: what.variables.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect(),
             var_files: what.var_files.iter().map(|path| targets.within(path)).collect::<Result<_, _>>().map_err(UsageError::new)?,
@@ -208,6 +216,7 @@ impl Settings {
             inputs,
             input_sets,
             given,
+            models,
             shown: collector.shown,
         })
     }

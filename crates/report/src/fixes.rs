@@ -28,6 +28,18 @@ pub struct Fixes {
     masks: Masks,
     files: HashMap<Arc<str>, FileId>,
     by_fingerprint: BTreeMap<String, Remedy>,
+    explained: BTreeMap<String, Explained>,
+}
+
+/// What a finding means, in a model's words. It decides nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explained {
+    /// The whole, on one line.
+    pub text: String,
+    /// What somebody does, step by step.
+    pub attack: Vec<String>,
+    /// What speaks against it.
+    pub doubts: Vec<String>,
 }
 
 /// What there is for a finding.
@@ -52,6 +64,8 @@ pub struct Proven {
     pub files: Vec<FileChange>,
     /// Whether its edits are left out, because they hold what looks like a secret.
     pub is_withheld: bool,
+    /// Whether a model proposed its text.
+    pub is_proposed: bool,
 }
 
 /// What a fix asks of whoever applies it.
@@ -119,7 +133,7 @@ impl Fixes {
     /// Makes ready to take the fixes for a report's findings.
     pub fn of(report: &ScanReport) -> Self {
         let files = report.sources.iter().map(|(id, file)| (file.path.clone(), id)).collect();
-        Self { masks: Masks::of(report), files, by_fingerprint: BTreeMap::new() }
+        Self { masks: Masks::of(report), files, by_fingerprint: BTreeMap::new(), explained: BTreeMap::new() }
     }
 
     /// Takes what became of a finding. `original` gives the text of a file that the fix was made for.
@@ -136,6 +150,16 @@ impl Fixes {
     /// What there is for a finding; `None` if no fix was looked for.
     pub fn get(&self, result: &ScanResult) -> Option<&Remedy> {
         self.by_fingerprint.get(&result.fingerprint)
+    }
+
+    /// Takes what a model says of a finding.
+    pub fn explain(&mut self, result: &ScanResult, explained: Explained) {
+        self.explained.insert(result.fingerprint.clone(), explained);
+    }
+
+    /// What a model says of a finding, if one was asked.
+    pub fn explained(&self, result: &ScanResult) -> Option<&Explained> {
+        self.explained.get(&result.fingerprint)
     }
 
     /// The command that shows the fix for a finding, with a fingerprint as short as it may be without meaning another one.
@@ -184,7 +208,14 @@ impl Fixes {
         if is_withheld {
             files.iter_mut().for_each(|file| file.edits.clear());
         }
-        Proven { class: Class::of(fix), effects: fix.effects.clone(), inputs: fix.inputs.clone(), files, is_withheld }
+        Proven {
+            class: Class::of(fix),
+            effects: fix.effects.clone(),
+            inputs: fix.inputs.clone(),
+            files,
+            is_withheld,
+            is_proposed: fix.proof.proposed,
+        }
     }
 
     /// `None` if the edits can't be shown.

@@ -168,6 +168,17 @@ struct ResultView<'r> {
     fingerprint: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<FixView<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<ExplanationView<'r>>,
+}
+
+/// What a model says of a finding.
+#[derive(Serialize)]
+struct ExplanationView<'r> {
+    by: &'static str,
+    text: &'r str,
+    attack: &'r [String],
+    doubts: &'r [String],
 }
 
 impl<'r> ResultView<'r> {
@@ -196,6 +207,12 @@ impl<'r> ResultView<'r> {
             suppression,
             fingerprint: &result.fingerprint,
             fix: fixes.get(result).map(|remedy| FixView::of(report, result, remedy)),
+            explanation: fixes.explained(result).map(|explained| ExplanationView {
+                by: "model",
+                text: &explained.text,
+                attack: &explained.attack,
+                doubts: &explained.doubts,
+            }),
         }
     }
 }
@@ -214,6 +231,9 @@ struct ProvenView<'r> {
     edits: Vec<EditView<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     withheld: Option<&'static str>,
+    /// Whether a model proposed its text.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    proposed: bool,
     effects: Vec<EffectView>,
     inputs: Vec<InputView<'r>>,
 }
@@ -288,6 +308,7 @@ impl<'r> ProvenView<'r> {
             class: proven.class.name(),
             edits: proven.files.iter().flat_map(|file| file.edits.iter().map(move |own| edit(file, own))).collect(),
             withheld: proven.is_withheld.then_some(WITHHELD),
+            proposed: proven.is_proposed,
             effects: proven.effects.iter().map(|effect| EffectView { effect: effect.name(), message: effect.sentence() }).collect(),
             inputs: proven
                 .inputs

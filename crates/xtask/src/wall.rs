@@ -52,6 +52,7 @@ const PROGRAMS: &[Program] = &[
             "keyblind-rules",
             "keyblind-scan",
             "keyblind-explain",
+            "keyblind-roles",
             "keyblind-fix",
             "keyblind-git",
             "keyblind-report",

@@ -36,6 +36,33 @@ pub(super) fn check(path: &str, before: &str, after: &str, stated: &[Stated]) ->
     check_comments(path, (before, &old), (after, &new), &gone)
 }
 
+/// The most nodes that one change is told to differ in.
+const MOST_DIFFERENCES: usize = 64;
+
+/// The nodes that are different, each by the number of its document and the names that lead to it; `None` where the documents can't be compared
+/// so, or too many are.
+pub(crate) fn differences(before: &str, after: &str) -> Option<Vec<(usize, Vec<String>)>> {
+    let (old, new) = (yaml::parse(before), yaml::parse(after));
+    if !old.errors.is_empty() || !new.errors.is_empty() || old.documents.len() != new.documents.len() {
+        return None;
+    }
+    let mut found = Vec::new();
+    for (index, (a, b)) in old.documents.iter().zip(&new.documents).enumerate() {
+        let mut stated: Vec<String> = Vec::new();
+        loop {
+            let known: Vec<&str> = stated.iter().map(String::as_str).collect();
+            let mut comparison = Comparison { stated: &known, names: Vec::new(), changed: Vec::new() };
+            let Err(names) = comparison.nodes(a, b) else { break };
+            if names.is_empty() || found.len() >= MOST_DIFFERENCES {
+                return None;
+            }
+            stated.push(pointer(&names));
+            found.push((index, names));
+        }
+    }
+    Some(found)
+}
+
 struct Comparison<'s> {
     /// Pointers to nodes that may be different.
     stated: &'s [&'s str],

@@ -21,7 +21,7 @@ pub(super) fn check(path: &str, before: &str, after: &str, stated: &[Stated]) ->
 }
 
 /// The declarations of a file by what they declare: the kind and labels of a block, or the name of an attribute at the top.
-fn declarations(file: &File) -> BTreeMap<(String, usize), &Item> {
+pub(super) fn declarations(file: &File) -> BTreeMap<(String, usize), &Item> {
     let mut found: BTreeMap<(String, usize), &Item> = BTreeMap::new();
     for item in &file.body.items {
         let name = match item {
@@ -35,19 +35,19 @@ fn declarations(file: &File) -> BTreeMap<(String, usize), &Item> {
     found
 }
 
-fn range_of(item: &Item) -> TextRange {
+pub(super) fn range_of(item: &Item) -> TextRange {
     match item {
         Item::Attribute(attribute) => attribute.range,
         Item::Block(block) => block.range,
     }
 }
 
-fn text_of<'t>(text: &'t str, item: &Item) -> &'t str {
+pub(super) fn text_of<'t>(text: &'t str, item: &Item) -> &'t str {
     &text[range_of(item).as_usize()]
 }
 
 /// The name of an item. For a `dynamic` block that is the name of what it makes.
-fn name_of(item: &Item) -> String {
+pub(super) fn name_of(item: &Item) -> String {
     match item {
         Item::Attribute(attribute) => attribute.name.text.to_string(),
         Item::Block(inner) if &*inner.kind.text == "dynamic" => {
@@ -59,7 +59,7 @@ fn name_of(item: &Item) -> String {
 
 /// Without the white space between words, whose changes are the formatter's business; in quotes and here-documents it is a part
 /// of the value.
-fn squeezed(text: &str) -> String {
+pub(super) fn squeezed(text: &str) -> String {
     let mut squeezed = String::with_capacity(text.len());
     let mut until: Option<&str> = None;
     for line in text.lines() {
@@ -177,7 +177,7 @@ fn is_constant(expr: &Expr) -> bool {
 }
 
 /// The names of the items of a block that are different.
-fn changed_items((before, old): (&str, &Block), (after, new): (&str, &Block)) -> BTreeSet<String> {
+pub(super) fn changed_items((before, old): (&str, &Block), (after, new): (&str, &Block)) -> BTreeSet<String> {
     let grouped = |text: &str, block: &Block| {
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for item in &block.body.items {

@@ -12,7 +12,7 @@ use super::{About, Check, Claim, Disproof, Pair, Stated};
 use crate::demands;
 
 /// The deepest values that are compared.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// A resource by its address; repeated declarations by their number.
 type Name<'r> = (&'r str, usize);
@@ -177,7 +177,7 @@ pub(super) fn check_arguments(pair: &Pair<'_>) -> Result<(), Disproof> {
 }
 
 /// The names of a body whose values differ.
-fn differing(old: &Value, new: &Value) -> BTreeSet<String> {
+pub(crate) fn differing(old: &Value, new: &Value) -> BTreeSet<String> {
     let (Some(a), Some(b)) = (old.as_mapping(), new.as_mapping()) else {
         return if same(old, new, MAX_DEPTH) { BTreeSet::new() } else { BTreeSet::from([String::new()]) };
     };
@@ -187,7 +187,7 @@ fn differing(old: &Value, new: &Value) -> BTreeSet<String> {
 }
 
 /// Whether two values are the same, also in what is known of what isn't known. What lies too deep counts as different.
-fn same(a: &Value, b: &Value, depth: usize) -> bool {
+pub(super) fn same(a: &Value, b: &Value, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     if a.sensitive != b.sensitive {
         return false;

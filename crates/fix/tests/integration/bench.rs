@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keyblind_fix::proof::{Disproof, Pair, Proof, Texts, check_texts, check_verdicts};
-use keyblind_fix::{FileEdit, Fix, Outcome};
+use keyblind_fix::{FileEdit, Fix, Fixer, Given, Outcome, Subject};
 use keyblind_rules::{RuleId, RuleTable};
 use keyblind_scan::{Changed, Trials};
 
@@ -32,6 +32,13 @@ impl<'t> Bench<'t> {
     /// The text with the fix.
     pub(crate) fn fixed(&self) -> &str {
         &self.fix.texts[&self.path]
+    }
+
+    /// Whether a text would be proven if somebody proposed it.
+    pub(crate) fn propose(&self, after: &str) -> Result<Fix, Disproof> {
+        let mut fixer = Fixer::new(self.table, &request(self.table, self.folder.path()), Given::new());
+        let claim = &self.fix.proof.claim;
+        fixer.propose(&Subject { rule: self.rule, root: &claim.root, address: &claim.address }, &self.path, after)
     }
 
     /// Whether a text would be shown as the fixed one, with edits that tell all.

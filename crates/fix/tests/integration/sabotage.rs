@@ -28,5 +28,6 @@ fn none_is_proven(bench: &Bench<'_>, classes: &[Class]) {
         assert_ne!(text, bench.fixed(), "{what}");
         let disproof = bench.judge(&text).expect_err(what);
         assert_eq!(disproof.check, *check, "{what}: {disproof:?}");
+        assert!(bench.propose(&text).is_err(), "{what}: proposed by somebody, it is proven");
     }
 }

@@ -20,9 +20,9 @@ use keyblind_rules::RuleTable;
 use keyblind_scan::{Keep, ScanReport, ScanResult, Status, scan};
 
 use self::dialogue::{Decision, Dialogue, Question};
-use super::fixes;
 use super::remote::Remote;
 use super::scan::{further, prepare, resolve, say_diagnostics, what_is_judged};
+use super::{fixes, models};
 use crate::arguments::{FixArguments, FixOutput, Global, Sandbox, Variable, When};
 use crate::exit::{Exit, UsageError};
 use crate::leaf::{self, outside};
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
             return Err(UsageError::new("`--pr` proposes fixes for a repository at a forge: name it as `github:owner/name`").into());
         }
     }
-    if leaf::inside().is_none() && arguments.sandbox != Sandbox::Off {
+    if leaf::inside().is_none() && arguments.confinement() != Sandbox::Off {
         let (targets, reads_input) = resolve(&arguments.what)?;
         return outside::run(outside::Confined {
             root: &targets.root,
@@ -62,9 +62,10 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
             is_in_tree: false,
             further: further(&arguments.what),
             files: Vec::new(),
-            sandbox: arguments.sandbox,
+            sandbox: arguments.confinement(),
             global,
             bar: &Bar::new(When::Auto, global.quiet),
+            models: models::direct(arguments.models)?,
         });
     }
     let mut prepared = prepare(&what_is_judged(&arguments.what), None, Keep::default())?;
@@ -74,6 +75,8 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
     for (rule, values) in fixes::given(table, &set(arguments)?)? {
         given.entry(rule).or_default().extend(values);
     }
+    let mut way = models::way(arguments.models, prepared.settings.models)?;
+    let mut proposer = way.as_mut().map(models::Proposer::new);
     let mut fixer = Fixer::new(table, &prepared.request, given);
     if let Some(path) = &arguments.verify {
         return verify::run(path, &mut fixer, global);
@@ -87,8 +90,11 @@ pub(super) fn run(arguments: &FixArguments, global: Global) -> anyhow::Result<Ex
     }
     let wanted = wanted(&report, arguments)?;
     let mut choice = Choice::of(arguments, &report, global)?;
-    let attempts = attempt(&mut fixer, table, &report, &wanted, &mut choice, &bar)?;
+    let attempts = attempt(&mut fixer, table, &report, &wanted, &mut choice, proposer.as_mut(), &bar)?;
     bar.finish();
+    if let Some(proposer) = &proposer {
+        proposer.tell(global);
+    }
     let changes = changes(&fixer)?;
     if arguments.writes() {
         write::check(&report, &changes, arguments.force)?;
@@ -198,6 +204,7 @@ fn attempt<'r>(
     report: &'r ScanReport,
     wanted: &[&'r ScanResult],
     choice: &mut Choice,
+    mut proposer: Option<&mut models::Proposer<'_>>,
     bar: &Bar,
 ) -> anyhow::Result<Vec<Attempt<'r>>> {
     // Later an earlier fix may have mended what isn't met.
@@ -209,6 +216,10 @@ fn attempt<'r>(
         let outcome = match fixes::subject(table, report, result) {
             Some(subject) if is_met => fixer.fix(&subject),
             _ => fixes::unmet(),
+        };
+        let outcome = match &mut proposer {
+            Some(proposer) => proposer.instead(outcome, fixer, table, report, result),
+            None => outcome,
         };
         let place = (number + 1, wanted.len());
         let Some(taken) = decide(fixer, report, result, &outcome, choice, place)? else { return Ok(attempts) };
@@ -257,7 +268,8 @@ fn decide(
         // Nobody else can say what a variable without value should be: such a fix is shown, and written only when the
         // value is given.
         _ if Class::of(fix) == Class::NeedsInput => false,
-        Choice::Written(all) => *all || Class::of(fix) == Class::Safe,
+        // What a model proposed somebody must ask for.
+        Choice::Written(all) => *all || Class::of(fix) == Class::Safe && !fix.proof.proposed,
         Choice::Asked(dialogue) => match dialogue.ask(&Question { report, result, fix, number, of }, fixer)? {
             Decision::Take => true,
             Decision::Leave => false,

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use super::account::Account;
 use super::remote::Remote;
-use super::{fixes, load_rules, start_threads, started, today};
+use super::{fixes, load_rules, models, start_threads, started, today};
 use crate::arguments::{Global, Include, Sandbox, ScanArguments, What};
 use crate::exit::{Exit, UsageError};
 use crate::leaf::{self, outside};
@@ -59,11 +59,19 @@ pub(super) fn run(arguments: &ScanArguments, global: Global) -> anyhow::Result<E
     let formats = arguments.outputs.iter().map(|output| output.format).chain([arguments.format]);
     let keep = formats.map(output::Format::wants).fold(asked, Keep::and);
     let prepared = prepare(&what_is_judged(&arguments.what), Some(arguments), keep)?;
-    let mut fixer = arguments.fixes.then(|| Fixer::new(&prepared.table, &prepared.request, prepared.given.clone()));
+    let mut models = models::way(arguments.models, prepared.settings.models)?;
+    let needs_fixer = arguments.fixes || models.is_some();
+    let mut fixer = needs_fixer.then(|| Fixer::new(&prepared.table, &prepared.request, prepared.given.clone()));
     let (fail_on, acting_for) = (prepared.settings.fail_on, prepared.settings.acting_for);
     let bar = Bar::new(arguments.progress, global.quiet);
     let mut report = scan(&prepared.table, prepared.request, &|progress| bar.update(progress));
-    let fixes = fixer.as_mut().map_or_else(Fixes::default, |fixer| fixes::find(fixer, &prepared.table, &report, &report.results, &bar));
+    let mut fixes = match fixer.as_mut().filter(|_| arguments.fixes) {
+        Some(fixer) => fixes::find(fixer, &prepared.table, &report, &report.results, &bar),
+        None => Fixes::default(),
+    };
+    if let (Some(way), Some(fixer)) = (models.as_mut(), fixer.as_mut()) {
+        models::advise(way, fixer, &prepared.table, &report, &mut fixes, arguments.fixes, global);
+    }
     bar.finish();
 
     say_diagnostics(&report, global);
@@ -146,6 +154,7 @@ fn confined(arguments: &ScanArguments, global: Global) -> anyhow::Result<Exit> {
         sandbox,
         global,
         bar: &Bar::new(arguments.progress, global.quiet),
+        models: models::direct(arguments.models)?,
     })
 }
 
@@ -160,6 +169,7 @@ fn scan_in(folder: &Path, sandbox: Sandbox, arguments: &ScanArguments, global: G
         sandbox,
         global,
         bar: &Bar::new(arguments.progress, global.quiet),
+        models: models::direct(arguments.models)?,
     })
 }
 

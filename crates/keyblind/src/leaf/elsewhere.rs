@@ -1,6 +1,6 @@
 //! Where there is no sandbox: `--sandbox` and archives are refused, and no process is ever a leaf.
 
-pub(crate) use self::inside::inside;
+pub(crate) use self::inside::{Inside, inside};
 
 pub(crate) mod inside {
     //! The inside of a leaf that can't be.
@@ -48,6 +48,13 @@ pub(crate) mod inside {
         }
 
         pub(crate) fn current(&self) -> &Path {
+            match *self {}
+        }
+
+        pub(crate) fn question(
+            &self,
+            _: &keyblind_roles::Question,
+        ) -> io::Result<Result<keyblind_roles::Reply, keyblind_roles::Unanswered>> {
             match *self {}
         }
 
@@ -101,6 +108,7 @@ pub(crate) mod outside {
         pub(crate) sandbox: Sandbox,
         pub(crate) global: Global,
         pub(crate) bar: &'c Bar,
+        pub(crate) models: Option<crate::models::Direct>,
     }
 
     /// What came of an archive.

@@ -9,9 +9,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use keyblind_harden::{inherited, leaf};
+use keyblind_roles::Question;
 use keyblind_scan::Progress;
 
-use super::messages::{Ask, CommandTask, Job, LARGEST, Look, Step, Task, Word};
+use super::messages::{Ask, CommandTask, Job, LARGEST, Look, ModelAnswer, Step, Task, Word};
 use super::{MOST_FURTHER, READING, UNPACKING, archive, descriptor, messages};
 use crate::arguments::{Cli, Command};
 use crate::commands;
@@ -194,6 +195,20 @@ impl Inside {
             let piece = messages::read_answer(&mut *given)?;
             if piece.is_empty() {
                 return Ok(text);
+            }
+            text.extend_from_slice(&piece);
+        }
+    }
+
+    /// Asks a model.
+    pub(crate) fn question(&self, question: &Question) -> io::Result<ModelAnswer> {
+        self.word(&Word::Question(question.clone()))?;
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = Vec::new();
+        loop {
+            let piece = messages::read_answer(&mut *given)?;
+            if piece.is_empty() {
+                return Ok(serde_json::from_slice(&text)?);
             }
             text.extend_from_slice(&piece);
         }

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use keyblind_harden::Report;
+use keyblind_roles::{Question, Reply, Unanswered};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,8 @@ pub(super) enum Word {
     Progress(Step),
     /// It wants something, and waits for the answer.
     Ask(Ask),
+    /// It asks a model, and waits for the answer: a [`ModelAnswer`] in pieces, an empty one last.
+    Question(Question),
     /// The archive is unpacked.
     Unpacked(Unpacked),
     /// It is done, and the exit code.
@@ -106,6 +109,9 @@ pub(super) enum Ask {
     /// The text on standard input, at most so many bytes: in pieces, an empty one last.
     StandardInput(u64),
 }
+
+/// What comes back from a model, or why nothing does.
+pub(super) type ModelAnswer = Result<Reply, Unanswered>;
 
 /// What came of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

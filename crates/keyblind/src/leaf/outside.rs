@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use keyblind_harden::{Child, Ended, Report, Start, null, start};
+use keyblind_roles::Model as _;
 use keyblind_scan::Progress;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 
 use super::inert::{self, Inert};
 pub(crate) use super::messages::Unpacked;
-use super::messages::{Ask, CommandTask, Event, Job, Look, Step, Task, Word};
+use super::messages::{Ask, CommandTask, Event, Job, Look, ModelAnswer, Step, Task, Word};
 use super::{MOST_FURTHER, MOST_REPORTED, descriptor, messages};
 use crate::arguments::{Global, Sandbox};
 use crate::exit::{Exit, UsageError};
+use crate::models::Direct;
 use crate::output::Replacement;
 use crate::progress::Bar;
 use crate::terminal::{self, Stream};
@@ -37,6 +39,8 @@ pub(crate) struct Confined<'c> {
     pub(crate) sandbox: Sandbox,
     pub(crate) global: Global,
     pub(crate) bar: &'c Bar,
+    /// The way to models, if the command line asks for them: no leaf gets an answer otherwise.
+    pub(crate) models: Option<Direct>,
 }
 
 /// Runs this process's own command line in a leaf.
@@ -76,6 +80,7 @@ pub(crate) fn run(confined: Confined<'_>) -> anyhow::Result<Exit> {
         is_read: true,
         shown: None,
         unpacked: None,
+        models: confined.models,
     };
     side.files = confined.files.iter().map(|path| (path.clone(), None)).collect();
     side.shown = io::stdout().is_terminal().then(Inert::default);
@@ -93,7 +98,17 @@ pub(crate) fn unpack(archive: &File, name: &str, into: &Path, sandbox: Sandbox, 
     let leaf = Leaf::start(Task::Unpack, sandbox, tree.as_fd(), &[archive.as_fd()])?;
     // What the kernel lacks is said by the leaf that scans.
     let global = Global { quiet: true, verbose: false, ..global };
-    let mut side = Side { global, reads_input: false, bar: None, files: Vec::new(), taken: 0, is_read: true, shown: None, unpacked: None };
+    let mut side = Side {
+        global,
+        reads_input: false,
+        bar: None,
+        files: Vec::new(),
+        taken: 0,
+        is_read: true,
+        shown: None,
+        unpacked: None,
+        models: None,
+    };
     side.follow(leaf).with_context(|| format!("can't unpack {name}"))?;
     side.unpacked.ok_or_else(|| anyhow!("the sandboxed process said nothing about {name}"))
 }
@@ -147,6 +162,8 @@ struct Side<'s> {
     /// Set if standard output is a terminal.
     shown: Option<Inert>,
     unpacked: Option<Unpacked>,
+    /// The way to models.
+    models: Option<Direct>,
 }
 
 impl Side<'_> {
@@ -166,6 +183,13 @@ impl Side<'_> {
                 Event::Word(Word::Progress(step)) => self.show(step),
                 Event::Word(Word::Ask(Ask::StandardInput(most))) if self.reads_input => answer(&mut leaf.given, most)?,
                 Event::Word(Word::Ask(_)) => bail!("the sandboxed process asks for an input that the command line doesn't name"),
+                Event::Word(Word::Question(question)) => {
+                    let Some(models) = &mut self.models else {
+                        bail!("the sandboxed process asks a model, which the command line doesn't")
+                    };
+                    let answer: ModelAnswer = models.ask(&question);
+                    answer_model(&mut leaf.given, &answer)?;
+                }
                 Event::Word(Word::Unpacked(unpacked)) => self.unpacked = Some(unpacked),
                 Event::Word(Word::Whole(number)) => {
                     let (path, file) = self.file(number)?;
@@ -275,6 +299,15 @@ fn answer(given: &mut File, most: u64) -> anyhow::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Gives what came back from a model, in pieces.
+fn answer_model(given: &mut File, answer: &ModelAnswer) -> anyhow::Result<()> {
+    let text = serde_json::to_vec(answer)?;
+    for piece in text.chunks(messages::LARGEST).chain([&[][..]]) {
+        messages::write_answer(given, piece).context("the sandboxed process takes no answer")?;
+    }
+    Ok(())
 }
 
 /// Why a leaf ended, in words.

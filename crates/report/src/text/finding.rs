@@ -77,7 +77,9 @@ pub(super) fn group<'r>(report: &'r ScanReport, fixes: &Fixes, instances: &[&'r 
                 (true, class) => format!("{}; it holds what looks like a secret, and isn't shown here", class.name()),
                 (false, class) => class.name().to_owned(),
             };
-            group = group.element(Level::HELP.with_name("fix").message(format!("{} ({word})", fixes.command(result))));
+            let (models, by) = if proven.is_proposed { (" --models", "; a model proposed it") } else { ("", "") };
+            let command = fixes.command(result);
+            group = group.element(Level::HELP.with_name("fix").message(format!("{command}{models} ({word}{by})")));
             for condition in proven.conditions() {
                 group = group.element(Level::NOTE.message(words::wrap(&condition, width.saturating_sub(10))));
             }
@@ -87,6 +89,14 @@ pub(super) fn group<'r>(report: &'r ScanReport, fixes: &Fixes, instances: &[&'r 
             group = group.element(Level::NOTE.message(words::wrap(&text, width.saturating_sub(10))));
         }
         None => {}
+    }
+    if let Some(explained) = fixes.explained(result) {
+        let mut said = vec![words::clean(&explained.text)];
+        said.extend(explained.attack.iter().enumerate().map(|(number, step)| format!("{}. {}", number + 1, words::clean(step))));
+        said.extend(explained.doubts.iter().map(|doubt| format!("against it: {}", words::clean(doubt))));
+        for text in said {
+            group = group.element(Level::NOTE.with_name("a model says").message(words::wrap(&text, width.saturating_sub(18))));
+        }
     }
     group
 }

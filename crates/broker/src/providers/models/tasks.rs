@@ -14,15 +14,17 @@ pub(super) fn instructions(task: ModelTask) -> String {
     let task_words = match task {
         ModelTask::Prioritise => {
             "Order the findings by how much they matter in this infrastructure: what is reachable, what it leads to, what an attacker gains. \
-             Name each finding by the id that it has in the material, none twice, and invent none."
+             Name each finding by the id that it has in the material, none twice, and invent none. Say all of it in one line as well."
         }
         ModelTask::Explain => {
             "Say what the finding means here: what somebody could do because of it, step by step, in this infrastructure, and what speaks \
-             against it. Three to six sentences, plain words."
+             against it. Three to six sentences, plain words, in English. If you can't say it without seeing more, name at most three things in \
+             `wants` instead, else leave that empty."
         }
         ModelTask::ProposeFix => {
             "Propose the smallest change of text that removes the finding and nothing else. Quote what is replaced exactly as it stands in \
-             the material, as few lines as make it unique. Change nothing for the sake of style."
+             the material, as few lines as make it unique. Change nothing for the sake of style. Use no name, address or text that isn't in the \
+             material. If you can't propose anything without seeing more, name at most three things in `wants` instead, else leave that empty."
         }
         ModelTask::RepairAnswer => {
             "The material is an answer of a model, the JSON schema that it should fit, and what is wrong with it. Bring the answer into that \
@@ -44,12 +46,24 @@ pub(super) fn schema(task: ModelTask) -> Option<Value> {
         json!({"type": "object", "required": names, "additionalProperties": false, "properties": fields})
     };
     let list = |items: Value| json!({"type": "array", "items": items});
+    // What may be looked at more closely: all of it is in files that the material has parts of, or in the rules.
+    let wants = || {
+        let tool = |name: &str| json!({"type": "string", "enum": [name]});
+        let line = json!({"type": "integer"});
+        list(json!({"anyOf": [
+            object(json!({"tool": tool("show-lines"), "path": text, "from": line, "to": line})),
+            object(json!({"tool": tool("show-resource"), "address": text})),
+            object(json!({"tool": tool("show-rule"), "rule": text})),
+        ]}))
+    };
     match task {
-        ModelTask::Prioritise => Some(object(json!({"order": list(object(json!({"finding": text, "reason": text})))}))),
-        ModelTask::Explain => Some(object(json!({"explanation": text, "attack": list(text.clone()), "doubts": list(text.clone())}))),
+        ModelTask::Prioritise => Some(object(json!({"order": list(object(json!({"finding": text, "reason": text}))), "summary": text}))),
+        ModelTask::Explain => {
+            Some(object(json!({"explanation": text, "attack": list(text.clone()), "doubts": list(text.clone()), "wants": wants()})))
+        }
         ModelTask::ProposeFix => {
             let replacement = object(json!({"path": text, "before": text, "after": text}));
-            Some(object(json!({"replacements": list(replacement), "reason": text})))
+            Some(object(json!({"replacements": list(replacement), "reason": text, "wants": wants()})))
         }
         // It is whatever the material says.
         ModelTask::RepairAnswer => None,

@@ -75,7 +75,7 @@ impl Dialogue {
             let original = fixer.original(path).map_err(|reason| anyhow::anyhow!("can't read `{path}`: {reason}"))?;
             self.guard.check(path, &original)?;
         }
-        if self.take_rest && (self.all || Class::of(question.fix) == Class::Safe) {
+        if self.take_rest && (self.all || Class::of(question.fix) == Class::Safe && !question.fix.proof.proposed) {
             return Ok(Decision::Take);
         }
         let mut out = io::stdout().lock();
@@ -128,6 +128,9 @@ impl Dialogue {
         let title = format!("{}[{}]: {}", rule.severity, rule.id, clean(&result.message));
         writeln!(out, "\n{}", self.paint(TITLE, &title))?;
         writeln!(out, "{} at {}:{line}", clean(&result.label), clean(&file))?;
+        if fix.proof.proposed {
+            writeln!(out, "a model proposed this text; it passed every check that a derived fix passes, and more")?;
+        }
         for effect in &fix.effects {
             writeln!(out, "unsafe: {}", effect.sentence())?;
         }

@@ -68,6 +68,7 @@ fn look(fetched: &Fetched, arguments: &FixArguments, inbox: Option<&Inbox>, glob
         sandbox: arguments.sandbox.at_least_available(),
         global,
         bar: &Bar::new(When::Auto, global.quiet),
+        models: crate::commands::models::direct(arguments.models)?,
     })
 }
 

@@ -26,6 +26,9 @@ struct FixView<'r> {
     fingerprint: &'r str,
     severity: &'static str,
     class: &'static str,
+    /// Whether a model proposed its text.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    proposed: bool,
     effects: &'r [Effect],
     /// Whether later fixes of this document stand on it.
     taken: bool,
@@ -63,6 +66,7 @@ pub(super) fn write(report: &ScanReport, attempts: &[Attempt<'_>], out: &mut dyn
                 fingerprint,
                 severity,
                 class: Class::of(fix).name(),
+                proposed: fix.proof.proposed,
                 effects: &fix.effects,
                 taken: attempt.taken,
                 edits: &fix.edits,

@@ -58,8 +58,23 @@ pub(super) fn say(report: &ScanReport, attempts: &[Attempt<'_>], of: usize, chan
     for (name, assumed) in &inputs {
         terminal::say(format_args!("needs input: {name}, such as {assumed}"));
     }
+    let proposed =
+        |taken: bool| fixes(taken).filter(|attempt| matches!(&attempt.outcome, Outcome::Fixed(fix) if fix.proof.proposed)).count();
+    if proposed(true) > 0 {
+        let count = proposed(true);
+        terminal::say(format_args!(
+            "{count} of them a model proposed, where nothing could be derived: read {}",
+            if count == 1 { "it" } else { "them" }
+        ));
+    }
+    if proposed(false) > 0 && !arguments.interactive {
+        terminal::say(format_args!(
+            "{} that a model proposed held back: read the diff without `--write`, then add `--all`",
+            proposed(false)
+        ));
+    }
     let held_back = |class: Class| {
-        let is_of_class = |attempt: &&Attempt<'_>| matches!(&attempt.outcome, Outcome::Fixed(fix) if Class::of(fix) == class);
+        let is_of_class = |attempt: &&Attempt<'_>| matches!(&attempt.outcome, Outcome::Fixed(fix) if Class::of(fix) == class && (!fix.proof.proposed || arguments.interactive));
         fixes(false).filter(is_of_class).count()
     };
     for (class, help) in [

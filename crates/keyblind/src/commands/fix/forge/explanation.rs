@@ -122,6 +122,9 @@ fn section(proposal: &Proposal, part: &Part, number: usize, table: Option<&RuleT
             let _ = writeln!(text, "  - {}", sentence(here));
         }
         let _ = writeln!(text, "  - Changes: {}.", changes(&fix.proof));
+        if fix.proof.proposed {
+            text.push_str("  - **A model proposed this text**, for nothing could be derived. It passed every check that a derived fix passes, and more.\n");
+        }
         let _ = writeln!(text, "  - {}", sentence(&fix.check));
     }
     if fixes.len() > MOST_FINDINGS {

@@ -47,6 +47,7 @@ pub(super) fn fix(rule: usize, files: &[usize], roots: &[&str]) -> ProposedFix {
                 name: "a".to_owned(),
                 path: "publicly_accessible".to_owned(),
             }],
+            proposed: false,
             checks: Check::ALL.to_vec(),
             roots: roots.iter().map(|&root| root.to_owned()).collect(),
             assumed: Vec::new(),
