@@ -65,8 +65,7 @@ pub struct Config {
     /// How fixes are made.
     #[serde(default)]
     pub fix: FixConfig,
-    /// Whether models may be asked about this repository, by the broker whose configuration names them: `false` whatever the command line says,
-    /// `true` without it.
+    /// Whether models may be asked about this repository: `false` whatever the command line says, `true` without it.
     #[cfg_attr(test, schemars(with = "Option<bool>"))]
     pub models: Option<Spanned<bool>>,
 }

@@ -22,7 +22,15 @@ use crate::{process, tools};
 const PARTS: &[(&str, &[&str])] = &[
     (
         "Using it",
-        &["docs/scanning.md", "docs/fixes.md", "docs/sandbox.md", "docs/github-actions.md", "docs/dockerfile.md", "docs/missions.md"],
+        &[
+            "docs/scanning.md",
+            "docs/fixes.md",
+            "docs/sandbox.md",
+            "docs/github-actions.md",
+            "docs/dockerfile.md",
+            "docs/missions.md",
+            "docs/models.md",
+        ],
     ),
     ("Rules of your own", &["docs/rule-language.md"]),
     (

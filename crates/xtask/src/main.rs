@@ -17,6 +17,7 @@ mod peers;
 mod picture;
 mod process;
 mod prove;
+mod real_model;
 mod second_judges;
 mod soak;
 mod test;
@@ -46,6 +47,8 @@ cargo xtask <command>
   soak --only kill-points [POINTS] [SEED]
                    kills the finished broker at random moments of its work, 200 if it isn't told, and starts it anew: every
                    token is accounted for and nothing is done twice
+  soak --only real-model
+                   installs a small model, and lets the finished program ask it through the finished broker
   book             the documentation with a page for each rule, as a web site, in the target folder
   soak --only fixes [PAIRS] [SEED] [SECONDS]
                    lets a referee that shares no code with the program judge random fixes, no finding in a file twice, of
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         ["soak"] => soak::run(soak::USUAL),
         ["soak", "--only", "fixes", rest @ ..] => fixes::run(rest),
         ["soak", "--only", "second-judges", rest @ ..] => second_judges::run(rest),
+        ["soak", "--only", "real-model"] => real_model::run(),
         ["soak", "--only", "kill-points", rest @ ..] => soak::kill_points(rest),
         ["soak", time] => soak::duration(time).and_then(soak::run),
         ["book"] => book::run(),

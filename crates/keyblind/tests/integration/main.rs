@@ -13,6 +13,7 @@ mod formats;
 mod hostile;
 mod imports;
 mod ledger;
+mod models;
 mod own_roles;
 mod proposing;
 mod referee;
