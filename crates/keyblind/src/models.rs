@@ -54,9 +54,11 @@ impl Direct {
             }
             Answer::Outcome(outcome) => {
                 let reason = format!("{:#}", unwelcome(&outcome));
-                // One question may be too much, or take too long; with what is missing none is answered.
+                // One question may be too much, take too long, or be for a role that no model has; with anything else missing none is answered.
                 match outcome {
-                    Outcome::Failed { .. } | Outcome::Refused(keyblind_intent::Refusal::HoldsSecret) => Err(Unanswered::Failed(reason)),
+                    Outcome::Failed { .. }
+                    | Outcome::Refused(keyblind_intent::Refusal::HoldsSecret)
+                    | Outcome::NotConfigured { missing: keyblind_intent::Missing::ModelRole } => Err(Unanswered::Failed(reason)),
                     _ => Err(Unanswered::Gone(reason)),
                 }
             }

@@ -180,7 +180,7 @@ fn check_blocks(proposed: &Proposed<'_>) -> Result<(), Disproof> {
             Item::Attribute(_) => true,
             Item::Block(block) => matches!(&*block.kind.text, "variable" | "locals" | "module"),
         };
-        if !is_own && !(carries && holds_site(range)) {
+        if !(is_own || carries && holds_site(range)) {
             return Err(wrong(proposed, format_args!("`{}` isn't what the finding is about", name_of(item))));
         }
         if let (Item::Block(a), Item::Block(b)) = (item, other)

@@ -146,7 +146,7 @@ pub(crate) fn check(proposed: &Proposed<'_>) -> Result<(), Disproof> {
             }
         }
         let mut is_quoted = false;
-        for (piece, part) in line.split('"').enumerate().map(|(number, part)| (number, part)) {
+        for (piece, part) in line.split('"').enumerate() {
             is_quoted = if piece == 0 { false } else { !is_quoted };
             for word in part.split(separates).filter(|word| !word.is_empty()) {
                 // A reference is put together of names that there are.
