@@ -153,8 +153,7 @@ fn a_path_or_quote_that_was_not_sent_is_never_followed() {
     }
     assert_eq!(propose(&[r#"{"replacements":[]}"#]).0, Err(Dropped::Nothing));
     assert_eq!(propose(&[&GOOD.replace("accessible = false", "accessible = true")]).0, Err(Dropped::Nothing));
-    let many =
-        format!("{{\"replacements\":[{}]}}", vec![r#"{"path":"main.tf","before":"a","after":"b"}"#; limits::REPLACEMENTS + 1].join(","));
+    let many = format!("{{\"replacements\":[{}]}}", [r#"{"path":"main.tf","before":"a","after":"b"}"#; limits::REPLACEMENTS + 1].join(","));
     assert!(matches!(propose(&[&many, &many]).0, Err(Dropped::Form(_))));
 }
 
@@ -337,7 +336,8 @@ proptest! {
         let fence = material::fence(&[&text]);
         prop_assert!(!text.contains(&fence));
         let mut redactor = Redactor::new([text.as_str()]);
-        let redacted = redactor.file("a", &text, &[start..end]);
+        let hidden = Range { start, end };
+        let redacted = redactor.file("a", &text, &[hidden]);
         prop_assert_eq!(redactor.restore("a", &redacted.text, &redacted.text).unwrap(), text.clone());
         let (range, shown) = redacted.within(text.floor_char_boundary(start.min(text.len()))..text.len());
         prop_assert!(text.get(range).is_some() && redacted.text.get(shown).is_some());
