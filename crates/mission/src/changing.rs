@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use keyblind_intent::{ApplyAction, ChangeState, Control, Digest, Intent, Outcome, Proposed, Report as BrokerReport, Revision};
+use keyblind_intent::{
+    ApplyAction, BranchName, ChangeState, Control, Digest, Intent, Line, Outcome, Proposed, Report as BrokerReport, Revision,
+};
 use keyblind_store::WaitsFor;
 
 use crate::checkpoint::{Checkpoint, End, Planned};
@@ -18,12 +20,13 @@ const LOOK_LATEST: Duration = Duration::from_secs(30);
 impl LeafWork {
     /// Asks the broker for what is to be changed.
     pub(crate) async fn plan(&self, assignment: &Assignment, mut checkpoint: Checkpoint, progress: &Progress) -> Result<Done, Trouble> {
-        let wanted: Vec<(Intent, Option<Vec<u8>>, String, Vec<keyblind_intent::Line>)> = match &assignment.request {
+        let wanted: Vec<Wanted> = match &assignment.request {
             Request::FixRepository { base, choice, .. } => {
                 let proposed = self.proposed(assignment, &checkpoint, base.as_ref(), choice, progress).await?;
                 let wanted = proposed.into_iter().map(|(proposed, contents)| {
                     let title = proposed.request.title.to_string();
-                    (Intent::ProposePullRequest(proposed.request), Some(contents), title, proposed.fingerprints)
+                    let (intent, contents) = (Intent::ProposePullRequest(proposed.request), Some(contents));
+                    Wanted { intent, contents, what: title, fingerprints: proposed.fingerprints }
                 });
                 wanted.collect()
             }
@@ -41,7 +44,7 @@ impl LeafWork {
             _ => Vec::new(),
         };
         let mut events = Vec::new();
-        for (intent, contents, what, fingerprints) in wanted {
+        for Wanted { intent, contents, what, fingerprints } in wanted {
             // The broker knows an equal request that is open: asked twice, people are asked once.
             match self.intend(&assignment.who, intent, contents.as_deref()).await?.0 {
                 Outcome::ApprovalWanted { change, code, wanted, expires, page } => {
@@ -80,7 +83,7 @@ impl LeafWork {
         &self,
         assignment: &Assignment,
         checkpoint: &Checkpoint,
-        base: Option<&keyblind_intent::BranchName>,
+        base: Option<&BranchName>,
         choice: &Choice,
         progress: &Progress,
     ) -> Result<Vec<(Proposed, Vec<u8>)>, Trouble> {
@@ -196,7 +199,7 @@ impl LeafWork {
     }
 
     /// Judges what was changed again.
-    pub(crate) async fn verify(&self, assignment: &Assignment, checkpoint: &mut Checkpoint, progress: &Progress) -> Result<Done, Trouble> {
+    pub(crate) async fn verify(&self, assignment: &Assignment, checkpoint: &Checkpoint, progress: &Progress) -> Result<Done, Trouble> {
         if let Request::Remediate { .. } | Request::Undo { .. } = &assignment.request {
             // The broker has compared the target with what was approved; here the rules say what is still wrong with the account.
             let unknown = || Trouble::Lasting("the account wasn't looked up: begin it anew".to_owned());
@@ -214,7 +217,7 @@ impl LeafWork {
             let (changed, bulk) = self.read(assignment, &tree.repository, Revision::Commit(commit.clone()), progress).await?;
             let given = crate::fetching::given(&changed, &bulk)?;
             let output = self.scan(&given, &["--format", "json"], progress).await?;
-            let (gone, left) = Report::read(&output.bytes)?.verified(planned.fingerprints.iter().map(keyblind_intent::Line::as_str))?;
+            let (gone, left) = Report::read(&output.bytes)?.verified(planned.fingerprints.iter().map(Line::as_str))?;
             events.push(Event::Verified { gone, left });
             documents = vec![made(document::VERIFIED, output.bytes)];
             still += left;
@@ -239,9 +242,19 @@ impl Planned {
     }
 }
 
-fn action_wanted(action: ApplyAction) -> (Intent, Option<Vec<u8>>, String, Vec<keyblind_intent::Line>) {
+/// A change that people are to be asked for.
+struct Wanted {
+    intent: Intent,
+    contents: Option<Vec<u8>>,
+    /// What it is, in a line.
+    what: String,
+    /// The findings that it mends.
+    fingerprints: Vec<Line>,
+}
+
+fn action_wanted(action: ApplyAction) -> Wanted {
     let what = format!("{:?} on {}", action.action().id(), action.resource());
-    (Intent::ApplyAction(action), None, what, Vec::new())
+    Wanted { intent: Intent::ApplyAction(action), contents: None, what, fingerprints: Vec::new() }
 }
 
 /// The word and the words for a change that wasn't made.

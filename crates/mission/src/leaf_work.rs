@@ -128,7 +128,8 @@ impl LeafWork {
         match &assignment.request {
             Request::ScanPath { path } | Request::Reverify { origin: Origin::Path(path), .. } => self.folder(path),
             Request::ScanAccount { account } | Request::Reverify { origin: Origin::Account(account), .. } => {
-                account_given(account, &*self.snapshot(assignment, checkpoint, progress).await?)
+                let snapshot = self.snapshot(assignment, checkpoint, progress).await?;
+                account_given(account, &snapshot)
             }
             Request::ScanRepository { .. } | Request::FixRepository { .. } | Request::Reverify { .. } => {
                 self.tree_given(assignment, checkpoint.tree()?, progress).await
@@ -183,7 +184,7 @@ impl From<BrokerError> for Trouble {
 
 impl Work for LeafWork {
     async fn perform(&self, assignment: Assignment, progress: Progress) -> Result<Done, Trouble> {
-        let mut checkpoint = Checkpoint::read(assignment.checkpoint.as_deref())?;
+        let checkpoint = Checkpoint::read(assignment.checkpoint.as_deref())?;
         match assignment.step {
             Step::Fetch => self.fetch(&assignment, checkpoint, &progress).await,
             Step::Scan => {
@@ -214,7 +215,7 @@ impl Work for LeafWork {
                     self.trees.forget(assignment.mission);
                     return Ok(done(Event::Verified { gone, left }, document::VERIFIED, output.bytes));
                 }
-                self.verify(&assignment, &mut checkpoint, &progress).await
+                self.verify(&assignment, &checkpoint, &progress).await
             }
         }
     }

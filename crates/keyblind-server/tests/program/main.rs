@@ -1,6 +1,9 @@
 //! The finished server with the finished scanner.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod brokered;
+mod started;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
