@@ -1,5 +1,7 @@
 //! The configuration: a TOML file, each of whose keys is known.
 
+mod web;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +10,8 @@ use keyblind_intent::{SubjectId, TenantId};
 use keyblind_mission::Leaf;
 use keyblind_store::{Limits, Place};
 use serde::Deserialize;
+
+pub(crate) use web::WebConfiguration;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,10 @@ pub(crate) struct Configuration {
     pub(crate) owner: SubjectId,
     /// The broker's socket.
     pub(crate) broker_socket: Option<PathBuf>,
+    /// The web tier.
+    pub(crate) web: WebConfiguration,
+    /// The configuration of a broker that `serve` starts as well.
+    pub(crate) broker: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,6 +75,14 @@ struct File {
     scan: ScanTable,
     runner: RunnerTable,
     broker: BrokerTable,
+    web: web::WebTable,
+    serve: ServeTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct ServeTable {
+    broker: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -171,6 +187,8 @@ impl Configuration {
                 None => own.map_err(|error| missing(error.to_string()))?,
             },
             broker_socket: file.broker.socket,
+            web: file.web.read().map_err(missing)?,
+            broker: file.serve.broker,
         })
     }
 }
@@ -203,12 +221,12 @@ impl fmt::Display for Configuration {
         for folder in &self.allowed {
             writeln!(formatter, "allowed   {}", folder.display())?;
         }
-        Ok(())
+        writeln!(formatter, "web       {} on {}", self.web.origin, self.web.listen)
     }
 }
 
 /// The folder for state of the user that starts the program.
-fn own_folder() -> Result<PathBuf, ConfigurationError> {
+pub(crate) fn own_folder() -> Result<PathBuf, ConfigurationError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));

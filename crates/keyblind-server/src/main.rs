@@ -1,9 +1,13 @@
 //! The server's program: arguments and wiring. It reads no infrastructure code and holds no credential of a provider.
 
 mod configuration;
+mod example;
+mod logins;
 mod missions;
 mod runner;
 mod schedules;
+mod serve;
+mod tokens;
 mod wishes;
 
 use std::fmt::Display;
@@ -17,7 +21,7 @@ use keyblind_store::Store;
 
 use crate::configuration::{Configuration, ConfigurationError};
 
-/// Missions: scans that survive whatever happens to the machine.
+/// Missions: scans that survive whatever happens to the machine, and the pages that show them.
 #[derive(Debug, Parser)]
 #[command(name = "keyblind-server", version, max_term_width = 120, disable_help_subcommand = true)]
 struct Cli {
@@ -37,8 +41,17 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve the pages and do missions' steps, on this machine, for this machine: what one person needs. It prints a link that logs in once.
+    Serve,
+    /// Serve the pages and the API until SIGTERM.
+    Web,
     /// Do missions' steps until SIGTERM; then each worker ends the step that it is at.
     Runner,
+    /// Print a link to the pages that logs in once, within fifteen minutes.
+    Link,
+    /// Make tokens for programs, look at them, end them.
+    #[command(subcommand)]
+    Token(tokens::Command),
     /// Begin missions, look at them, end them.
     #[command(subcommand)]
     Mission(missions::Command),
@@ -62,7 +75,7 @@ fn main() -> ExitCode {
     match execute(cli) {
         Ok(code) => code,
         Err(error) => {
-            let is_wrong = error.is::<ConfigurationError>() || error.is::<missions::Refused>();
+            let is_wrong = error.is::<ConfigurationError>() || error.is::<missions::Refused>() || error.is::<tokens::Refused>();
             say(format_args!("error: {error:#}"));
             ExitCode::from(if is_wrong { 2 } else { 4 })
         }
@@ -71,7 +84,7 @@ fn main() -> ExitCode {
 
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let path = cli.global.config.or_else(|| std::env::var_os("KEYBLIND_SERVER_CONFIG").map(PathBuf::from));
-    let configuration = Configuration::load(path.as_deref())?;
+    let mut configuration = Configuration::load(path.as_deref())?;
     if matches!(cli.command, Command::Config) {
         print(&configuration.to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -80,6 +93,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let store = Store::open(&configuration.database).await.context("the server's database can't be used")?;
         let code = match cli.command {
+            Command::Serve => serve::all(&mut configuration, &store).await,
+            Command::Web => serve::web(&configuration, &store).await,
+            Command::Link => serve::link(&configuration, &store).await,
+            Command::Token(command) => tokens::run(command, &configuration, &store).await,
             Command::Runner => runner::run(&configuration, &store).await,
             Command::Mission(command) => missions::run(command, &configuration, &store).await,
             Command::Schedule(command) => schedules::run(command, &configuration, &store).await,

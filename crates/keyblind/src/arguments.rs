@@ -161,6 +161,13 @@ pub(crate) enum Command {
     /// Test, on this machine, that no credential ever exists outside of the broker.
     #[cfg(target_os = "linux")]
     Prove,
+    /// Serve the pages on this machine: start scans, read reports, take fixes. It prints a link that logs in once.
+    #[cfg(unix)]
+    Serve {
+        /// The server's configuration. Without one, only the built-in example may be scanned.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: Option<PathBuf>,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

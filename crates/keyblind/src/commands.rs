@@ -18,6 +18,8 @@ mod prove;
 mod remote;
 mod rules;
 mod scan;
+#[cfg(unix)]
+mod serve;
 #[cfg_attr(not(target_os = "linux"), path = "commands/started/elsewhere.rs")]
 mod started;
 
@@ -63,6 +65,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
             clap_complete::generate(shell, &mut Cli::command(), "keyblind", &mut script);
             output::print_with(|out| out.write_all(&script)).map(|()| Exit::Clean)
         }
+        #[cfg(unix)]
+        Command::Serve { config } => serve::run(config.as_deref()),
         Command::Man => output::print_with(|out| manual(out)).map(|()| Exit::Clean),
         Command::Leaf => leaf::inside::run(),
     }

@@ -25,6 +25,8 @@ pub(crate) enum Format {
     Markdown,
     /// One page that works by itself.
     Html,
+    /// What that page holds, for a program that makes pages of its own: lines of JSON.
+    PageData,
     /// Test cases, for build servers.
     Junit,
     /// GitLab's report of static application security testing.
@@ -100,6 +102,7 @@ pub(crate) fn write(report: &ScanReport, fixes: &Fixes, format: Format, options:
         Format::Sarif => sarif::write(report, fixes, &options.sarif, out),
         Format::Markdown => markdown::write(report, fixes, out),
         Format::Html => html::write(report, fixes, out),
+        Format::PageData => html::data::write(report, fixes, out),
         Format::Junit => junit::write(report, fixes, out),
         Format::GitlabSast => gitlab::write_sast(report, fixes, out),
         Format::CodeQuality => gitlab::write_code_quality(report, fixes, out),

@@ -22,6 +22,8 @@ pub(crate) mod document {
     pub(crate) const REPORT: &str = "report.json";
     /// The report for people, one file.
     pub(crate) const PAGE: &str = "report.html";
+    /// What that file holds, for the server's own pages.
+    pub(crate) const PAGE_DATA: &str = "page-data.jsonl";
     /// The report for code scanning.
     pub(crate) const SARIF: &str = "report.sarif";
     /// All proven fixes as a patch, also those with a price.
@@ -143,7 +145,9 @@ impl LeafWork {
         let page = self.scan(given, &[&["--format", "html"], fixes].concat(), progress).await?;
         let sarif = self.scan(given, &["--format", "sarif"], progress).await?;
         let bytes = u64::try_from(page.bytes.len()).unwrap_or(u64::MAX);
-        let mut documents = vec![made(document::PAGE, page.bytes), made(document::SARIF, sarif.bytes)];
+        let data = self.scan(given, &[&["--format", "page-data"], fixes].concat(), progress).await?;
+        let mut documents =
+            vec![made(document::PAGE, page.bytes), made(document::SARIF, sarif.bytes), made(document::PAGE_DATA, data.bytes)];
         if has_fixes {
             let patch = self.patch(given, progress).await?;
             documents.push(made(document::PATCH, patch.bytes));

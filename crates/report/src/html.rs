@@ -3,6 +3,7 @@
 //! The template escapes everything that it is given; the only markup that passes is what this module makes from escaped
 //! parts. A policy in the page forbids every request, so that nothing that slipped through could reach anybody.
 
+pub mod data;
 mod highlight;
 
 use std::io::{self, Write};
@@ -11,6 +12,8 @@ use askama::Template;
 use keyblind_explain::{explain, picture};
 use keyblind_rule_language::Severity;
 use keyblind_scan::{ScanReport, ScanResult, Status};
+use keyblind_syntax::Diagnostic;
+use serde::Serialize;
 
 use crate::fixes::{self, Fixes, Proven, Remedy, Tag};
 use crate::masks::Masks;
@@ -28,12 +31,7 @@ const MOST_LINES: u32 = 24;
 /// If `out` can't be written to.
 pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Result<()> {
     let masks = Masks::of(report);
-    let mut results: Vec<&ScanResult> = report.results.iter().collect();
-    results.sort_by_key(|result| (rank(&result.status), std::cmp::Reverse(report.rules[result.rule].severity)));
-    let findings = results
-        .into_iter()
-        .filter(|result| !matches!(result.status, Status::Passed))
-        .map(|result| Finding::of(report, fixes, result, &masks));
+    let findings = ordered(report).into_iter().map(|result| Finding::of(report, fixes, result, &masks));
     let summary = &report.summary;
     let page = Page {
         version: VERSION,
@@ -54,23 +52,32 @@ pub fn write(report: &ScanReport, fixes: &Fixes, out: &mut dyn Write) -> io::Res
             words::count(summary.rules, "rule")
         ),
         fixes: fixes.tally(report),
-        unread: report
-            .diagnostics
-            .iter()
-            .map(|diagnostic| {
-                let place = match (diagnostic.site, &diagnostic.path) {
-                    (Some(site), _) => {
-                        let place = Place::of(report, site);
-                        format!("{}:{}", place.file, place.line)
-                    }
-                    (None, path) => path.clone().unwrap_or_default(),
-                };
-                (place, diagnostic.message.clone(), diagnostic.help.clone().unwrap_or_default())
-            })
-            .collect(),
+        unread: unread(report),
         findings: findings.collect(),
     };
     out.write_all(page.render().map_err(io::Error::other)?.as_bytes())
+}
+
+/// What is shown, the worst failures first.
+fn ordered(report: &ScanReport) -> Vec<&ScanResult> {
+    let mut results: Vec<&ScanResult> = report.results.iter().filter(|result| !matches!(result.status, Status::Passed)).collect();
+    results.sort_by_key(|result| (rank(&result.status), std::cmp::Reverse(report.rules[result.rule].severity)));
+    results
+}
+
+/// What was not, or not wholly, judged: where, what, and what helps.
+fn unread(report: &ScanReport) -> Vec<(String, String, String)> {
+    let of = |diagnostic: &Diagnostic| {
+        let place = match (diagnostic.site, &diagnostic.path) {
+            (Some(site), _) => {
+                let place = Place::of(report, site);
+                format!("{}:{}", place.file, place.line)
+            }
+            (None, path) => path.clone().unwrap_or_default(),
+        };
+        (place, diagnostic.message.clone(), diagnostic.help.clone().unwrap_or_default())
+    };
+    report.diagnostics.iter().map(of).collect()
 }
 
 fn rank(status: &Status) -> u8 {
@@ -99,6 +106,7 @@ struct Page {
 }
 
 /// A part of a sentence.
+#[derive(Serialize)]
 struct Part {
     is_code: bool,
     text: String,
@@ -110,6 +118,7 @@ fn parts(sentence: &str) -> Vec<Part> {
     parts.filter(|part| !part.text.is_empty()).collect()
 }
 
+#[derive(Serialize)]
 struct Finding {
     status: &'static str,
     severity: &'static str,
@@ -137,6 +146,7 @@ struct Finding {
 }
 
 /// A proven fix.
+#[derive(Serialize)]
 struct FixView {
     class: &'static str,
     command: String,
@@ -147,11 +157,13 @@ struct FixView {
 }
 
 /// What a fix changes in one file.
+#[derive(Serialize)]
 struct FileView {
     path: String,
     hunks: Vec<Vec<DiffLine>>,
 }
 
+#[derive(Serialize)]
 struct DiffLine {
     /// `add`, `del` or nothing.
     class: &'static str,

@@ -43,8 +43,9 @@ fn piece(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(out, value).map_err(io::Error::from)
 }
 
+/// What was judged, in figures.
 #[derive(Serialize)]
-struct SummaryView<'r> {
+pub(crate) struct SummaryView<'r> {
     failed: u64,
     passed: u64,
     unknown: u64,
@@ -80,7 +81,7 @@ struct SkippedView<'r> {
 }
 
 impl<'r> SummaryView<'r> {
-    fn of(report: &'r ScanReport) -> Self {
+    pub(crate) fn of(report: &'r ScanReport) -> Self {
         let summary = &report.summary;
         let by_severity = |severity: &Severity| (severity.name(), summary.failed_by_severity.get(severity).copied().unwrap_or_default());
         let skipped = summary.files.skipped.iter().map(|(reason, paths)| SkippedView {

@@ -87,6 +87,7 @@ pub struct Store {
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "missions", include_str!("migrations/0001-missions.sql")),
     (2, "waiting and schedules", include_str!("migrations/0002-waiting-and-schedules.sql")),
+    (3, "web", include_str!("migrations/0003-web.sql")),
 ];
 
 impl Store {

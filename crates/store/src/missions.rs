@@ -27,7 +27,8 @@ pub enum MissionState {
 }
 
 impl MissionState {
-    const ALL: [Self; 6] = [Self::Queued, Self::Running, Self::Waiting, Self::Done, Self::Failed, Self::Cancelled];
+    /// Every state.
+    pub const ALL: [Self; 6] = [Self::Queued, Self::Running, Self::Waiting, Self::Done, Self::Failed, Self::Cancelled];
 
     /// Its word, as the database and people have it.
     #[must_use]

@@ -29,6 +29,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "docs/github-actions.md",
             "docs/dockerfile.md",
             "docs/missions.md",
+            "docs/web.md",
             "docs/models.md",
         ],
     ),

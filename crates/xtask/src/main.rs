@@ -19,6 +19,7 @@ mod process;
 mod prove;
 mod real_model;
 mod second_judges;
+mod serve;
 mod soak;
 mod test;
 mod tools;
@@ -31,6 +32,7 @@ cargo xtask <command>
 
   test             everything that must pass: unit, integration, property and documentation tests
   peers            installs the independent servers that tests of the broker talk to (test does it as well)
+  serve            builds the programs and serves the pages on this machine; it prints a link that logs in once
   check            test, then format, clippy, docs, links, licences and duplicates of dependencies, the wall
   wall             proves that the `keyblind` program can't reach a network, on the graph and on the finished program
   bench            speed and memory beside Checkov and Trivy on the same folders in the same run
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => test::run(),
         ["peers"] => peers::install(),
+        ["serve"] => serve::run(),
         ["check"] => check::run(),
         ["wall"] => wall::run(),
         ["bench"] => bench::run(),

@@ -87,9 +87,10 @@ const PROGRAMS: &[Program] = &[
     Program {
         package: "keyblind-server",
         file: "keyblind-server",
-        own: &["keyblind-server", "keyblind-mission", "keyblind-store", "keyblind-client", "keyblind-intent"],
+        own: &["keyblind-server", "keyblind-web", "keyblind-mission", "keyblind-store", "keyblind-client", "keyblind-intent"],
         forbidden: CLIENTS_AND_VAULTS,
-        features: &[],
+        // The libraries that serve pages could ask for some, too.
+        features: &[("hyper", "client"), ("hyper-util", "client"), ("hyper-util", "client-legacy")],
         imports: &["system", "popen", "wordexp"],
         texts: Texts { absent: &[RULE_TEXT, VAULT_TEXT], present: &[] },
     },

@@ -2,6 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod brokered;
+mod browsing;
+// What the browser's other tests don't need here.
+#[allow(dead_code, reason = "the broker's pages open tabs, these don't")]
+#[path = "../../../broker/tests/door/chromium.rs"]
+mod chromium;
 mod started;
 
 use std::io::{BufRead as _, BufReader};
@@ -11,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use keyblind_testkit::{Folder, Outcome, Postgres, Program};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_keyblind-server");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_keyblind-server");
 
 /// The scanner, which `cargo test --workspace` builds beside the server.
-fn scanner() -> PathBuf {
+pub(crate) fn scanner() -> PathBuf {
     let scanner = Path::new(PROGRAM).with_file_name("keyblind");
     assert!(scanner.is_file(), "`keyblind` isn't built: run `cargo xtask test`");
     scanner

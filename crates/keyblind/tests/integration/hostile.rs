@@ -83,7 +83,7 @@ fn nothing_from_outside_the_root_is_shown() {
     for (target, link) in [("../secret.txt", "link.txt"), ("../outside/pod.yaml", "link.yaml"), ("../outside", "linked")] {
         std::os::unix::fs::symlink(target, repository.path().join(link)).expect("a link");
     }
-    for format in ["text", "json", "sarif", "html", "markdown", "checkov-json"] {
+    for format in ["text", "json", "sarif", "html", "page-data", "markdown", "checkov-json"] {
         let outcome = repository.program(["scan", "--format", format, "--persona", "auditor"]).run();
         for canary in [CANARY, &CANARY.replace('-', "")] {
             assert!(!outcome.output.contains(canary) && !outcome.errors.contains(canary), "{format}: {}{}", outcome.output, outcome.errors);
@@ -96,7 +96,7 @@ fn nothing_from_outside_the_root_is_shown() {
 fn no_name_turns_the_direction_of_writing_or_steers_a_terminal() {
     let text = "resource \"aws_s3_bucket\" \"b\" {\n  for_each = toset([\"a\u{202e}gpj.exe\u{2066}\", \"\\u001b[31mred\"])\n  acl      = \"public-read\"\n}\n";
     let repository = Repository::new([("main.tf", text)]);
-    for format in ["text", "html", "markdown", "github", "csv", "junit"] {
+    for format in ["text", "html", "page-data", "markdown", "github", "csv", "junit"] {
         let outcome = repository.scan(["--format", format]);
         assert_eq!(outcome.code, Some(1), "{format}: {}", outcome.errors);
         for character in ['\u{202e}', '\u{2066}', '\u{1b}'] {

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::support::Repository;
 
-const FORMATS: [&str; 11] =
-    ["text", "json", "sarif", "markdown", "html", "junit", "gitlab-sast", "codequality", "github", "csv", "checkov-json"];
+const FORMATS: [&str; 12] =
+    ["text", "json", "sarif", "markdown", "html", "page-data", "junit", "gitlab-sast", "codequality", "github", "csv", "checkov-json"];
 
 /// Two faults in one file, of which one is a line that is different and one a block that is missing.
 const TWO: &str = "resource \"aws_s3_bucket\" \"first\" {\n  bucket = \"first\" # ünïcödé\n  acl    = \"public-read\" # everybody\n\n  versioning {\n    enabled = true\n  }\n}\n\nresource \"aws_s3_bucket\" \"second\" {\n  bucket = \"second\"\n  acl    = \"private\"\n}\n";

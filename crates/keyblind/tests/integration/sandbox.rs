@@ -40,7 +40,9 @@ fn repository() -> Repository {
 #[test]
 fn a_scan_says_the_same_in_every_format() {
     let repository = repository();
-    for format in ["text", "json", "sarif", "markdown", "html", "junit", "gitlab-sast", "codequality", "github", "csv", "checkov-json"] {
+    for format in
+        ["text", "json", "sarif", "markdown", "html", "page-data", "junit", "gitlab-sast", "codequality", "github", "csv", "checkov-json"]
+    {
         for more in [&[][..], &["--fixes", "--color", "always"]] {
             let plain = repository.scan(["--format", format].into_iter().chain(more.iter().copied()));
             let confined = repository.scan(["--format", format, "--sandbox"].into_iter().chain(more.iter().copied()));

@@ -4,7 +4,7 @@
 use keyblind_resource::Dialect;
 
 /// A part of a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Token {
     /// `c` comment, `s` text, `n` number, `k` keyword, empty for the rest.
     pub(super) class: &'static str,
