@@ -1,6 +1,8 @@
 //! An account at AWS, from the socket to the one call: it is `MiniStack`, which checks signatures, roles and sessions' policies; people are at
 //! the pages.
 
+mod missions;
+
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::Stdio;
