@@ -28,6 +28,8 @@ use crate::vault::{RecordKind, RecordName, Vault, VaultError};
 
 /// How many entries there are between two checkpoints at most.
 pub const CHECKPOINT_EVERY: u64 = 64;
+/// How many entries are checked at once: it holds up nobody who appends for long.
+const CHECKED_AT_ONCE: u32 = 1_000;
 
 /// Why the ledger refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -222,6 +224,26 @@ impl Ledger {
             .await
     }
 
+    /// Checks the whole chain, entry by entry. (Opening it checks what follows the last checkpoint.)
+    ///
+    /// # Errors
+    /// [`LedgerError::Tampered`] if entries were changed, removed or moved; else if the database refuses.
+    pub async fn check(&self) -> Result<(), LedgerError> {
+        let (mut sequence, mut head) = (0, EntryHash::beginning(self.chain.instance, &self.chain.key));
+        loop {
+            let (from, before) = (sequence, head);
+            let checked = self.database.transact(move |transaction| -> Result<_, LedgerError> {
+                let (mut sequence, mut head) = (from, before);
+                follow(transaction, &mut sequence, &mut head, CHECKED_AT_ONCE)?;
+                Ok((sequence, head))
+            });
+            (sequence, head) = checked.await?;
+            if sequence == from {
+                return Ok(());
+            }
+        }
+    }
+
     /// What was recorded for a tenant's subject, in order, after an entry.
     ///
     /// # Errors
@@ -300,15 +322,20 @@ impl Chain {
                 return Err(LedgerError::Tampered("the entry under the last checkpoint isn't there, or another"));
             }
         }
-        for (number, hash, entry, bytes) in rows::after(transaction, sequence, u32::MAX)? {
-            if number != sequence + 1 || entry.sequence.get() != number {
-                return Err(LedgerError::Tampered("entries are missing"));
-            }
-            if entry.previous != head || EntryHash::of_canonical(&bytes) != hash {
-                return Err(LedgerError::Tampered("an entry doesn't follow from the one before"));
-            }
-            (sequence, head) = (number, hash);
-        }
-        Ok(())
+        follow(transaction, &mut sequence, &mut head, u32::MAX)
     }
+}
+
+/// Follows the chain from an entry on, so many entries far.
+fn follow(transaction: &Transaction<'_>, sequence: &mut u64, head: &mut EntryHash, most: u32) -> Result<(), LedgerError> {
+    for (number, hash, entry, bytes) in rows::after(transaction, *sequence, most)? {
+        if number != *sequence + 1 || entry.sequence.get() != number {
+            return Err(LedgerError::Tampered("entries are missing"));
+        }
+        if entry.previous != *head || EntryHash::of_canonical(&bytes) != hash {
+            return Err(LedgerError::Tampered("an entry doesn't follow from the one before"));
+        }
+        (*sequence, *head) = (number, hash);
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@
 //! when it was made, says that it isn't older; and the broker is stopped afterwards, until somebody has looked and takes up work again.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -88,7 +88,9 @@ pub(crate) fn put_back(configuration: &Configuration, arguments: &PutBack) -> an
     let (_lock, _hardened) = run::enter(configuration, &[])?;
     // Nothing begins before somebody has looked, wherever this is cut off.
     let made = stop::stop_for_now(&configuration.state)?;
-    let restored = match restore(&arguments.file, &configuration.state.join("broker.db"), arguments.noted.map(|noted| noted.0)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let prepare = |path: &Path| runtime.block_on(prepared(configuration, path)).map_err(|error| format!("{error:#}"));
+    let restored = match restore(&arguments.file, &configuration.state.join("broker.db"), arguments.noted.map(|noted| noted.0), prepare) {
         Ok(restored) => restored,
         Err(error) => {
             // Where a file couldn't be exchanged, the copy may be in place.
@@ -101,18 +103,28 @@ pub(crate) fn put_back(configuration: &Configuration, arguments: &PutBack) -> an
             return Err(error.into());
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let store = Store::open(configuration).await?;
+    print(&format!("put back: {}\nstopped: look at what was done since, then `keyblind-broker arm`\n", Noted(restored)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens what is about to be put back, all of it, and records that it is: what can't be opened, or was changed by somebody, never takes the
+/// place of what is there.
+async fn prepared(configuration: &Configuration, path: &Path) -> anyhow::Result<()> {
+    let store = Store::open_at(configuration, path).await?;
+    let looked = async {
         match Ledger::open(store.database.clone(), &store.vault, Arc::clone(&store.clock)).await {
-            Ok(ledger) => drop(ledger.append(Record::of_broker(Event::Restored {})).await?),
-            Err(LedgerError::NotCreated) => {}
-            Err(error) => return Err(error.into()),
+            Ok(ledger) => {
+                ledger.check().await?;
+                ledger.append(Record::of_broker(Event::Restored {})).await?;
+                Ok(())
+            }
+            Err(LedgerError::NotCreated) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        store.database.close().await;
-        print(&format!("put back: {}\nstopped: look at what was done since, then `keyblind-broker arm`\n", Noted(restored)))?;
-        Ok(ExitCode::SUCCESS)
-    })
+    };
+    let looked = looked.await;
+    store.database.close().await;
+    looked
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod services;
 pub(crate) mod vault;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,8 +54,13 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the store, or makes it where there is none.
     pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Self> {
+        Self::open_at(configuration, &configuration.state.join("broker.db")).await
+    }
+
+    /// The same from a database that lies elsewhere.
+    pub(crate) async fn open_at(configuration: &Configuration, path: &Path) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let database = Database::open(&configuration.state.join("broker.db"))?;
+        let database = Database::open(path)?;
         let vault = vault::open(&configuration.vault_key, &database, &clock).await?;
         Ok(Self { clock, database, vault: Arc::new(vault) })
     }

@@ -29,6 +29,12 @@ pub enum RestoreError {
         /// What it should have at least.
         wanted: u64,
     },
+    /// The copy isn't whole.
+    #[error("the copy isn't whole: {reason}. What is there stays as it is")]
+    Damaged {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is nothing to compare with.
     #[error("there is no database to compare with: say which store and which version to expect")]
     NothingToCompare,
@@ -56,9 +62,17 @@ pub struct Restored {
 /// What is there now decides what is taken: the copy must be of the same store, and neither its store nor its ledger may be older. If
 /// nothing is there, `expected` decides: what was noted of the store's version (and of the ledger) outside.
 ///
+/// `prepare` is given the file that is about to take the place, and looks whether it is whole: it opens the sealed store and the ledger, as
+/// the next broker will, and closes them. What it refuses isn't put in place.
+///
 /// # Errors
-/// If the copy is damaged, foreign, older, or of a newer form than this broker knows; nothing is changed then.
-pub fn restore(copy: &Path, database: &Path, expected: Option<Restored>) -> Result<Restored, RestoreError> {
+/// If the copy is damaged, foreign, older, or of a newer form than this broker knows, or if `prepare` refuses it; nothing is changed then.
+pub fn restore(
+    copy: &Path,
+    database: &Path,
+    expected: Option<Restored>,
+    prepare: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<Restored, RestoreError> {
     let snapshot = Snapshot::open(copy)?;
     let found = look(&snapshot, copy)?;
     // Held while the file is exchanged: a broker that starts now finds it in use.
@@ -79,7 +93,7 @@ pub fn restore(copy: &Path, database: &Path, expected: Option<Restored>) -> Resu
             return Err(RestoreError::Older { found: found.ledger_entries, wanted: floor.ledger_entries });
         }
     }
-    put_in_place(&snapshot, database)?;
+    put_in_place(&snapshot, database, prepare)?;
     drop(held);
     Ok(found)
 }
@@ -95,7 +109,7 @@ fn look(snapshot: &Snapshot, path: &Path) -> Result<Restored, RestoreError> {
     Ok(Restored { version, ledger_entries })
 }
 
-fn put_in_place(snapshot: &Snapshot, database: &Path) -> Result<(), RestoreError> {
+fn put_in_place(snapshot: &Snapshot, database: &Path, prepare: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), RestoreError> {
     let failed = |path: &Path, error: &std::io::Error| RestoreError::File { path: path.to_owned(), reason: error.to_string() };
     let beside = |suffix: &str| {
         let mut name = database.as_os_str().to_owned();
@@ -110,8 +124,19 @@ fn put_in_place(snapshot: &Snapshot, database: &Path) -> Result<(), RestoreError
     };
     let new = beside(".restoring");
     // What was left where putting back was cut off.
-    without(&[".restoring", ".restoring-wal", ".restoring-shm", ".restoring-journal"])?;
+    let all = [".restoring", ".restoring-wal", ".restoring-shm", ".restoring-journal", ".restoring.lock"];
+    without(&all)?;
     snapshot.copy_to(&new)?;
+    let prepared = prepare(&new).map_err(|reason| RestoreError::Damaged { reason });
+    let prepared = prepared.and_then(|()| match beside(".restoring-wal").metadata() {
+        Ok(log) if log.len() > 0 => Err(RestoreError::Damaged { reason: "its log wasn't taken in".to_owned() }),
+        _ => Ok(()),
+    });
+    if let Err(error) = prepared {
+        without(&all)?;
+        return Err(error);
+    }
+    without(&all[1..])?;
     // The old file's log must not be replayed into the new file.
     without(&["-wal", "-shm", "-journal"])?;
     std::fs::rename(&new, database).map_err(|error| failed(database, &error))?;

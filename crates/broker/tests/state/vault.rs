@@ -394,12 +394,24 @@ async fn a_copy_is_restored_unless_it_is_foreign_or_older() {
     drop(vault);
     let database = reopen(&path);
     database.back_up(copy.clone()).await.unwrap();
-    assert!(matches!(restore(&copy, &path, None), Err(RestoreError::Database(_))), "a broker is running");
+    assert!(matches!(restore(&copy, &path, None, |_| Ok(())), Err(RestoreError::Database(_))), "a broker is running");
     drop(database);
+
+    // What isn't whole doesn't take its place, and nothing of it is left.
+    settle(&path).await;
+    let refused = restore(&copy, &path, None, |found| {
+        assert!(found.is_file() && *found != path);
+        Err("it doesn't open".to_owned())
+    });
+    assert_eq!(refused, Err(RestoreError::Damaged { reason: "it doesn't open".to_owned() }));
+    let left =
+        fs::read_dir(directory.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("restoring"));
+    assert_eq!(left.count(), 0);
+    assert_eq!(open(&path, key(1)).await.unwrap().version(), noted);
 
     // Equal: nothing would be lost.
     settle(&path).await;
-    let restored = restore(&copy, &path, None).unwrap();
+    let restored = restore(&copy, &path, None, |_| Ok(())).unwrap();
     assert_eq!(restored.version, noted);
     let vault = open(&path, key(1)).await.unwrap();
     assert_eq!(text(&vault, &name("ada", "a")).await.unwrap(), "one");
@@ -409,24 +421,24 @@ async fn a_copy_is_restored_unless_it_is_foreign_or_older() {
     let newer = vault.version();
     drop(vault);
     settle(&path).await;
-    assert_eq!(restore(&copy, &path, None), Err(RestoreError::Older { found: noted.counter, wanted: newer.counter }));
+    assert_eq!(restore(&copy, &path, None, |_| Ok(())), Err(RestoreError::Older { found: noted.counter, wanted: newer.counter }));
 
     // Lost: what was noted decides.
     fs::rename(&path, directory.path().join("away.db")).unwrap();
-    assert_eq!(restore(&copy, &path, None), Err(RestoreError::NothingToCompare));
+    assert_eq!(restore(&copy, &path, None, |_| Ok(())), Err(RestoreError::NothingToCompare));
     let wanted = Restored { version: newer, ledger_entries: 0 };
-    assert!(matches!(restore(&copy, &path, Some(wanted)), Err(RestoreError::Older { .. })));
+    assert!(matches!(restore(&copy, &path, Some(wanted), |_| Ok(())), Err(RestoreError::Older { .. })));
     let wanted = Restored { version: noted, ledger_entries: 1 };
-    assert_eq!(restore(&copy, &path, Some(wanted)), Err(RestoreError::Older { found: 0, wanted: 1 }));
+    assert_eq!(restore(&copy, &path, Some(wanted), |_| Ok(())), Err(RestoreError::Older { found: 0, wanted: 1 }));
     let wanted = Restored { version: noted, ledger_entries: 0 };
-    restore(&copy, &path, Some(wanted)).unwrap();
+    restore(&copy, &path, Some(wanted), |_| Ok(())).unwrap();
     assert_eq!(text(&open(&path, key(1)).await.unwrap(), &name("ada", "a")).await.unwrap(), "one");
 
     // Another store's.
     let other = directory.path().join("other.db");
     drop(create(&other).await);
     settle(&other).await;
-    assert_eq!(restore(&copy, &other, None), Err(RestoreError::OtherStore));
+    assert_eq!(restore(&copy, &other, None, |_| Ok(())), Err(RestoreError::OtherStore));
 }
 
 #[test]

@@ -33,6 +33,20 @@ fn a_copy_is_put_back_unless_something_would_be_undone_by_it() {
     let refused = place.ask(&["restore", &older]);
     assert!(text(&refused.stderr).contains("the copy is older"), "{}", text(&refused.stderr));
     assert_eq!(entries(&place), before, "nothing was changed");
+    // A copy that somebody has changed isn't taken either, wherever in it: what is there stays, and nothing is stopped.
+    for (sql, reason) in [
+        ("UPDATE vault_records SET sealed = zeroblob(length(sealed))", "changed by somebody else"),
+        ("DROP TRIGGER ledger_entries_stay; UPDATE ledger_entries SET hash = zeroblob(length(hash)) WHERE sequence = 2", "entry"),
+    ] {
+        let changed = path("changed.db");
+        std::fs::copy(&newer, &changed).unwrap();
+        rusqlite::Connection::open(&changed).unwrap().execute_batch(sql).unwrap();
+        let refused = place.ask(&["restore", &changed]);
+        let said = text(&refused.stderr);
+        assert!(said.contains("the copy isn't whole") && said.contains(reason), "{said}");
+        assert_eq!(entries(&place), before, "nothing was changed");
+        assert!(!place.state().join("STOPPED").exists(), "what was refused stops nothing");
+    }
     // Lost: what was noted decides.
     for file in ["broker.db", "broker.db-wal", "broker.db-shm"] {
         let _ = std::fs::remove_file(place.state().join(file));
