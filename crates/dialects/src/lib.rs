@@ -18,7 +18,7 @@ pub use memory::MemoryTree;
 
 use std::sync::Arc;
 
-use keyblind_resource::{Link, Resource, ResourceGraph};
+use keyblind_resource::{Link, Resource, ResourceGraph, Unread};
 use keyblind_syntax::Diagnostic;
 
 /// What documents evaluate to.
@@ -30,12 +30,15 @@ pub struct Evaluation {
     pub links: Vec<Link>,
     /// What is incomplete. Each once.
     pub diagnostics: Vec<Diagnostic>,
+    /// Types of resources of which there may be more than could be read.
+    pub unread: Vec<Unread>,
 }
 
 impl Evaluation {
     /// The resources with everything that links them.
     pub fn graph(&mut self) -> ResourceGraph {
-        ResourceGraph::with_links(std::mem::take(&mut self.resources), std::mem::take(&mut self.links))
+        let graph = ResourceGraph::with_links(std::mem::take(&mut self.resources), std::mem::take(&mut self.links));
+        graph.lacking(std::mem::take(&mut self.unread))
     }
 }
 

@@ -10,7 +10,7 @@ mod s3;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyblind_resource::{BlockKind, Data, Dialect, HopKind, Origin, Reason, Resource, Value};
+use keyblind_resource::{BlockKind, Data, Dialect, HopKind, Origin, Reason, Resource, Unread, Value};
 use keyblind_syntax::json::{self, Node, NodeKind};
 use keyblind_syntax::{Diagnostic, FileId, Site, TextRange};
 
@@ -52,6 +52,7 @@ pub fn read(file: FileId, text: &str) -> Result<Evaluation, Diagnostic> {
     ec2::read(&mut live, &calls);
     iam::read(&mut live, &calls);
     s3::read(&mut live, &calls);
+    let unread = calls.iter().filter(|call| call.answer.is_none()).flat_map(unread_by).collect();
     let mut diagnostics: Vec<Diagnostic> = live.missing.values().map(|missing| missing.diagnostic(file)).collect();
     for service in items(member(&root, "unread")) {
         if let NodeKind::String(service) = &service.kind {
@@ -59,7 +60,38 @@ pub fn read(file: FileId, text: &str) -> Result<Evaluation, Diagnostic> {
             diagnostics.push(Diagnostic::incomplete("not-in-snapshot", site, format!("nothing of `{service}` is read yet")));
         }
     }
-    Ok(Evaluation { resources: live.resources, diagnostics, ..Evaluation::default() })
+    Ok(Evaluation { resources: live.resources, diagnostics, unread, ..Evaluation::default() })
+}
+
+/// What there may be more of than is told, because a call failed: what looks for such a resource and finds none doesn't know.
+fn unread_by(call: &Call<'_>) -> impl Iterator<Item = Unread> + use<> {
+    let types: &[&str] = match call.name {
+        "ec2:DescribeFlowLogs" => &["aws_flow_log"],
+        "ec2:DescribeInstances" => &["aws_instance"],
+        "ec2:DescribeNetworkInterfaces" => &["aws_network_interface"],
+        "ec2:DescribeSecurityGroups" => &["aws_security_group", "aws_default_security_group"],
+        "ec2:DescribeVolumes" => &["aws_ebs_volume"],
+        "ec2:DescribeVpcs" => &["aws_vpc"],
+        "ec2:GetEbsEncryptionByDefault" => &["aws_ebs_encryption_by_default"],
+        "iam:GetAccountAuthorizationDetails" => &[
+            "aws_iam_group",
+            "aws_iam_group_policy",
+            "aws_iam_group_policy_attachment",
+            "aws_iam_policy",
+            "aws_iam_role",
+            "aws_iam_role_policy",
+            "aws_iam_role_policy_attachment",
+            "aws_iam_user",
+            "aws_iam_user_group_membership",
+            "aws_iam_user_policy",
+            "aws_iam_user_policy_attachment",
+        ],
+        "iam:GetAccountPasswordPolicy" => &["aws_iam_account_password_policy"],
+        "iam:GetAccountSummary" => &["aws_iam_access_key"],
+        _ => &[],
+    };
+    let what: Arc<str> = format!("`{}` couldn't be read in {}", call.name, call.region).into();
+    types.iter().map(move |name| Unread { type_key: (*name).into(), reason: Reason::NotInSnapshot { what: what.clone() } })
 }
 
 /// One answer of a snapshot.

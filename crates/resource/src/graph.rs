@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::origin::HopKind;
 use crate::resource::Resource;
+use crate::unknown::Reason;
 use crate::value::{Data, Value};
 
 /// An index into [`ResourceGraph::resources`].
@@ -32,6 +33,16 @@ pub struct ResourceGraph {
     outgoing: Vec<Vec<u32>>,
     incoming: Vec<Vec<u32>>,
     by_type: HashMap<Arc<str>, Vec<ResourceId>>,
+    unread: Vec<Unread>,
+}
+
+/// Resources of a type that couldn't be read: there may be more of them than the graph has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unread {
+    /// The type's key.
+    pub type_key: Arc<str>,
+    /// Why.
+    pub reason: Reason,
 }
 
 impl ResourceGraph {
@@ -84,7 +95,18 @@ impl ResourceGraph {
         for (id, resource) in resources.iter().enumerate() {
             by_type.entry(resource.type_key.clone()).or_default().push(id);
         }
-        Self { resources, links, outgoing, incoming, by_type }
+        Self { resources, links, outgoing, incoming, by_type, unread: Vec::new() }
+    }
+
+    /// The same, of which it is known that it lacks some.
+    #[must_use]
+    pub fn lacking(self, unread: Vec<Unread>) -> Self {
+        Self { unread, ..self }
+    }
+
+    /// What it is known to lack.
+    pub fn unread(&self) -> &[Unread] {
+        &self.unread
     }
 
     /// The links whose reference stands in this resource.

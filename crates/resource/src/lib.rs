@@ -13,7 +13,7 @@ mod resource;
 mod unknown;
 mod value;
 
-pub use graph::{Link, ResourceGraph, ResourceId};
+pub use graph::{Link, ResourceGraph, ResourceId, Unread};
 pub use number::{Number, NumberError};
 pub use origin::{Hop, HopKind, Origin};
 pub use resource::{BlockKind, Dialect, Resource, Skip};

@@ -174,6 +174,7 @@ impl Evaluation<'_> {
     pub(crate) fn others(
         &mut self,
         others: impl Iterator<Item = (ResourceId, Truth)>,
+        types: &[TypePattern],
         condition: Option<&Condition>,
         scope: &Scope<'_>,
         wanted: impl FnOnce() -> String,
@@ -202,6 +203,13 @@ impl Evaluation<'_> {
             self.note_reason(scope.resource, reason);
             return Truth::Unknown;
         }
+        let is_wanted = |type_key: &str| types.iter().any(|pattern| pattern.matches(type_key));
+        let unread = self.graph.unread().iter().find(|unread| truth == Truth::False && is_wanted(&unread.type_key));
+        if let Some(reason) = unread.map(|unread| unread.reason.clone()) {
+            self.clear_notes(start);
+            self.note_reason(scope.resource, reason);
+            return Truth::Unknown;
+        }
         if truth == Truth::False && self.notes_mark() == start {
             self.note_whole(scope.resource, true, wanted);
         }
@@ -212,7 +220,7 @@ impl Evaluation<'_> {
         let mut found: Vec<ResourceId> = types.iter().flat_map(|pattern| self.cache.of_type(pattern).to_vec()).collect();
         found.sort_unstable();
         found.dedup();
-        self.others(found.into_iter().map(|id| (id, Truth::True)), condition, scope, || {
+        self.others(found.into_iter().map(|id| (id, Truth::True)), types, condition, scope, || {
             format!("a resource of type {}", describe::types(types))
         })
     }

@@ -19,7 +19,9 @@ impl Evaluation<'_> {
         if self.is_exhausted() {
             return self.exhausted();
         }
-        self.others(connected.into_iter(), linked.condition.as_ref(), scope, || format!("a connected {}", describe::types(&linked.to)))
+        self.others(connected.into_iter(), &linked.to, linked.condition.as_ref(), scope, || {
+            format!("a connected {}", describe::types(&linked.to))
+        })
     }
 
     /// The connected resources, whatever is asked of them, with how sure it is that each is connected.

@@ -26,8 +26,11 @@ pub(super) fn read(live: &mut Live<'_>, calls: &[Call<'_>]) {
         }
     }
     for (call, answer) in answers(calls, "iam:GetAccountPasswordPolicy") {
-        if let Some(policy) = member(answer, "PasswordPolicy") {
-            password_policy(live, call, policy);
+        match member(answer, "PasswordPolicy") {
+            Some(policy) => password_policy(live, call, policy),
+            // An account without one has one all the same: it asks for nothing.
+            None if matches!(answer.kind, NodeKind::Null) => password_policy(live, call, answer),
+            None => {}
         }
     }
     for (call, answer) in answers(calls, "iam:GetAccountSummary") {
