@@ -148,8 +148,28 @@ pub trait Departures: Send + Sync + 'static {
 
 /// What can check its own part of the set-up.
 pub trait Examined: Send + Sync + 'static {
-    /// Looks at each step.
-    fn examine(&self) -> Answering<'_, Vec<Check>>;
+    /// Looks at each step. What is a tenant's own is looked at and named for those only who may know of it.
+    fn examine<'a>(&'a self, whose: Whose<'a>) -> Answering<'a, Vec<Check>>;
+}
+
+/// Whose part of the set-up is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose<'a> {
+    /// Everybody's: for who runs the broker.
+    Everybodys,
+    /// What is everybody's alike, and what is this tenant's.
+    Of(&'a TenantId),
+}
+
+impl Whose<'_> {
+    /// Whether what is that tenant's belongs to it.
+    #[must_use]
+    pub fn includes(self, tenant: &TenantId) -> bool {
+        match self {
+            Self::Everybodys => true,
+            Self::Of(own) => own == tenant,
+        }
+    }
 }
 
 /// Gives each request to who handles it.
@@ -291,9 +311,10 @@ impl Dispatcher {
                 None => Err(lacks(Missing::Approvals)),
             },
             Control::Doctor => {
+                let whose = if session.role == Role::Operator { Whose::Everybodys } else { Whose::Of(&session.tenant) };
                 let mut checks = Vec::new();
                 for part in &self.examined {
-                    checks.extend(part.examine().await);
+                    checks.extend(part.examine(whose).await);
                 }
                 checks.truncate(keyblind_intent::limits::REPORTED_CHECKS);
                 Ok(Report::Checks { checks })

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use keyblind_broker::dispatch::{Answering, Examined};
+use keyblind_broker::dispatch::{Answering, Examined, Whose};
 use keyblind_broker::socket::Peer;
 use keyblind_intent::{Check, CheckState, DoctorArea, Foreign, Line};
 
@@ -20,7 +20,7 @@ pub(crate) struct OwnSetUp {
 }
 
 impl Examined for OwnSetUp {
-    fn examine(&self) -> Answering<'_, Vec<Check>> {
+    fn examine<'a>(&'a self, _: Whose<'a>) -> Answering<'a, Vec<Check>> {
         Box::pin(std::future::ready(self.checks()))
     }
 }

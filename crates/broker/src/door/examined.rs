@@ -10,7 +10,7 @@ use keyblind_intent::{Check, CheckState, DoctorArea, Foreign, Line};
 
 use super::{Accounts, LogIn, Origin};
 use crate::approvals::ciba::Encoding;
-use crate::dispatch::{Answering, Examined};
+use crate::dispatch::{Answering, Examined, Whose};
 use crate::jws;
 use crate::leases::epoch::KillSwitch;
 use crate::providers::auth0::{Administrator, FEDERATED, OperatorFault, Subject, Trouble, VaultRequest};
@@ -252,7 +252,7 @@ async fn look_at_exchange(accounts: &Accounts, area: DoctorArea, found: &mut Fou
 }
 
 impl Examined for LoginExamined {
-    fn examine(&self) -> Answering<'_, Vec<Check>> {
+    fn examine<'a>(&'a self, _: Whose<'a>) -> Answering<'a, Vec<Check>> {
         Box::pin(self.look())
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{kept, received, who};
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseError};
-use crate::dispatch::{Answering, Asked, Examined, Handler, Reply};
+use crate::dispatch::{Answering, Asked, Examined, Handler, Reply, Whose};
 use crate::egress::Egress;
 use crate::leases::kept::{Keeper, KeptError};
 use crate::leases::lease::CallFailure;
@@ -244,10 +244,11 @@ impl Handler for ModelWork {
 }
 
 impl Examined for ModelWork {
-    fn examine(&self) -> Answering<'_, Vec<Check>> {
+    fn examine<'a>(&'a self, whose: Whose<'a>) -> Answering<'a, Vec<Check>> {
         Box::pin(async move {
             let mut checks = Vec::new();
-            for OfferedModel { name, needs_key, .. } in self.models.iter().filter(|model| model.needs_key) {
+            let is_shown = |model: &&OfferedModel| model.needs_key && model.tenants.iter().any(|tenant| whose.includes(tenant));
+            for OfferedModel { name, needs_key, .. } in self.models.iter().filter(is_shown) {
                 let keeps = match model_key_name(name) {
                     Ok(key) if *needs_key => self.keeper.keeps(&key).await,
                     Ok(_) => Ok(true),

@@ -16,7 +16,7 @@ use keyblind_intent::{
 };
 
 use super::{GithubWork, kept, received, unnamed_file, who};
-use crate::dispatch::{Answering, Asked, Examined, Handler, Reply};
+use crate::dispatch::{Answering, Asked, Examined, Handler, Reply, Whose};
 use crate::egress::{Egress, Origin, Target};
 use crate::leases::kept::{Keeper, KeptError};
 use crate::leases::lease::CallFailure;
@@ -255,10 +255,11 @@ impl Handler for ModuleWork {
 }
 
 impl Examined for ModuleWork {
-    fn examine(&self) -> Answering<'_, Vec<Check>> {
+    fn examine<'a>(&'a self, whose: Whose<'a>) -> Answering<'a, Vec<Check>> {
         Box::pin(async move {
             let mut checks = Vec::new();
-            for OfferedRegistry { name, .. } in self.registries.values().filter(|offered| offered.needs_token) {
+            let is_shown = |offered: &&OfferedRegistry| offered.needs_token && offered.tenants.iter().any(|tenant| whose.includes(tenant));
+            for OfferedRegistry { name, .. } in self.registries.values().filter(is_shown) {
                 let keeps = match registry_token_name(name) {
                     Ok(token) => self.keeper.keeps(&token).await,
                     Err(error) => Err(error),

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{kept, received, who};
-use crate::dispatch::{Answering, Asked, Examined, Handler, Reply};
+use crate::dispatch::{Answering, Asked, Examined, Handler, Reply, Whose};
 use crate::egress::{Egress, Origin};
 use crate::leases::kept::{Keeper, KeptError};
 use crate::leases::lease::CallFailure;
@@ -148,10 +148,10 @@ impl Handler for SlackWork {
 }
 
 impl Examined for SlackWork {
-    fn examine(&self) -> Answering<'_, Vec<Check>> {
+    fn examine<'a>(&'a self, whose: Whose<'a>) -> Answering<'a, Vec<Check>> {
         Box::pin(async move {
             let mut checks = Vec::new();
-            for channel in self.channels.values() {
+            for channel in self.channels.values().filter(|channel| whose.includes(&channel.settings.tenant)) {
                 let name = &channel.settings.name;
                 let (state, advice) = match self.keeper.keeps(&channel.hook).await {
                     Ok(true) => (CheckState::Sound, None),

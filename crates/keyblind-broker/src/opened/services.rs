@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyblind_broker::dispatch::{Dispatcher, Examined as _};
+use keyblind_broker::dispatch::{Dispatcher, Examined as _, Whose};
 use keyblind_broker::egress::Egress;
 use keyblind_broker::leases::epoch::KillSwitch;
 use keyblind_broker::leases::kept::Keeper;
@@ -59,13 +59,13 @@ impl Services {
     pub(crate) async fn warn(&self) {
         let mut checks = Vec::new();
         if let Some(slack) = &self.slack {
-            checks.extend(slack.examine().await);
+            checks.extend(slack.examine(Whose::Everybodys).await);
         }
         if let Some(models) = &self.models {
-            checks.extend(models.examine().await);
+            checks.extend(models.examine(Whose::Everybodys).await);
         }
         if let Some(modules) = &self.modules {
-            checks.extend(modules.examine().await);
+            checks.extend(modules.examine(Whose::Everybodys).await);
         }
         for check in checks.iter().filter(|check| check.state == CheckState::Broken) {
             if let Some(advice) = &check.advice {

@@ -14,7 +14,6 @@ use super::marks::{ExternalId, Marks};
 use super::place::Role;
 use super::policy::SessionPolicy;
 use super::{AwsError, StsPermission};
-use crate::dispatch::{Answering, Examined};
 use crate::ledger::new_id;
 
 /// How far the clocks may differ before it is worth a word, in milliseconds. AWS refuses from five minutes on.
@@ -51,28 +50,28 @@ impl LinkedAccount {
 /// Looks at the set-up.
 pub struct Examination {
     authority: Arc<AwsAuthority>,
-    accounts: Vec<LinkedAccount>,
 }
 
 impl Examination {
-    /// Of these accounts.
+    /// With the broker's own authority.
     #[must_use]
-    pub fn new(authority: Arc<AwsAuthority>, accounts: Vec<LinkedAccount>) -> Self {
-        Self { authority, accounts }
+    pub fn new(authority: Arc<AwsAuthority>) -> Self {
+        Self { authority }
     }
 
-    async fn checks(&self) -> Vec<Check> {
+    /// Looks at the broker's own keys and at the roles of these accounts.
+    pub async fn checks(&self, accounts: &[&LinkedAccount]) -> Vec<Check> {
         let mut checks = self.own_keys().await;
         if checks.iter().any(|check| check.state == CheckState::Broken) {
             // Without the broker's own keys there is nobody who could be trusted.
             checks.extend(
-                self.accounts
+                accounts
                     .iter()
                     .filter_map(|linked| check(&format!("AWS account {}: not looked at", linked.name), CheckState::NotChecked, None)),
             );
             return checks;
         }
-        for linked in &self.accounts {
+        for linked in accounts {
             let roles = [("reads", Some(&linked.read_role)), ("changes things", linked.change_role.as_ref())];
             for (what, role) in roles {
                 if let Some(role) = role {
@@ -171,12 +170,6 @@ impl Examination {
         let linked = LinkedAccount { external_id, says_whose, ..linked.clone() };
         let scope = linked.scope(role, SessionPolicy::nothing(), Marks::of_read(id, &tenant, &subject));
         self.authority.take(&scope, MOMENT).await.map(drop)
-    }
-}
-
-impl Examined for Examination {
-    fn examine(&self) -> Answering<'_, Vec<Check>> {
-        Box::pin(self.checks())
     }
 }
 

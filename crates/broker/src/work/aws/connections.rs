@@ -5,7 +5,7 @@ use keyblind_intent::{
 };
 
 use super::{AwsAccount, AwsWork};
-use crate::dispatch::{self, Answering, Session};
+use crate::dispatch::{self, Answering, Session, Whose};
 use crate::door;
 
 impl AwsWork {
@@ -58,8 +58,13 @@ impl door::Connections for AwsWork {
 }
 
 impl dispatch::Examined for AwsWork {
-    fn examine(&self) -> Answering<'_, Vec<Check>> {
+    fn examine<'a>(&'a self, whose: Whose<'a>) -> Answering<'a, Vec<Check>> {
         Box::pin(async move {
+            let known = self.accounts.iter().filter(|account| whose.includes(&account.tenant));
+            let known: Vec<_> = known.map(|account| &account.linked).collect();
+            if known.is_empty() {
+                return Vec::new();
+            }
             if self.lender.is_stopped() {
                 // No role is taken while everything is stopped.
                 let subject = Line::new("AWS: the broker's own keys and the accounts' roles");
@@ -67,7 +72,7 @@ impl dispatch::Examined for AwsWork {
                 let check = |subject| Check { area, subject, state: CheckState::NotChecked, advice: None, said: None };
                 return subject.map(check).into_iter().collect();
             }
-            self.examination.examine().await
+            self.examination.checks(&known).await
         })
     }
 }

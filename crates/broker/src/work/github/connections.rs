@@ -5,7 +5,7 @@ use keyblind_intent::{
 };
 
 use super::{FAULT, GithubWork, Owners};
-use crate::dispatch::{self, Answering, Session};
+use crate::dispatch::{self, Answering, Session, Whose};
 use crate::door;
 use crate::providers::github::{GithubError, Installations};
 
@@ -80,7 +80,7 @@ impl door::Connections for GithubWork {
 }
 
 impl dispatch::Examined for GithubWork {
-    fn examine(&self) -> Answering<'_, Vec<Check>> {
+    fn examine<'a>(&'a self, _: Whose<'a>) -> Answering<'a, Vec<Check>> {
         Box::pin(async move {
             let Some(app) = &self.app else { return Vec::new() };
             if self.lender.is_stopped() {

@@ -1,6 +1,5 @@
 //! The set-up as it is printed, and what `doctor` says of it when a setting is wrong.
 
-use keyblind_broker::dispatch::Examined as _;
 use keyblind_broker::providers::aws::Examination;
 use keyblind_intent::{Check, CheckState};
 
@@ -8,7 +7,7 @@ use super::*;
 
 async fn checks(world: &mut World, linked: LinkedAccount) -> Vec<Check> {
     let authority = Arc::new(world.authority());
-    Examination::new(authority, vec![linked]).examine().await
+    Examination::new(authority).checks(&[&linked]).await
 }
 
 /// What isn't sound, and what to do about it.
