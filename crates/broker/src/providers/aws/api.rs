@@ -17,7 +17,7 @@ use super::answer::Leaves;
 use super::xml::{self, Document};
 use super::{AwsError, Partition, endpoint, signing};
 use crate::clock::Clock;
-use crate::egress::{Answer, Body, Call, Egress, FormBody, Origin, Target};
+use crate::egress::{Answer, Body, Call, Egress, EgressError, FormBody, Origin, Target};
 use crate::secret::Secret;
 
 /// How many bytes one answer may have.
@@ -166,6 +166,7 @@ impl ApiError {
     /// What whoever asked is told.
     pub(crate) fn failure(self) -> Failure {
         match self {
+            Self::Aws(AwsError::Egress(EgressError::TooLarge)) => Failure::TooLarge,
             Self::Aws(AwsError::Egress(_)) => Failure::Unreachable,
             Self::Aws(AwsError::Throttled { .. }) => Failure::RateLimited,
             Self::Aws(AwsError::Broken { .. }) => Failure::Broken,
@@ -290,9 +291,9 @@ impl Api {
     }
 }
 
-/// Whether nobody knows what became of a call.
+/// Whether nobody knows what became of a call. An answer that is too large is too large again.
 fn is_lost(error: ApiError) -> bool {
-    matches!(error, ApiError::Aws(AwsError::Egress(error)) if error.may_have_happened())
+    matches!(error, ApiError::Aws(AwsError::Egress(error)) if error.may_have_happened() && error != EgressError::TooLarge)
 }
 
 /// Between half of a pause and all of it.

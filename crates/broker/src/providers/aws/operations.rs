@@ -23,6 +23,8 @@ pub(crate) struct Operation {
     pub(crate) paging: Paging,
     /// Elements that repeat under their own name.
     pub(crate) lists: &'static [&'static str],
+    /// Whether it means that there is no such setting if AWS says that there is no such thing.
+    pub(crate) is_gone_an_answer: bool,
 }
 
 /// For what a call is made.
@@ -54,18 +56,25 @@ pub(crate) enum Paging {
     By(&'static str, &'static str),
 }
 
-const fn ec2(permission: &'static str, name: &'static str, root: &'static str) -> Operation {
+/// EC2 tells everything at once unless it is asked for pages.
+const fn ec2(permission: &'static str, name: &'static str, root: &'static str, page: &'static [(&'static str, &'static str)]) -> Operation {
     Operation {
         permission,
         interface: Interface::Ec2,
         each: Each::Region,
-        form: OperationForm::Query(name, &[]),
+        form: OperationForm::Query(name, page),
         root,
         within: None,
         paging: Paging::By("NextToken", "nextToken"),
         lists: &[],
+        is_gone_an_answer: false,
     }
 }
+
+/// A page of entries that are some hundred bytes each, or some thousand.
+const PAGE: &[(&str, &str)] = &[("MaxResults", "500")];
+/// A page of entries that may be large: a machine's, a group's with all its rules.
+const SMALL_PAGE: &[(&str, &str)] = &[("MaxResults", "100")];
 
 const fn iam(permission: &'static str, name: &'static str, root: &'static str, within: &'static str) -> Operation {
     Operation {
@@ -77,6 +86,7 @@ const fn iam(permission: &'static str, name: &'static str, root: &'static str, w
         within: Some(within),
         paging: Paging::By("Marker", "Marker"),
         lists: &[],
+        is_gone_an_answer: false,
     }
 }
 
@@ -90,6 +100,7 @@ const fn bucket(permission: &'static str, setting: &'static str, root: &'static 
         within: None,
         paging: Paging::Whole,
         lists: &[],
+        is_gone_an_answer: false,
     }
 }
 
@@ -103,21 +114,22 @@ pub(crate) static BUCKETS: Operation = Operation {
     within: None,
     paging: Paging::By("continuation-token", "ContinuationToken"),
     lists: &["Bucket"],
+    is_gone_an_answer: false,
 };
 
 /// Where a bucket lies: the other calls for it go there.
 pub(crate) static LOCATION: Operation = bucket("s3:GetBucketLocation", "location", "LocationConstraint");
 
 static EC2: [Operation; 7] = [
-    ec2("ec2:DescribeFlowLogs", "DescribeFlowLogs", "DescribeFlowLogsResponse"),
-    ec2("ec2:DescribeInstances", "DescribeInstances", "DescribeInstancesResponse"),
-    ec2("ec2:DescribeNetworkInterfaces", "DescribeNetworkInterfaces", "DescribeNetworkInterfacesResponse"),
-    ec2("ec2:DescribeSecurityGroups", "DescribeSecurityGroups", "DescribeSecurityGroupsResponse"),
-    ec2("ec2:DescribeVolumes", "DescribeVolumes", "DescribeVolumesResponse"),
-    ec2("ec2:DescribeVpcs", "DescribeVpcs", "DescribeVpcsResponse"),
+    ec2("ec2:DescribeFlowLogs", "DescribeFlowLogs", "DescribeFlowLogsResponse", PAGE),
+    ec2("ec2:DescribeInstances", "DescribeInstances", "DescribeInstancesResponse", SMALL_PAGE),
+    ec2("ec2:DescribeNetworkInterfaces", "DescribeNetworkInterfaces", "DescribeNetworkInterfacesResponse", PAGE),
+    ec2("ec2:DescribeSecurityGroups", "DescribeSecurityGroups", "DescribeSecurityGroupsResponse", SMALL_PAGE),
+    ec2("ec2:DescribeVolumes", "DescribeVolumes", "DescribeVolumesResponse", PAGE),
+    ec2("ec2:DescribeVpcs", "DescribeVpcs", "DescribeVpcsResponse", PAGE),
     Operation {
         paging: Paging::Whole,
-        ..ec2("ec2:GetEbsEncryptionByDefault", "GetEbsEncryptionByDefault", "GetEbsEncryptionByDefaultResponse")
+        ..ec2("ec2:GetEbsEncryptionByDefault", "GetEbsEncryptionByDefault", "GetEbsEncryptionByDefaultResponse", &[])
     },
 ];
 
@@ -142,6 +154,7 @@ static IAM: [Operation; 3] = [
     },
     Operation {
         paging: Paging::Whole,
+        is_gone_an_answer: true,
         ..iam(
             "iam:GetAccountPasswordPolicy",
             "GetAccountPasswordPolicy",
@@ -165,6 +178,7 @@ static S3: [Operation; 13] = [
         within: None,
         paging: Paging::Whole,
         lists: &[],
+        is_gone_an_answer: false,
     },
     Operation { lists: &["Grant"], ..bucket("s3:GetBucketAcl", "acl", "AccessControlPolicy") },
     bucket("s3:GetBucketLogging", "logging", "BucketLoggingStatus"),
@@ -203,6 +217,8 @@ mod tests {
                 assert!(allowed.contains(&operation.permission), "{}", operation.permission);
             }
         }
+        let unpaged = |operation: &&Operation| matches!((operation.form, operation.paging), (OperationForm::Query(_, fixed), Paging::By("NextToken", _)) if fixed.is_empty());
+        assert_eq!(of(Service::Ec2).into_iter().flatten().find(unpaged).map(|found| found.permission), None, "asked for all at once");
         let allowed: Vec<_> = reads_of(Service::S3).iter().map(|read| read.action).collect();
         assert!(allowed.contains(&BUCKETS.permission) && allowed.contains(&LOCATION.permission));
     }

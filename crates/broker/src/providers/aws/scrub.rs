@@ -114,13 +114,15 @@ fn holds_secret(text: &str) -> bool {
         return true;
     }
     // An address with a password in it.
-    if let Some((_, rest)) = text.split_once("://")
-        && let Some((user, _)) = rest.split(['/', '?', '#']).next().and_then(|authority| authority.rsplit_once('@'))
-        && user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
-    {
+    let has_password = |rest: &str| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
+    };
+    if text.split("://").skip(1).any(has_password) {
         return true;
     }
-    text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_-.+/".contains(letter))).any(is_secret_word)
+    text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_-.+/".contains(letter))).any(holds_secret_word)
 }
 
 /// A text without its percent-encoding; nothing if there is none.
@@ -144,26 +146,57 @@ fn percent_decoded(text: &str) -> Option<String> {
     found.then(|| String::from_utf8_lossy(&decoded).into_owned())
 }
 
-fn is_secret_word(word: &str) -> bool {
-    let is_access_key = |word: &str| {
-        (word.starts_with("AKIA") || word.starts_with("ASIA"))
-            && word.len() == 20
-            && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+/// Whether a run of letters holds something that has the shape of a secret, wherever in it that begins.
+fn holds_secret_word(word: &str) -> bool {
+    let is_access_key = |rest: &str| {
+        let key = rest.bytes().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()).count();
+        key == ACCESS_KEY
     };
-    if is_access_key(word) {
+    if ["AKIA", "ASIA"].iter().any(|begin| word.match_indices(begin).any(|(at, _)| is_access_key(&word[at..]))) {
         return true;
     }
-    PREFIXES.iter().any(|prefix| word.strip_prefix(prefix).is_some_and(|rest| rest.len() >= 16)) || is_secret_key(word)
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let begins = |prefix: &str, at: usize| {
+        let is_alone = at == 0 || !word.as_bytes()[at - 1].is_ascii_alphanumeric();
+        let rest = &word.as_bytes()[at + prefix.len()..];
+        (is_alone || !IN_WORDS.contains(&prefix)) && rest.iter().take_while(|byte| is_letter(**byte)).count() >= LEAST
+    };
+    PREFIXES.iter().any(|prefix| word.match_indices(prefix).any(|(at, _)| begins(prefix, at))) || holds_secret_key(word)
 }
 
-/// Forty letters as AWS's secret keys have them: of three kinds, and not a digest in hexadecimal.
-fn is_secret_key(word: &str) -> bool {
+/// How long an access key's id is.
+const ACCESS_KEY: usize = 20;
+/// How many letters follow the beginning of a well-known secret at least.
+const LEAST: usize = 16;
+/// Those of the beginnings that other words have in them as well (`keyJoin…`): they count where a word begins.
+const IN_WORDS: &[&str] = &["SG.", "hvs.", "npm_", "pypi-", "eyJ"];
+/// How long AWS's secret keys are.
+const SECRET_KEY: usize = 40;
+
+/// Whether forty letters as AWS's secret keys have them stand in a run of letters: alone between what no key has (`.`, `_`, `-`), or beginning
+/// or ending at a slash, where they have to be as mixed as keys are.
+fn holds_secret_key(word: &str) -> bool {
+    word.split(['.', '_', '-']).any(|run| {
+        if run.len() == SECRET_KEY {
+            return is_secret_key(run, 3, 1);
+        }
+        let bytes = run.as_bytes();
+        let is_edge = |at: usize| at == 0 || at == bytes.len() || bytes[at - 1] == b'/' || bytes[at] == b'/';
+        (0..run.len().saturating_sub(SECRET_KEY - 1)).filter(|at| is_edge(*at) && is_edge(at + SECRET_KEY)).any(|at| {
+            let key = run.get(at..at + SECRET_KEY).unwrap_or_default();
+            is_secret_key(key, 6, 1)
+        })
+    })
+}
+
+/// Forty letters of three kinds, and not a digest in hexadecimal.
+fn is_secret_key(word: &str, letters: usize, digits: usize) -> bool {
     let has = |kind: fn(&u8) -> bool, least: usize| word.as_bytes().iter().filter(|byte| kind(byte)).count() >= least;
-    word.len() == 40
+    word.len() == SECRET_KEY
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
-        && has(u8::is_ascii_uppercase, 3)
-        && has(u8::is_ascii_lowercase, 3)
-        && has(u8::is_ascii_digit, 1)
+        && has(u8::is_ascii_uppercase, letters)
+        && has(u8::is_ascii_lowercase, letters)
+        && has(u8::is_ascii_digit, digits)
 }
 
 #[cfg(test)]
@@ -186,10 +219,18 @@ mod tests {
             "Assigned": "GITHUB_TOKEN=ghp_abcdefghijklmnopqrstuvwxyz012345", "Start": "run --key=AKIAIOSFODNN7EXAMPLE",
             "Line": "key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "Odd": "50%", "Encoded": "100%25%20of%20them",
             "Document": "%7B%22Note%22%3A%22AKIAIOSFODNN7EXAMPLE%22%7D",
+            "Path": "/home/ada/AKIAIOSFODNN7EXAMPLE", "Glued": "s3-AKIAIOSFODNN7EXAMPLE.log", "Inside": "xAKIAIOSFODNN7EXAMPLE",
+            "Behind": "deploy/ghp_abcdefghijklmnopqrstuvwxyz012345", "Dotted": "a.b.glpat-abcdefghijklmnopqrst", "Joined": "keyghp_abcdefghijklmnopqrstuvwxyz012345",
+            "Folder": "keys/wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "Suffixed": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY.txt",
+            "Second": "see https://example.com and https://ada:pass@example.com/x",
+            "Topic": "alarmsMSG.production-and-everything", "Column": "primaryKeyJoinColumnOfEverything", "Balancer": "loadbalancer/app/Production-Shop/50dc6c495c0c9188a7f2",
+            "Image": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/Shop/Frontend/Storybook:V2",
         });
-        assert_eq!(scrub(&mut value), 11);
+        assert_eq!(scrub(&mut value), 20);
         let out = json!({LEFT_OUT: true});
         for name in ["UserData", "MasterUserPassword", "Description", "Note", "Url", "Environment", "Assigned", "Start", "Line", "Document"]
+            .into_iter()
+            .chain(["Path", "Glued", "Inside", "Behind", "Dotted", "Joined", "Folder", "Suffixed", "Second"])
         {
             assert_eq!(value[name], out, "{name}");
         }
@@ -197,7 +238,19 @@ mod tests {
         assert_eq!(value["Tags"][1]["Value"], "shop");
         assert_eq!(value["MetadataOptions"]["HttpTokens"], "required");
         assert_eq!((&value["Summary"][0]["value"], &value["Label"][0]["Value"]), (&json!("1"), &json!("production")));
-        for kept in ["AllowUsersToChangePassword", "PasswordLastUsed", "Plain", "Sha", "AssumeRolePolicyDocument", "Odd", "Encoded"] {
+        for kept in [
+            "AllowUsersToChangePassword",
+            "PasswordLastUsed",
+            "Plain",
+            "Sha",
+            "AssumeRolePolicyDocument",
+            "Odd",
+            "Encoded",
+            "Topic",
+            "Column",
+            "Balancer",
+            "Image",
+        ] {
             assert!(value[kept].is_string(), "{kept}");
         }
     }

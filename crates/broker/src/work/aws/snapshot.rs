@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use super::{AwsAccount, AwsWork, FAULT, finish, purpose, refused};
 use crate::dispatch::Reply;
+use crate::egress::EgressError;
 use crate::leases::lease::{CallFailure, LendError, ReadLease};
 use crate::ledger::{Code, Who};
 use crate::providers::aws::operations::{self, Each, Operation, OperationForm, Paging};
@@ -235,6 +236,7 @@ impl Taking<'_> {
             .call(name, async |keys: &Secret| match work.api.read(keys, &asking).await {
                 // That a setting isn't there is an answer.
                 Err(ApiError::NotSet) => Ok(None),
+                Err(ApiError::Gone) if operation.is_gone_an_answer => Ok(None),
                 Ok(answered) => Ok(Some(answered)),
                 Err(error) => {
                     failure = Some(error);
@@ -246,6 +248,8 @@ impl Taking<'_> {
             (Ok(None), _) => Ok(Ok(Value::Null)),
             (Ok(Some(answered)), _) => Ok(value(operation, answered)),
             (Err(LendError::Failed(_)), Some(error)) => match error {
+                // The next ones may be smaller.
+                ApiError::Aws(AwsError::Egress(EgressError::TooLarge)) => Ok(Err(error)),
                 ApiError::Aws(AwsError::Egress(_)) => Err(failed(Failure::Unreachable)),
                 ApiError::Aws(AwsError::ExpiredKeys | AwsError::UnknownKey | AwsError::WrongSecret | AwsError::ClockSkew) => {
                     Err(refused(error.code()))
