@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Arn, name};
+use crate::names::{AccountId, Arn, name};
 use crate::paths::RepositoryPath;
 use crate::text::Line;
 
@@ -273,8 +273,15 @@ pub enum TransportProtocol {
 pub enum Source {
     /// Addresses.
     Network(Network),
-    /// Another security group.
+    /// Another security group of the same account.
     Group(SecurityGroupId),
+    /// A security group of another account, in a network that is joined with this one.
+    GroupOf {
+        /// Whose it is.
+        account: AccountId,
+        /// It.
+        group: SecurityGroupId,
+    },
 }
 
 name! {

@@ -123,6 +123,23 @@ pub enum Outcome {
         /// What would undo it, to be asked for like any other action.
         undo: Option<Box<ApplyAction>>,
     },
+    /// The action was done and undone again: beside what it did, something else was there than was approved.
+    ActionUndone {
+        /// The digest of the state before.
+        before: Digest,
+        /// The digest of the state that was found instead of the approved one.
+        found: Digest,
+    },
+    /// The action was called, and what is there now is neither what was there before nor what was approved. Nothing more was done: what
+    /// somebody else has set isn't ours to take away.
+    ActionOvertaken {
+        /// The digest of the state that was approved.
+        approved: Digest,
+        /// The digest of the state that was found.
+        found: Digest,
+        /// What would put back what was there before. It has to be asked for like any other action, by somebody who has looked.
+        undo: Box<ApplyAction>,
+    },
     /// Somebody must say yes first.
     ApprovalWanted {
         /// What is to be approved.

@@ -142,6 +142,9 @@ export function validator(file, prefix = '') {
 export async function start({ handle, control = {}, judges = [], rewrite = (url) => url, ready }) {
   const seen = [];
   let faults = [];
+  // Requests that stand still until the test lets them go on.
+  let held = [];
+  const hold = () => new Promise((go) => held.push(go));
   const front = createServer(async (request, response) => {
     try {
       const body = await readBody(request);
@@ -150,16 +153,24 @@ export async function start({ handle, control = {}, judges = [], rewrite = (url)
       const violations = judges.flatMap((judge) => judge(request.method, request.url, request.headers, body));
       const entry = { method: request.method, path, url: request.url, headers: request.headers, body: body.toString('utf8'), violations, at: Date.now() };
       seen.push(entry);
-      const fault = faults.find((fault) => fault.times > 0 && (!fault.method || fault.method === request.method) && new RegExp(fault.path).test(path));
+      const fault = faults.find((fault) => fault.times > 0 && (!fault.method || fault.method === request.method) && new RegExp(fault.path).test(path) && (!fault.matching || new RegExp(fault.matching).test(`${request.url} ${entry.body}`)));
       if (fault) {
         fault.times -= 1;
         entry.fault = fault.status ?? 'hang';
-        if (fault.after) {
-          // The effect happens, the answer is lost.
-          await handle(request, body, { writeHead() {}, end() {} });
+        if (fault.hold === 'before') await hold();
+        let answered;
+        if (fault.after || fault.hold) {
+          // The effect happens; the answer is lost, or comes when the test lets it.
+          await handle(request, body, { writeHead: (...head) => { answered = { head }; }, end: (text) => { answered.body = text; } });
+        }
+        if (fault.hold === 'after') await hold();
+        if (fault.hold && !fault.after) {
+          response.writeHead(...answered.head);
+          return response.end(answered.body);
         }
         if (fault.hang) return;
         if (fault.drop) return request.socket.destroy();
+        if (fault.bytes) return answer(response, fault.status, Buffer.alloc(fault.bytes, ' '), fault.headers);
         return answer(response, fault.status, fault.body ?? { message: 'a fault that the test asked for' }, fault.headers);
       }
       await handle(request, body, response);
@@ -173,6 +184,8 @@ export async function start({ handle, control = {}, judges = [], rewrite = (url)
     'GET /violations': () => seen.flatMap((entry) => entry.violations.map((violation) => `${entry.method} ${entry.url}: ${violation}`)),
     'POST /faults': (fault) => { faults.push({ times: 1, ...fault }); },
     'POST /heal': () => { faults = []; },
+    'GET /held': () => held.length,
+    'POST /release': () => { held.forEach((go) => go()); held = []; },
     ...control,
   };
   const back = createServer(async (request, response) => {

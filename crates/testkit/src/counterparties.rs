@@ -215,6 +215,21 @@ impl Peer {
     pub fn fail(&self, fault: &Value) {
         self.ask("POST", "/faults", fault);
     }
+
+    /// How many requests stand still, by faults with `hold`: `before` they are passed on, or `after` it and before their answer.
+    pub fn held(&self) -> u64 {
+        self.ask("GET", "/held", &Value::Null).as_u64().unwrap_or_default()
+    }
+
+    /// Lets what stands still go on.
+    pub fn release(&self) {
+        self.ask("POST", "/release", &Value::Null);
+    }
+
+    /// Takes back all faults.
+    pub fn heal(&self) {
+        self.ask("POST", "/heal", &Value::Null);
+    }
 }
 
 impl Drop for Peer {

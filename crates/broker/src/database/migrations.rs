@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008-models.sql"),
     include_str!("migrations/0009-departures.sql"),
     include_str!("migrations/0010-handing-over.sql"),
+    include_str!("migrations/0011-undone.sql"),
 ];
 
 /// The newest form that this broker knows.

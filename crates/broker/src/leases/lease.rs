@@ -177,6 +177,15 @@ impl Drop for Held {
     }
 }
 
+/// What one use of a write lease came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Used<T, U> {
+    /// It is over.
+    Done(T),
+    /// It did what it shouldn't have: that is to be undone, with what is needed for it.
+    ToUndo(U),
+}
+
 /// Authority for one approved change.
 pub struct WriteLease {
     held: Held,
@@ -386,14 +395,37 @@ impl WriteLease {
         operation: Code,
         send: impl AsyncFnOnce(&Secret) -> Result<T, CallFailure>,
     ) -> Result<T, LendError> {
+        let send = async |token: &Secret| send(token).await.map(Used::<T, std::convert::Infallible>::Done);
+        self.apply_or_undo(rendered, operation.clone(), send, operation, async |_: &Secret, nothing| match nothing {}).await
+    }
+
+    /// The same, where what was done may have to be undone at once: that is a call of its own in the record, announced before it is made.
+    /// A stop in between leaves it undone by nobody.
+    ///
+    /// # Errors
+    /// As [`Self::apply`]; and if the undoing fails.
+    pub async fn apply_or_undo<T, U>(
+        self,
+        rendered: &Change,
+        operation: Code,
+        send: impl AsyncFnOnce(&Secret) -> Result<Used<T, U>, CallFailure>,
+        undoing: Code,
+        undo: impl AsyncFnOnce(&Secret, U) -> Result<T, CallFailure>,
+    ) -> Result<T, LendError> {
         let Self { held, approved } = self;
         let digest = approved.change().digest();
-        let result = if rendered.digest() != digest {
+        let effect = Effect::Write { change: digest };
+        let used = if rendered.digest() != digest {
             Err(LendError::OtherChange)
         } else if held.lender.clock.now() >= approved.expires() {
             Err(LendError::Expired)
         } else {
-            held.call(operation, Effect::Write { change: digest }, send).await
+            held.call(operation, effect, send).await
+        };
+        let result = match used {
+            Ok(Used::Done(value)) => Ok(value),
+            Ok(Used::ToUndo(what)) => held.call(undoing, effect, async |token: &Secret| undo(token, what).await).await,
+            Err(error) => Err(error),
         };
         let ended = held.end().await;
         let value = result?;

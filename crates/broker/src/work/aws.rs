@@ -15,11 +15,11 @@ use keyblind_intent::{
 };
 use serde_json::{Value, json};
 
-use self::actions::{At, Found, Trouble};
+use self::actions::{At, Found, Standing, Trouble};
 use super::{Effector, Looked, failed, received, told, who};
 use crate::approvals::Approved;
 use crate::dispatch::{self, Answering, Asked, Reply};
-use crate::leases::lease::{CallFailure, LendError, Lender, Purpose, ReadLease};
+use crate::leases::lease::{CallFailure, LendError, Lender, Purpose, ReadLease, Used};
 use crate::ledger::{Ledger, Who, new_id};
 use crate::providers::aws::{Api, AwsAuthority, Examination, LinkedAccount, Marks, Role, SessionPolicy};
 use crate::providers::code;
@@ -62,8 +62,7 @@ impl AwsWork {
 
     /// Joins the roles of these accounts with the broker's leases.
     pub fn new(authority: AwsAuthority, api: Api, lender: Lender, ledger: Ledger, accounts: Vec<AwsAccount>) -> Self {
-        let linked = accounts.iter().map(|account| account.linked.clone()).collect();
-        let examination = Examination::new(std::sync::Arc::new(authority.clone()), linked);
+        let examination = Examination::new(std::sync::Arc::new(authority.clone()));
         Self { authority, api, lender, ledger, accounts, examination }
     }
 
@@ -86,7 +85,7 @@ impl AwsWork {
         let role = account.linked.change_role.as_ref().ok_or(Outcome::NotConfigured { missing: Missing::Connection })?;
         // What Keyblind itself stands on is for people, whatever a policy guards.
         let own = self.accounts.iter().flat_map(|account| [Some(&account.linked.read_role), account.linked.change_role.as_ref()]);
-        if own.flatten().any(|role| role.arn() == request.resource()) {
+        if own.flatten().any(|role| is_the_role(role, request)) {
             return Err(Outcome::Refused(Refusal::Guarded));
         }
         Ok((account, role))
@@ -123,61 +122,88 @@ impl AwsWork {
         let purpose = purpose(who, "apply-action", request.resource().as_str(), lifetime).ok_or(FAULT)?;
         let scope = account.linked.scope(role, policy, Marks::of_change(rendered));
         let lease = self.lender.write(approved, &self.authority, &scope, purpose).await.map_err(|error| told(&error, refused))?;
-        let mut trouble = None;
-        let result = lease
-            .apply(rendered, code("apply-action"), async |keys: &Secret| {
-                let at = At { api: &self.api, keys };
-                self.act(&at, rendered, request, inverse).await.map_err(|error| failed_call(error, &mut trouble))
-            })
-            .await;
-        result.map_err(|error| said(&error, trouble.as_ref()))
+        let (mut trouble, mut trouble_undoing) = (None, None);
+        let acted = async |keys: &Secret| {
+            let at = At { api: &self.api, keys };
+            self.act(&at, rendered, request, inverse).await.map_err(|error| failed_call(error, &mut trouble))
+        };
+        let undone = async |keys: &Secret, beside: Beside| {
+            let at = At { api: &self.api, keys };
+            self.undo(&at, rendered, request, inverse, beside).await.map_err(|error| failed_call(error, &mut trouble_undoing))
+        };
+        let result = lease.apply_or_undo(rendered, code("apply-action"), acted, code("undo-action"), undone).await;
+        result.map_err(|error| said(&error, trouble.or(trouble_undoing).as_ref()))
     }
 
-    /// The one use of a write lease: looks once more, calls, looks whether it is as approved, and undoes it if it isn't.
-    async fn act(&self, at: &At<'_>, rendered: &Change, request: &ApplyAction, inverse: &ApplyAction) -> Result<Outcome, Trouble> {
+    /// The one use of a write lease: looks once more, calls, looks whether it is as approved.
+    async fn act(
+        &self,
+        at: &At<'_>,
+        rendered: &Change,
+        request: &ApplyAction,
+        inverse: &ApplyAction,
+    ) -> Result<Used<Outcome, Beside>, Trouble> {
         let fields = rendered.fields();
         let found = actions::look(at, request).await?;
         let now = looked(request, &found).map_err(Trouble::Told)?;
         if now.state != fields.pre_state || now.after != fields.post_state {
             return Err(Trouble::Told(Outcome::Refused(Refusal::StaleState)));
         }
-        let wanted = now.after.ok_or(Trouble::Told(FAULT))?;
-        let before = state_digest(&found.state).map_err(Trouble::Told)?;
-        match actions::act(at, request).await {
-            Ok(()) => {}
-            // Nobody knows whether it was done: the target does.
-            Err(Trouble::Api(error)) if error.may_have_happened() => {}
+        let approved = now.after.ok_or(Trouble::Told(FAULT))?;
+        let Found { state: before, after: wanted, .. } = &found;
+        let is_ours = match actions::act(at, request).await {
+            Ok(()) => true,
+            // Nobody knows whether it was done: the target does. That it was this call that did it, the target doesn't know.
+            Err(Trouble::Api(error)) if error.may_have_happened() => false,
             Err(trouble) => return Err(trouble),
-        }
-        let state = self.settled(at, request, wanted).await?;
-        if state == wanted {
-            return Ok(Outcome::ActionApplied { before: fields.pre_state, after: wanted, undo: Some(Box::new(inverse.clone())) });
-        }
-        if state == before {
+        };
+        let now = self.settled(at, request, |state| state == wanted).await?;
+        let digest = state_digest(&now).map_err(Trouble::Told)?;
+        match actions::standing(request, before, wanted, &now) {
+            Standing::AsApproved => {
+                let undo = Some(Box::new(inverse.clone()));
+                Ok(Used::Done(Outcome::ActionApplied { before: fields.pre_state, after: approved, undo }))
+            }
             // AWS still tells the old state, or didn't do it: nobody knows which.
-            return Err(Trouble::Lost);
-        }
-        // Somebody else changed it in the same moment: what people approved isn't what is there.
-        actions::act(at, inverse).await.map_err(|_| Trouble::Lost)?;
-        match self.settled(at, request, before).await {
-            Ok(state) if state == before => Err(Trouble::Undone),
-            _ => Err(Trouble::Lost),
+            Standing::AsBefore => Err(Trouble::Lost),
+            // What people approved isn't what is there, and this call's part of that can be told from what somebody else did.
+            Standing::Beside if is_ours => Ok(Used::ToUndo(Beside { before: before.clone(), approved, found: digest })),
+            Standing::Beside | Standing::Other => Err(overtaken(approved, digest, inverse)),
         }
     }
 
-    /// Reads until the target is in the wanted state, for a while: AWS tells old states for a moment.
-    async fn settled(&self, at: &At<'_>, request: &ApplyAction, wanted: Digest) -> Result<Digest, Trouble> {
+    /// Takes back the action's own part, and nothing that somebody else has set beside it.
+    async fn undo(
+        &self,
+        at: &At<'_>,
+        rendered: &Change,
+        request: &ApplyAction,
+        inverse: &ApplyAction,
+        beside: Beside,
+    ) -> Result<Outcome, Trouble> {
+        let Beside { before, approved, found } = beside;
+        let is_as_before = |state: &Value| actions::standing(request, &before, &Value::Null, state) == Standing::AsBefore;
+        match actions::act(at, inverse).await {
+            Ok(()) => {}
+            Err(Trouble::Api(error)) if error.may_have_happened() => {}
+            // It is as it was found: somebody has to look.
+            Err(_) => return Err(overtaken(approved, found, inverse)),
+        }
+        let now = self.settled(at, request, is_as_before).await?;
+        if is_as_before(&now) {
+            return Ok(Outcome::ActionUndone { before: rendered.fields().pre_state, found });
+        }
+        Err(overtaken(approved, state_digest(&now).map_err(Trouble::Told)?, inverse))
+    }
+
+    /// Reads until the target is as it is wanted, for a while: AWS tells old states for a moment.
+    async fn settled(&self, at: &At<'_>, request: &ApplyAction, is_wanted: impl Fn(&Value) -> bool) -> Result<Value, Trouble> {
         let mut pause = VERIFYING_PAUSE;
         let mut last = None;
         for attempt in 1..=VERIFYING_TRIES {
             match actions::state(at, request).await {
-                Ok(state) => {
-                    let digest = state_digest(&state).map_err(Trouble::Told)?;
-                    if digest == wanted {
-                        return Ok(digest);
-                    }
-                    last = Some(digest);
-                }
+                Ok(state) if is_wanted(&state) => return Ok(state),
+                Ok(state) => last = Some(state),
                 // The call is made: that the look fails mustn't make it look undone.
                 Err(_) => last = None,
             }
@@ -188,6 +214,28 @@ impl AwsWork {
         }
         last.ok_or(Trouble::Lost)
     }
+}
+
+/// What was done while something else changed beside it.
+struct Beside {
+    /// The target's state before.
+    before: Value,
+    /// The digest of the approved state.
+    approved: Digest,
+    /// The digest of what was found.
+    found: Digest,
+}
+
+fn overtaken(approved: Digest, found: Digest, inverse: &ApplyAction) -> Trouble {
+    Trouble::Overtaken(Outcome::ActionOvertaken { approved, found, undo: Box::new(inverse.clone()) })
+}
+
+/// Whether a request is about that role. IAM's calls name roles without their path, and in any case of their letters.
+fn is_the_role(role: &Role, request: &ApplyAction) -> bool {
+    let named = request.resource();
+    let is_role = named.service() == "iam" && named.resource().starts_with("role/");
+    let name = named.resource().rsplit('/').next().unwrap_or_default();
+    is_role && role.is_of(request.account()) && role.name().eq_ignore_ascii_case(name)
 }
 
 /// What was found at a target, as a change has it.

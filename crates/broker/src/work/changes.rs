@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keyblind_intent::{
     Borrowed, Change, ChangeFields, ChangeState, ConnectionState, Count, Digest, DocumentError, Failure, Intent, Inverse, Line, Missing,
-    Outcome, PolicyTemplate, Refusal, Report, UnixMillis, limits,
+    Outcome, PolicyTemplate, Refusal, Report, RequestId, UnixMillis, limits,
 };
 use tokio::sync::watch;
 
@@ -299,24 +299,56 @@ impl Changes {
     async fn keep(&self, change: Digest, tenant: String, outcome: Outcome) -> Result<(), LedgerError> {
         let (ledger, now) = (self.ledger.clone(), self.clock.now());
         let approval = self.approvals.request(&tenant, change).await.ok();
+        let undone = match &approval {
+            Some(request) if matches!(outcome, Outcome::ActionUndone { .. }) => Some(request.clone()),
+            Some(request) if is_done(&outcome) => self.undone_by(&tenant, request).await?,
+            _ => None,
+        };
         self.database
             .transact(move |transaction| {
                 outcomes::keep(transaction, &change, &tenant, &outcome, now)?;
-                if let Some(request) = approval.filter(|_| is_done(&outcome)) {
+                let record = |request: &Request, event: &dyn Fn(RequestId) -> Event| {
                     let fields = request.change.fields();
                     let who = Who { tenant: fields.tenant.clone(), subject: fields.requester.clone() };
-                    ledger.append_in(transaction, Record::of(&who, None, Event::ChangeApplied { change, approval: fields.id }))?;
+                    ledger.append_in(transaction, Record::of(&who, None, event(fields.id)))
+                };
+                if let Some(request) = approval.filter(|_| is_done(&outcome)) {
+                    record(&request, &|approval| Event::ChangeApplied { change, approval })?;
+                }
+                if let Some(request) = undone {
+                    let change_undone = request.change.digest();
+                    if outcomes::keep_undone(transaction, &change_undone, &tenant, &change, now)? {
+                        record(&request, &|approval| Event::ChangeUndone { change: change_undone, approval })?;
+                    }
                 }
                 Ok(())
             })
             .await
     }
 
+    /// The change that this one undoes, if it is what an earlier one said would undo it.
+    async fn undone_by(&self, tenant: &str, request: &Request) -> Result<Option<Request>, LedgerError> {
+        let Intent::ApplyAction(undo) = &request.change.fields().intent else { return Ok(None) };
+        let (of, undo) = (tenant.to_owned(), undo.clone());
+        let found = self.database.transact(move |transaction| outcomes::undone_by(transaction, &of, &undo)).await?;
+        Ok(match found {
+            Some(change) => self.approvals.request(tenant, change).await.ok(),
+            None => None,
+        })
+    }
+
     async fn state(&self, session: &Session, digest: Digest) -> Result<Report, ApprovalError> {
         let tenant = session.tenant.to_string();
         let progress = self.approvals.progress(&tenant, digest).await?;
-        let outcome = self.database.transact(move |transaction| outcomes::find(transaction, &tenant, &digest)).await?;
+        let (outcome, is_undone) = self
+            .database
+            .transact(move |transaction| {
+                let found = (outcomes::find(transaction, &tenant, &digest)?, outcomes::is_undone(transaction, &tenant, &digest)?);
+                Ok::<_, DatabaseError>(found)
+            })
+            .await?;
         let state = match (&outcome, progress.state) {
+            (Some(_), _) if is_undone => ChangeState::Undone,
             (Some(outcome), _) if is_done(outcome) => ChangeState::Applied,
             (Some(Outcome::Refused(Refusal::StaleState)), _) => ChangeState::Stale,
             (Some(_), _) => ChangeState::Failed,

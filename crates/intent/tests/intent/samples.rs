@@ -67,6 +67,17 @@ fn ingress(present: bool) -> Action {
     Action::SetIngressRule { rule, present }
 }
 
+fn from_anothers_group() -> Action {
+    let rule = SecurityGroupRule {
+        protocol: TransportProtocol::All,
+        from: None,
+        to: None,
+        source: Source::GroupOf { account: "444455556666".parse().unwrap(), group: "sg-0fedcba9876543210".parse().unwrap() },
+        description: None,
+    };
+    Action::SetIngressRule { rule, present: false }
+}
+
 /// An intent of each kind, and the harder forms of some.
 pub(crate) fn intents() -> Vec<Intent> {
     let registry = ModuleOrigin::Registry {
@@ -140,6 +151,7 @@ pub(crate) fn intents() -> Vec<Intent> {
         }),
         Intent::ApplyAction(action(block(true), BUCKET)),
         Intent::ApplyAction(action(ingress(false), GROUP)),
+        Intent::ApplyAction(action(from_anothers_group(), GROUP)),
     ]
 }
 
@@ -201,6 +213,12 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::PullRequestProposed { number: count(12), commit: commit(), result: ProposalResult::Opened },
         Outcome::SarifUploaded { id: Foreign::new("47177e22"), state: SarifState::Pending },
         Outcome::Notified,
+        Outcome::ActionUndone { before: Digest::of(b"before"), found: Digest::of(b"found") },
+        Outcome::ActionOvertaken {
+            approved: Digest::of(b"after"),
+            found: Digest::of(b"found"),
+            undo: Box::new(action(block(false), BUCKET)),
+        },
         Outcome::ApprovalWanted {
             change: Digest::of(b"change"),
             code: Digest::of(b"change").short_code(),

@@ -2,6 +2,7 @@
 //! the pages.
 
 mod missions;
+mod overtaken;
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -270,8 +271,7 @@ impl World {
         self.follow(digest)
     }
 
-    /// Says yes to a change that is expected to be made, and gives what would undo it.
-    fn approved(&mut self, digest: Digest) -> ApplyAction {
+    fn say_yes(&mut self, digest: Digest) {
         // What takes protection away wants the code typed as well.
         let page = self.browser.get(&format!("/change/{digest}")).unwrap();
         let (seal, nonce) = (page.field("seal").unwrap(), page.field("nonce").unwrap());
@@ -279,6 +279,11 @@ impl World {
         let fields = [("seal", seal.as_str()), ("nonce", &nonce), ("answer", "approve"), ("typed", &typed)];
         let said = self.browser.post(&format!("/change/{digest}/decide"), &fields).unwrap();
         assert_eq!(said.status, 303, "{}", said.text);
+    }
+
+    /// Says yes to a change that is expected to be made, and gives what would undo it.
+    fn approved(&mut self, digest: Digest) -> ApplyAction {
+        self.say_yes(digest);
         match self.ends(digest) {
             (ChangeState::Applied, Some(Outcome::ActionApplied { undo: Some(undo), before, after })) => {
                 assert_ne!(before, after);
@@ -348,6 +353,7 @@ fn an_account_is_read_into_one_document_without_secrets() {
     let said = text(&doctor.stdout);
     let sound = |subject: &str| said.lines().any(|line| line.starts_with("sound") && line.ends_with(subject));
     assert!(sound("AWS: the broker's own keys") && sound("AWS account production: the role that reads demands its external id"), "{said}");
+    assert!(!said.contains("theirs"), "another tenant's is neither looked at nor named: {said}");
     let connections = world.ask(&Request::Control(Control::ListConnections)).unwrap();
     let Answer::Report(Report::Connections { connections }) = connections else { panic!("{connections:?}") };
     assert_eq!(connections.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(), ["production"], "another tenant's isn't told");
@@ -370,6 +376,21 @@ fn an_account_is_read_into_one_document_without_secrets() {
     }
     // The same account in the same state is the same document.
     assert_eq!(taken(&world, &ALL).1, bytes);
+    // That there is no password policy is an answer.
+    assert_eq!(answers(&document, "iam:GetAccountPasswordPolicy")[0]["answer"], Value::Null);
+    // What is larger than is taken isn't asked for again, and doesn't end the rest. EC2 is asked for pages.
+    let seen = world.aws.requests().len();
+    world.aws.fail(&json!({"path": "", "matching": "Action=DescribeInstances", "status": 200, "bytes": (16 << 20) + 1, "times": 9}));
+    let (large, ..) = taken(&world, &ALL);
+    let of_instances = answers(&large, "ec2:DescribeInstances");
+    assert_eq!(of_instances.iter().map(|entry| &entry["failed"]).collect::<Vec<_>>(), ["too-large", "too-large"], "one a region");
+    assert!(answers(&large, "ec2:DescribeVpcs").iter().all(|entry| entry["failed"].is_null()));
+    let asked = world.aws.requests();
+    let asked: Vec<_> =
+        asked.iter().skip(seen).filter_map(|request| request["body"].as_str()).filter(|body| body.contains("=Describe")).collect();
+    assert_eq!(asked.iter().filter(|body| body.contains("DescribeInstances")).count(), 2, "once in each region");
+    assert!(asked.iter().all(|body| body.contains("MaxResults=")), "{asked:?}");
+    world.aws.heal();
     let (less, _, failed) = taken(&world, &[Service::S3, Service::Rds]);
     assert_eq!((&less["unread"], answers(&less, "ec2:DescribeVpcs").len()), (&json!(["rds"]), 0));
     assert!(failed > 0, "what can't be read is counted");

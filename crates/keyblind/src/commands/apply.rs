@@ -4,8 +4,8 @@ mod following;
 
 use clap::{Args, Subcommand};
 use keyblind_intent::{
-    Action, Answer, ApplyAction, Arn, ChangeState, Control, Digest, Intent, Network, Outcome, Port, PublicAccessBlock, Region, Report,
-    Request, SecurityGroupId, SecurityGroupRule, Source, TransportProtocol,
+    AccountId, Action, Answer, ApplyAction, Arn, ChangeState, Control, Digest, Intent, Network, Outcome, Port, PublicAccessBlock, Region,
+    Report, Request, SecurityGroupId, SecurityGroupRule, Source, TransportProtocol,
 };
 
 use self::following::{ending, follow};
@@ -42,7 +42,7 @@ enum Asked {
         /// Which ports: one, or the first and the last (`8000-8080`). None for protocols without ports.
         #[arg(long, value_name = "PORTS", value_parser = ports)]
         ports: Option<(Port, Port)>,
-        /// From where: a network (`0.0.0.0/0`), or another group.
+        /// From where: a network (`0.0.0.0/0`), another group, or another account's (`123456789012/sg-ID`).
         #[arg(long, value_name = "SOURCE", value_parser = source)]
         from: Source,
     },
@@ -106,6 +106,12 @@ fn ports(text: &str) -> Result<(Port, Port), String> {
 fn source(text: &str) -> Result<Source, String> {
     if text.starts_with("sg-") {
         return SecurityGroupId::new(text).map(Source::Group).map_err(|error| error.to_string());
+    }
+    // As EC2 itself writes another account's.
+    if let Some((account, group)) = text.split_once('/').filter(|(_, group)| group.starts_with("sg-")) {
+        let account = AccountId::new(account).map_err(|error| error.to_string())?;
+        let group = SecurityGroupId::new(group).map_err(|error| error.to_string())?;
+        return Ok(Source::GroupOf { account, group });
     }
     Network::new(text).map(Source::Network).map_err(|error| error.to_string())
 }
@@ -188,21 +194,21 @@ fn partition(region: &Region) -> &'static str {
     }
 }
 
-/// What would take back a change that was applied, as the broker recorded it.
+/// What would take back a change that was applied, or was called and then overtaken, as the broker recorded it.
 fn undo(broker: &mut Broker, change: Digest) -> anyhow::Result<ApplyAction> {
-    match broker.ask(&Request::Control(Control::FollowChange { digest: change }))? {
-        Answer::Report(Report::Change { digest, state: ChangeState::Applied, outcome: Some(outcome), .. }) if digest == change => {
-            match *outcome {
-                Outcome::ActionApplied { undo: Some(undo), .. } => Ok(*undo),
-                _ => Err(UsageError::new("there is nothing that would undo that change").into()),
-            }
-        }
-        Answer::Report(Report::Change { digest, .. }) if digest == change => {
-            Err(UsageError::new("that change wasn't applied: there is nothing to undo").into())
-        }
-        Answer::Outcome(outcome) => Err(unwelcome(&outcome)),
+    let (state, outcome) = match broker.ask(&Request::Control(Control::FollowChange { digest: change }))? {
+        Answer::Report(Report::Change { digest, state, outcome, .. }) if digest == change => (state, outcome.map(|outcome| *outcome)),
+        Answer::Outcome(outcome) => return Err(unwelcome(&outcome)),
         Answer::Report(report) => anyhow::bail!("the broker answered something else than was asked ({report:?})"),
-    }
+    };
+    let words = match (state, outcome) {
+        (ChangeState::Applied, Some(Outcome::ActionApplied { undo: Some(undo), .. }))
+        | (ChangeState::Failed, Some(Outcome::ActionOvertaken { undo, .. })) => return Ok(*undo),
+        (ChangeState::Applied, _) => "there is nothing that would undo that change",
+        (ChangeState::Undone, _) => "that change is undone already",
+        _ => "that change wasn't applied: there is nothing to undo",
+    };
+    Err(UsageError::new(words).into())
 }
 
 /// What an action does, in a line.
@@ -215,6 +221,7 @@ fn in_words(action: &Action) -> String {
     let source = |rule: &SecurityGroupRule| match &rule.source {
         Source::Network(network) => network.to_string(),
         Source::Group(group) => group.to_string(),
+        Source::GroupOf { account, group } => format!("{account}/{group}"),
     };
     match action {
         Action::SetIngressRule { rule, present } => {
@@ -242,6 +249,8 @@ mod tests {
         }
         assert!(matches!(source("0.0.0.0/0"), Ok(Source::Network(_))));
         assert!(matches!(source("sg-0123456789abcdef0"), Ok(Source::Group(_))));
+        assert!(matches!(source("444455556666/sg-0123456789abcdef0"), Ok(Source::GroupOf { .. })));
+        source("4444/sg-0123456789abcdef0").unwrap_err();
         assert!(source("10.0.0.1/8").is_err() && source("sg-x").is_err());
         assert_eq!(partition(&Region::new("us-gov-west-1").unwrap()), "aws-us-gov");
         let rule = SecurityGroupRule {

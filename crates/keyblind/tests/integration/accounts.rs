@@ -107,7 +107,17 @@ fn an_action_is_asked_for_followed_and_undone() {
     let change = change().to_string();
     let place = Place::new(&welcome(), &[state(ChangeState::Applied, Some(done)), wanted()]);
     assert_eq!(place.run(&["apply", "undo", &change, "--no-wait"]).code, Some(0));
+    assert_eq!(place.asked(2), Request::Intent(Intent::ApplyAction(undo.clone())));
+    // What was overtaken can be put back as it was, by somebody who has looked; what is undone can't be undone again.
+    let place = Place::new(&welcome(), &[state(ChangeState::Failed, Some(overtaken())), wanted()]);
+    assert_eq!(place.run(&["apply", "undo", &change, "--no-wait"]).code, Some(0));
     assert_eq!(place.asked(2), Request::Intent(Intent::ApplyAction(undo)));
+    let again = Place::new(&welcome(), &[state(ChangeState::Undone, Some(applied().0))]).run(&["apply", "undo", &change]);
+    assert_eq!((again.code, again.errors.contains("undone already")), (Some(2), true), "{}", again.errors);
+}
+
+fn overtaken() -> Outcome {
+    Outcome::ActionOvertaken { approved: Digest::of(b"2"), found: Digest::of(b"3"), undo: Box::new(applied().1) }
 }
 
 #[test]
@@ -117,6 +127,8 @@ fn what_comes_to_nothing_is_said_with_a_code_of_its_own() {
         (state(ChangeState::Stale, Some(Outcome::Refused(Refusal::StaleState))), 1, "nothing was done"),
         (state(ChangeState::Halted, None), 2, "`keyblind-broker arm`"),
         (state(ChangeState::Failed, None), 4, "isn't known"),
+        (state(ChangeState::Undone, None), 1, "it was done and undone again"),
+        (state(ChangeState::Failed, Some(overtaken())), 1, "by hand   look at arn:aws:s3:::logs"),
     ] {
         let outcome = Place::new(&welcome(), &[connections(), wanted(), end]).run(BLOCK);
         assert_eq!(outcome.code, Some(code), "{}\n{}", outcome.output, outcome.errors);

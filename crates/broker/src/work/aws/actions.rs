@@ -43,8 +43,8 @@ pub(super) enum Trouble {
     Api(ApiError),
     /// It wasn't done, and this is told.
     Told(Outcome),
-    /// It was done and is undone again: something else was there than was approved.
-    Undone,
+    /// What is there is neither what was there before nor what was approved: it is left as it is, and this is told.
+    Overtaken(Outcome),
     /// What is there now, nobody knows.
     Lost,
 }
@@ -59,8 +59,8 @@ impl Trouble {
     pub(super) fn may_have_happened(&self) -> bool {
         match self {
             Self::Api(error) => error.may_have_happened(),
-            Self::Lost => true,
-            Self::Look(_) | Self::Told(_) | Self::Undone => false,
+            Self::Lost | Self::Overtaken(_) => true,
+            Self::Look(_) | Self::Told(_) => false,
         }
     }
 
@@ -75,7 +75,7 @@ impl Trouble {
             Self::Look(error) | Self::Api(error) => error.code(),
             Self::Told(Outcome::Refused(Refusal::StaleState)) => "stale-state",
             Self::Told(_) => "not-done",
-            Self::Undone => "undone",
+            Self::Overtaken(_) => "overtaken",
             Self::Lost => "lost",
         }
     }
@@ -85,8 +85,7 @@ impl Trouble {
         match self {
             Self::Api(error) if error.may_have_happened() => failed(Failure::Lost),
             Self::Look(error) | Self::Api(error) => failed(error.failure()),
-            Self::Told(outcome) => outcome,
-            Self::Undone => failed(Failure::Conflict),
+            Self::Told(outcome) | Self::Overtaken(outcome) => outcome,
             Self::Lost => failed(Failure::Lost),
         }
     }
@@ -115,6 +114,39 @@ pub(super) async fn state(at: &At<'_>, request: &ApplyAction) -> Result<Value, T
         Action::SetBucketPublicAccessBlock { .. } => public_access::state(at, request).await,
         Action::SetPolicyAttached { .. } => policy_attached::state(at, request).await,
         _ => Err(NOT_OFFERED),
+    }
+}
+
+/// What is found after a call, beside what was there before and what was approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// As it was approved.
+    AsApproved,
+    /// The action's own part is as it was before: it wasn't done, or isn't told yet.
+    AsBefore,
+    /// The action's own part is as it was approved, and beside it something is other than it was.
+    Beside,
+    /// The action's own part is a third thing.
+    Other,
+}
+
+/// Compares what is there now with what was there before and with what was approved.
+pub(super) fn standing(request: &ApplyAction, before: &Value, approved: &Value, now: &Value) -> Standing {
+    let own = |state: &Value| match request.action() {
+        Action::SetIngressRule { rule, .. } => ingress::own(request, state, rule),
+        Action::SetPolicyAttached { policy, .. } => policy_attached::own(state, policy),
+        // A setting that is one whole.
+        _ => state.clone(),
+    };
+    let (was, wanted, is) = (own(before), own(approved), own(now));
+    if now == approved {
+        Standing::AsApproved
+    } else if is == was {
+        Standing::AsBefore
+    } else if is == wanted {
+        Standing::Beside
+    } else {
+        Standing::Other
     }
 }
 

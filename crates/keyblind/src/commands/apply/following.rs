@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keyblind_intent::{Answer, ChangeState, Control, Digest, Outcome, Refusal, Report, Request, UnixMillis, limits};
 
+use super::in_words;
 use crate::arguments::Global;
 use crate::broker::{Broker, unwelcome};
 use crate::exit::{Exit, UsageError};
@@ -83,8 +84,20 @@ pub(super) fn ending(change: Digest, ended: &Ended) -> (String, Exit) {
         (ChangeState::Stale, _) => {
             said("stale", "the resource isn't what it was when it was asked for: nothing was done; run the command again", Exit::Findings)
         }
-        (ChangeState::Undone, _) => {
-            said("undone", "it was done and undone, because what came of it wasn't what was approved", Exit::Findings)
+        (ChangeState::Undone, _) => said(
+            "undone",
+            "it was done and undone again: something else was changed beside it in the same moment; look, and ask again",
+            Exit::Findings,
+        ),
+        (ChangeState::Failed, Some(Outcome::ActionOvertaken { undo, .. })) => {
+            let (resource, action) = (undo.resource(), in_words(undo.action()));
+            let words = format!(
+                "overtaken it was called, and what is there now is neither what was there before nor what was approved:\n          \
+                 somebody else has set it in the same moment, and nothing more was done\nby hand   look at {resource}\n          \
+                 if it isn't as it should be, ask for the same again\n          \
+                 keyblind apply undo {change} asks for what was there before: {action}\n"
+            );
+            (words, Exit::Findings)
         }
         (ChangeState::Halted, _) => {
             said("halted", "the broker was stopped, and with it every request: `keyblind-broker arm` takes up work again", Exit::Usage)

@@ -12,13 +12,14 @@ use super::{At, Found, NOTHING_TO_DO, Trouble};
 use crate::providers::aws::xml::{items, text};
 use crate::providers::aws::{ApiError, Asking, AwsError, Form, Interface};
 
-/// Pages of an answer that are read: a group has at most a thousand rules.
-const PAGES: usize = 20;
+/// Pages of an answer that are read, and how many entries one has: a group has at most a thousand rules.
+const PAGES: usize = 50;
+const PAGE: &str = "500";
 
 pub(super) async fn look(at: &At<'_>, request: &ApplyAction, rule: &SecurityGroupRule, present: bool) -> Result<Found, Trouble> {
     let state = state(at, request).await?;
     let mut rules = items(&state, "rules").to_vec();
-    let wanted = key_of(rule);
+    let wanted = key_of(request, rule);
     let position = rules.iter().position(|known| key(known) == wanted);
     let inverse = match (position, present) {
         (Some(_), true) => return Err(NOTHING_TO_DO),
@@ -31,7 +32,7 @@ pub(super) async fn look(at: &At<'_>, request: &ApplyAction, rule: &SecurityGrou
             Action::SetIngressRule { rule: SecurityGroupRule { description, ..rule.clone() }, present: true }
         }
         (None, true) => {
-            rules.push(written(rule));
+            rules.push(written(request, rule));
             Action::SetIngressRule { rule: rule.clone(), present: false }
         }
     };
@@ -51,9 +52,15 @@ pub(super) async fn state(at: &At<'_>, request: &ApplyAction) -> Result<Value, T
         if text(found, "groupOwnerId").is_some_and(|owner| owner != request.account().as_str()) {
             return Err(ApiError::Elsewhere.into());
         }
-        rules.push(read(found));
+        rules.push(read(found, request.account().as_str()));
     }
     Ok(json!({"group": group(request), "rules": in_order(rules)}))
+}
+
+/// The part of a state that is this rule's, as it is without what is written beside it: nothing if it isn't there.
+pub(super) fn own(request: &ApplyAction, state: &Value, rule: &SecurityGroupRule) -> Value {
+    let wanted = key_of(request, rule);
+    items(state, "rules").iter().map(key).find(|known| *known == wanted).unwrap_or_default()
 }
 
 pub(super) async fn act(at: &At<'_>, request: &ApplyAction, rule: &SecurityGroupRule, present: bool) -> Result<(), Trouble> {
@@ -106,6 +113,7 @@ async fn pages(at: &At<'_>, request: &ApplyAction, name: &'static str, filter: &
     let mut next: Option<String> = None;
     for _ in 0..PAGES {
         let mut fields: Vec<(String, String)> = filter.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        fields.push(("MaxResults".to_owned(), PAGE.to_owned()));
         fields.extend(next.take().map(|token| ("NextToken".to_owned(), token)));
         let page = at.api.read(at.keys, &asking(request, name, fields)).await?.of(&format!("{name}Response"))?;
         next = text(&page, "nextToken").map(ToOwned::to_owned);
@@ -126,8 +134,8 @@ fn group(request: &ApplyAction) -> &str {
     request.resource().resource().rsplit('/').next().unwrap_or_default()
 }
 
-/// A rule as EC2 tells it, in the few words that make it one.
-fn read(found: &Value) -> Value {
+/// A rule as EC2 tells it to that account, in the few words that make it one.
+fn read(found: &Value, account: &str) -> Value {
     let mut rule = Map::new();
     let mut put = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -141,13 +149,16 @@ fn read(found: &Value) -> Value {
     put("to", port("toPort"));
     put("network", text(found, "cidrIpv4").or_else(|| text(found, "cidrIpv6")));
     put("prefix-list", text(found, "prefixListId"));
-    put("group", found.get("referencedGroupInfo").and_then(|group| text(group, "groupId")));
+    let group = found.get("referencedGroupInfo");
+    put("group", group.and_then(|group| text(group, "groupId")));
+    // Another account's group is another one, whatever it is called; one's own needs no owner.
+    put("group-account", group.and_then(|group| text(group, "userId")).filter(|owner| *owner != account));
     put("description", text(found, "description"));
     Value::Object(rule)
 }
 
 /// The same from a rule of an action.
-fn written(rule: &SecurityGroupRule) -> Value {
+fn written(request: &ApplyAction, rule: &SecurityGroupRule) -> Value {
     let mut found = Map::new();
     found.insert("protocol".to_owned(), protocol(rule.protocol).into());
     let ports = [("from", rule.from), ("to", rule.to)];
@@ -155,6 +166,12 @@ fn written(rule: &SecurityGroupRule) -> Value {
     let (name, source) = match &rule.source {
         Source::Network(network) => ("network", network.as_str()),
         Source::Group(group) => ("group", group.as_str()),
+        Source::GroupOf { account, group } => {
+            if account != request.account() {
+                found.insert("group-account".to_owned(), account.as_str().into());
+            }
+            ("group", group.as_str())
+        }
     };
     found.insert(name.to_owned(), source.into());
     found.extend(rule.description.as_ref().map(|text| ("description".to_owned(), text.as_str().into())));
@@ -170,8 +187,8 @@ fn key(rule: &Value) -> Value {
     key
 }
 
-fn key_of(rule: &SecurityGroupRule) -> Value {
-    key(&written(rule))
+fn key_of(request: &ApplyAction, rule: &SecurityGroupRule) -> Value {
+    key(&written(request, rule))
 }
 
 fn in_order(mut rules: Vec<Value>) -> Vec<Value> {
@@ -218,6 +235,11 @@ fn fields(group: &str, rule: &SecurityGroupRule, present: bool) -> Vec<(String, 
             put("Groups.1.GroupId", group.as_str());
             "Groups"
         }
+        Source::GroupOf { account, group } => {
+            put("Groups.1.GroupId", group.as_str());
+            put("Groups.1.UserId", account.as_str());
+            "Groups"
+        }
     };
     // What is taken away is found without what is written beside it.
     if let Some(description) = rule.description.as_ref().filter(|_| present) {
@@ -231,6 +253,14 @@ mod tests {
     use keyblind_intent::{Network, Port};
 
     use super::*;
+
+    const OWN: &str = "123456789012";
+
+    fn asked(rule: &SecurityGroupRule) -> ApplyAction {
+        let resource = format!("arn:aws:ec2:eu-central-1:{OWN}:security-group/sg-0123456789abcdef0").parse().unwrap();
+        let action = Action::SetIngressRule { rule: rule.clone(), present: false };
+        ApplyAction::new(OWN.parse().unwrap(), "eu-central-1".parse().unwrap(), resource, action).unwrap()
+    }
 
     fn rule(description: Option<&str>) -> SecurityGroupRule {
         SecurityGroupRule {
@@ -248,14 +278,39 @@ mod tests {
             "securityGroupRuleId": "sgr-1", "groupId": "sg-1", "isEgress": "false", "ipProtocol": "tcp", "fromPort": "22", "toPort": "22",
             "cidrIpv4": "0.0.0.0/0", "description": "from home", "tagSet": null,
         });
-        assert_eq!(read(&found), written(&rule(Some("from home"))));
-        assert_eq!(key(&read(&found)), key_of(&rule(None)));
+        let read = |found: &Value| read(found, OWN);
+        let request = asked(&rule(None));
+        assert_eq!(read(&found), written(&request, &rule(Some("from home"))));
+        assert_eq!(key(&read(&found)), key_of(&request, &rule(None)));
         let all = json!({"ipProtocol": "-1", "fromPort": "-1", "toPort": "-1", "referencedGroupInfo": {"groupId": "sg-2"}});
         assert_eq!(read(&all), json!({"protocol": "-1", "group": "sg-2"}));
         assert_ne!(
             key(&read(&json!({"ipProtocol": "tcp", "fromPort": "22", "toPort": "23", "cidrIpv4": "0.0.0.0/0"}))),
-            key_of(&rule(None))
+            key_of(&request, &rule(None))
         );
+    }
+
+    #[test]
+    fn another_accounts_group_is_another_group() {
+        let of = |account: &str| {
+            let (account, group) = (account.parse().unwrap(), "sg-0fedcba9876543210".parse().unwrap());
+            SecurityGroupRule { source: Source::GroupOf { account, group }, ..rule(None) }
+        };
+        let (theirs, own) = (of("444455556666"), of(OWN));
+        let plain = SecurityGroupRule { source: Source::Group("sg-0fedcba9876543210".parse().unwrap()), ..rule(None) };
+        let request = asked(&theirs);
+        let told = |owner: &str| {
+            let group = json!({"groupId": "sg-0fedcba9876543210", "userId": owner});
+            read(&json!({"ipProtocol": "tcp", "fromPort": "22", "toPort": "22", "referencedGroupInfo": group}), OWN)
+        };
+        assert_eq!(key(&told("444455556666")), key_of(&request, &theirs));
+        assert_ne!(key(&told("444455556666")), key_of(&request, &plain));
+        assert_eq!((key(&told(OWN)), key_of(&request, &own)), (key_of(&request, &plain), key_of(&request, &plain)));
+        let sent = |rule: &SecurityGroupRule| fields("sg-1", rule, true).into_iter().map(|(_, value)| value).collect::<Vec<_>>();
+        assert!(sent(&theirs).contains(&"444455556666".to_owned()) && !sent(&plain).contains(&OWN.to_owned()));
+        let state = json!({"group": "sg-1", "rules": [told("444455556666")]});
+        assert_eq!(super::own(&request, &state, &plain), Value::Null);
+        assert_ne!(super::own(&request, &state, &theirs), Value::Null);
     }
 
     #[test]

@@ -72,6 +72,11 @@ pub(super) async fn state(at: &At<'_>, request: &ApplyAction) -> Result<Value, T
     Ok(written(request, &read(at, request).await?))
 }
 
+/// The part of a state that is this policy's: whether it is attached.
+pub(super) fn own(state: &Value, policy: &Arn) -> Value {
+    items(state, "attached").iter().any(|attached| attached == policy.as_str()).into()
+}
+
 pub(super) async fn act(at: &At<'_>, request: &ApplyAction, policy: &Arn, attached: bool) -> Result<(), Trouble> {
     let (kind, name) = Kind::of(request)?;
     let verb = if attached { "Attach" } else { "Detach" };
