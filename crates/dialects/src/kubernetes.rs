@@ -134,7 +134,7 @@ pub(crate) fn evaluation(objects: Vec<Object>, mut diagnostics: Vec<Diagnostic>)
         let message = "there are too many objects here to tell which ones are linked: rules about links may say too little";
         diagnostics.push(Diagnostic::incomplete("too-many-links", resource.header, message));
     }
-    Evaluation { resources, links, diagnostics }
+    Evaluation { resources, links, diagnostics, ..Evaluation::default() }
 }
 
 /// What an object is called; by its labels where whoever applies it has yet to name it.

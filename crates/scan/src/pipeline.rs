@@ -427,7 +427,10 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
         let (mut evaluation, only) = match job {
             Job::Root { root, inputs } => {
                 let evaluation = evaluating.project.evaluate(root, inputs, evaluating.tree);
-                (Evaluation { resources: evaluation.resources, links: Vec::new(), diagnostics: evaluation.diagnostics }, evaluating.only)
+                (
+                    Evaluation { resources: evaluation.resources, diagnostics: evaluation.diagnostics, ..Evaluation::default() },
+                    evaluating.only,
+                )
             }
             Job::Documents { dialect, files, .. } => {
                 let files: Vec<_> = files.iter().map(|&file| (file, sources.file(file))).collect();
@@ -441,7 +444,7 @@ fn run(job: &Job, evaluating: &Evaluating<'_>, judging: &judged::Judging<'_>) ->
                         evaluation.resources.iter_mut().for_each(|resource| code.place(resource));
                     }
                     // A plan is asked for as a whole.
-                    (Evaluation { resources: evaluation.resources, links: Vec::new(), diagnostics: evaluation.diagnostics }, None)
+                    (Evaluation { resources: evaluation.resources, diagnostics: evaluation.diagnostics, ..Evaluation::default() }, None)
                 }
                 Err(diagnostic) => return Judged { diagnostics: vec![diagnostic], ..Judged::default() },
             },

@@ -244,7 +244,7 @@ impl Trials {
         diagnostics.extend(project.diagnostics().iter().cloned());
         let evaluation = project.evaluate(root, &inputs, tree);
         diagnostics.extend(evaluation.diagnostics);
-        Evaluation { resources: evaluation.resources, links: Vec::new(), diagnostics }
+        Evaluation { resources: evaluation.resources, diagnostics, ..Evaluation::default() }
     }
 }
 
