@@ -154,6 +154,13 @@ pub enum Event {
         /// What the configuration calls it.
         connection: Code,
     },
+    /// What was connected, or what a login has left, is about to be ended at its provider. If nothing follows, it may be.
+    Disconnecting {
+        /// With whom.
+        provider: Provider,
+        /// What the configuration calls it.
+        connection: Code,
+    },
     /// A connected account was disconnected.
     Disconnected {
         /// With whom.
@@ -498,6 +505,7 @@ impl Event {
             Self::StopAsked {} => "stop-asked",
             Self::ArmAsked {} => "arm-asked",
             Self::Connected { .. } => "connected",
+            Self::Disconnecting { .. } => "disconnecting",
             Self::Disconnected { .. } => "disconnected",
             Self::IntentReceived { .. } => "intent-received",
             Self::Refused { .. } => "refused",

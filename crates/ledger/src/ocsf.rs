@@ -120,7 +120,7 @@ fn api(event: &Event, user: &Value) -> Map<String, Value> {
         | Event::LeaseAnnounced { .. }
         | Event::TokenBorn { .. }
         | Event::Connected { .. } => (CREATE, "Create"),
-        Event::TokenEnded { .. } | Event::Disconnected { .. } => (DELETE, "Delete"),
+        Event::TokenEnded { .. } | Event::Disconnecting { .. } | Event::Disconnected { .. } => (DELETE, "Delete"),
         _ => (OTHER, event.name()),
     };
     let severity = match event {

@@ -159,6 +159,17 @@ pub enum Entry {
         /// What the configuration calls it.
         connection: String,
     },
+    /// Long-lived authority is about to be ended at its provider.
+    Disconnecting {
+        /// Whose tenant, as far as one is known.
+        tenant: Option<String>,
+        /// Whose, as the ledger names them.
+        who: String,
+        /// With whom.
+        provider: Provider,
+        /// What the configuration calls it.
+        connection: String,
+    },
     /// Long-lived authority was given up.
     Disconnected {
         /// Whose.
@@ -284,6 +295,13 @@ fn records(entry: &Entry) -> Option<Vec<Record>> {
         Entry::Connected { tenant, who: name, provider, connection } => {
             let event = Event::Connected { provider: *provider, connection: Code::new(connection)? };
             vec![Record::of(&who(tenant, name)?, None, event)]
+        }
+        Entry::Disconnecting { tenant, who: name, provider, connection } => {
+            let event = Event::Disconnecting { provider: *provider, connection: Code::new(connection)? };
+            vec![match tenant {
+                Some(tenant) => Record::of(&who(tenant, name)?, None, event),
+                None => Record::of_broker(event),
+            }]
         }
         Entry::Disconnected { tenant, who: name, provider, connection, is_confirmed } => {
             let event = Event::Disconnected { provider: *provider, connection: Code::new(connection)?, is_confirmed: *is_confirmed };

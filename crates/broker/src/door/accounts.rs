@@ -30,6 +30,8 @@ use crate::secret::Secret;
 const SCOPES: &str = "openid create:me:connected_accounts read:me:connected_accounts delete:me:connected_accounts";
 /// How many people's troubles, requests and access tokens are kept in memory at most.
 const MOST_REMEMBERED: usize = 1_000;
+/// How the ledger calls a connection that the configuration has no name for.
+const UNNAMED: &str = "unnamed";
 /// How long an access token is used at most, whatever the provider says.
 const ACCESS_LIFE: Duration = Duration::from_secs(5 * 60);
 
@@ -77,8 +79,8 @@ pub struct Accounts {
     /// The last trouble with each, until it works again.
     troubles: Mutex<HashMap<(Holder, String), Problem>>,
     waiting: Mutex<HashMap<Digest, Waiting>>,
-    /// What the My Account interface was last asked with, by the login that it was got with.
-    access: tokio::sync::Mutex<HashMap<[u8; 16], Access>>,
+    /// What the My Account interface was last asked with. Each person's is their own: nobody waits for somebody else's provider.
+    access: Mutex<HashMap<Holder, Arc<tokio::sync::Mutex<Option<Access>>>>>,
     /// Where the tokens of accounts at GitHub are ended.
     github: Option<Arc<Github>>,
 }
@@ -95,6 +97,8 @@ pub(super) enum Disconnected {
 /// A token for the My Account interface.
 struct Access {
     token: Arc<Secret>,
+    /// The login that it was got with.
+    login: [u8; 16],
     /// By the clock that nobody sets.
     until: Duration,
 }
@@ -123,7 +127,7 @@ impl Accounts {
             offers,
             troubles: Mutex::default(),
             waiting: Mutex::default(),
-            access: tokio::sync::Mutex::default(),
+            access: Mutex::default(),
             github: None,
         })
     }
@@ -155,13 +159,14 @@ impl Accounts {
     /// ended has none, although its token may still live at Auth0.
     async fn access(&self, holder: &Holder) -> Result<Arc<Secret>, Problem> {
         // A refresh token that is used twice at once is taken for a stolen one, where tokens rotate.
-        let mut kept = self.access.lock().await;
+        let slot = self.access_of(holder);
+        let mut kept = slot.lock().await;
         let refresh = self.grants.refresh_token(&holder.tenant, &holder.identity).await?.ok_or(AccountsError::SignedOut)?;
         let now = self.clock.monotonic();
-        kept.retain(|_, access| access.until > now);
-        if let Some(access) = kept.get(refresh.id()) {
+        if let Some(access) = kept.as_ref().filter(|access| access.until > now && access.login == *refresh.id()) {
             return Ok(Arc::clone(&access.token));
         }
+        *kept = None;
         let audience = self.auth0.accounts_audience();
         let tokens = self.auth0.oidc().refresh(&refresh.token, Some(SCOPES), Some(&audience)).await;
         let tokens = tokens.map_err(|error| Problem::Trouble(error.into()))?;
@@ -170,10 +175,18 @@ impl Accounts {
         }
         let token = Arc::new(tokens.access);
         let life = tokens.expires.map_or(Duration::ZERO, |at| at.saturating_duration_since(self.clock.now())) / 2;
-        if kept.len() < MOST_REMEMBERED {
-            kept.insert(*refresh.id(), Access { token: Arc::clone(&token), until: now + life.min(ACCESS_LIFE) });
-        }
+        *kept = Some(Access { token: Arc::clone(&token), login: *refresh.id(), until: now + life.min(ACCESS_LIFE) });
         Ok(token)
+    }
+
+    /// Where somebody's token lies. Whoever asks for one holds it: two for one person would use one refresh token twice.
+    fn access_of(&self, holder: &Holder) -> Arc<tokio::sync::Mutex<Option<Access>>> {
+        let mut all = self.access.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_REMEMBERED && !all.contains_key(holder) {
+            // What nobody uses just now is asked for again when somebody does.
+            all.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(all.entry(holder.clone()).or_default())
     }
 
     /// Asks the My Account interface. A token that it doesn't take any more is forgotten, and another one asked for.
@@ -185,7 +198,7 @@ impl Accounts {
         if !matches!(asked, Err(AccountsError::SignedOut)) {
             return asked.map_err(Problem::from);
         }
-        self.access.lock().await.clear();
+        *self.access_of(holder).lock().await = None;
         ask(self.access(holder).await?).await.map_err(Problem::from)
     }
 
@@ -263,6 +276,8 @@ impl Accounts {
     /// connection, and Auth0 forgets it.
     pub(super) async fn disconnect(self: &Arc<Self>, holder: &Holder, offer: &Offer, id: &str) -> Result<Disconnected, Problem> {
         let accounts = self.with_access(holder, |access| async move { self.auth0.accounts(&access).await }).await?;
+        let (tenant, connection) = (holder.tenant.clone(), offer.name.to_string());
+        self.about_to_end(holder, offer.provider, &connection).await?;
         let mut of_offer = accounts.iter().filter(|account| account.connection == offer.connection);
         // The vault is asked by the connection, not by the account: of several it may give another one's token, which lives on.
         let is_only = matches!((of_offer.next(), of_offer.next()), (Some(account), None) if account.id == id);
@@ -270,7 +285,6 @@ impl Accounts {
         let end = if is_only { self.end_token(holder, offer).await } else { Disconnected::Forgotten };
         self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await?;
         let who = self.ledger_name(&holder.identity).await;
-        let (tenant, connection) = (holder.tenant.clone(), offer.name.to_string());
         let entry = Entry::Disconnected { tenant, who, provider: offer.provider, connection, is_confirmed: end == Disconnected::Dead };
         self.remember(holder, offer, None);
         self.approvals.note(entry).await?;
@@ -287,14 +301,24 @@ impl Accounts {
             let id = account.id.as_str();
             let ended = match offer {
                 Some(offer) => self.disconnect(holder, offer, id).await,
-                None => {
-                    let forgotten = self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await;
-                    forgotten.map(|()| Disconnected::Forgotten)
-                }
+                None => match self.about_to_end(holder, Provider::Auth0, UNNAMED).await {
+                    Ok(()) => {
+                        let forgotten = self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await;
+                        forgotten.map(|()| Disconnected::Forgotten)
+                    }
+                    Err(problem) => Err(problem),
+                },
             };
             all.push((offer.map_or(account.connection, |offer| offer.name.to_string()), ended));
         }
         Ok(all)
+    }
+
+    /// Records that something of hers is about to be ended at Auth0. What can't be recorded isn't done.
+    async fn about_to_end(&self, holder: &Holder, provider: Provider, connection: &str) -> Result<(), Problem> {
+        let who = self.ledger_name(&holder.identity).await;
+        let (tenant, connection) = (Some(holder.tenant.clone()), connection.to_owned());
+        Ok(self.approvals.note(Entry::Disconnecting { tenant, who, provider, connection }).await?)
     }
 
     async fn ledger_name(&self, identity: &Identity) -> String {

@@ -191,36 +191,36 @@ impl Grants {
         let mut id = [0; 16];
         aws_lc_rs::rand::fill(&mut id).map_err(|_| DatabaseError::Unexpected("no randomness"))?;
         let grant = Held { id, tenant: tenant.to_owned(), identity: identity.clone(), kept_at: now, attempts: 0, is_whole: false };
-        let record = grant.record()?;
         let entry = Entry::Connected {
             tenant: tenant.to_owned(),
             who: self.ledger_name(identity).await,
             provider: self.kind,
             connection: CONNECTION.to_owned(),
         };
-        let journal = self.approvals.journal();
+        let (journal, row) = (self.approvals.journal(), grant.clone());
         // The row first: a token without a row would never be revoked.
         self.database
             .transact(move |transaction| -> Result<(), DatabaseError> {
                 journal.append(transaction, now, &entry)?;
                 transaction.execute(
                     "UPDATE door_grant SET state = 'ending', next_attempt = 0 WHERE state = 'live' AND tenant = ?1 AND issuer = ?2 AND subject = ?3",
-                    params![grant.tenant, grant.identity.issuer(), grant.identity.subject()],
+                    params![row.tenant, row.identity.issuer(), row.identity.subject()],
                 )?;
                 transaction.execute(
                     "INSERT INTO door_grant (id, tenant, issuer, subject, state, kept_at) VALUES (?1, ?2, ?3, ?4, 'live', ?5)",
-                    params![grant.id, grant.tenant, grant.identity.issuer(), grant.identity.subject(), millis(now)],
+                    params![row.id, row.tenant, row.identity.issuer(), row.identity.subject(), millis(now)],
                 )?;
                 Ok(())
             })
             .await?;
         // The one that it replaced may be revoked now.
         self.wake.notify_one();
-        self.put(id, &record, token).await
+        self.put(&grant, token).await
     }
 
     /// Keeps a token under a row that is there; should the row have been ended meanwhile, nobody would know of the token any more.
-    async fn put(&self, id: [u8; 16], record: &RecordName, token: &Secret) -> Result<(), GrantError> {
+    async fn put(&self, grant: &Held, token: &Secret) -> Result<(), GrantError> {
+        let (record, id) = (&grant.record()?, grant.id);
         self.vault.put(record, token).await?;
         let sql = "SELECT EXISTS (SELECT 1 FROM door_grant WHERE id = ?1)";
         let is_there =
@@ -229,6 +229,7 @@ impl Grants {
             return Ok(());
         }
         // Only the provider's word would make it dead; without a row it can't be waited for.
+        self.about_to_end(Some(&grant.tenant), &grant.identity).await?;
         let _ = self.provider.revoke(token, "refresh_token").await;
         match self.vault.delete(record).await {
             Ok(()) | Err(VaultError::NotFound) => Ok(()),
@@ -267,7 +268,7 @@ impl Grants {
     /// # Errors
     /// If it can't be kept.
     pub async fn rotated(&self, used: &RefreshToken, token: &Secret) -> Result<(), GrantError> {
-        self.put(used.grant.id, &used.grant.record()?, token).await
+        self.put(&used.grant, token).await
     }
 
     /// Ends what one person has left here: when they log out for good, or have left.
@@ -424,8 +425,22 @@ impl Grants {
         ended
     }
 
+    /// Records that something of somebody's is about to be ended at the provider. What can't be recorded isn't done.
+    pub(super) async fn about_to_end(&self, tenant: Option<&str>, identity: &Identity) -> Result<(), GrantError> {
+        let entry = Entry::Disconnecting {
+            tenant: tenant.map(str::to_owned),
+            who: self.ledger_name(identity).await,
+            provider: self.kind,
+            connection: CONNECTION.to_owned(),
+        };
+        let (now, journal) = (self.clock.now(), self.approvals.journal());
+        let noted = self.database.transact(move |transaction| -> Result<(), DatabaseError> { journal.append(transaction, now, &entry) });
+        Ok(noted.await?)
+    }
+
     async fn end_now(&self, grant: &Held) -> Result<EndedGrant, GrantError> {
         let record = grant.record()?;
+        self.about_to_end(Some(&grant.tenant), &grant.identity).await?;
         // The token itself last: as long as it is listed, what goes with it isn't known to have ended.
         if let Some(administrator) = self.administrator().filter(|_| grant.is_whole)
             && let Err(error) = administrator.end(self.provider.as_ref(), grant.identity.subject()).await

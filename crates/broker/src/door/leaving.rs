@@ -165,6 +165,11 @@ impl Leaving {
             steps.add(area, CheckState::NotChecked, "what else they have at the identity provider", Some(advice));
             return;
         };
+        if grants.about_to_end(tenants.first().map(String::as_str), identity).await.is_err() {
+            let advice = "the broker's own records refuse, and what isn't recorded isn't done. Do it again";
+            steps.add(area, CheckState::Broken, "their sessions, refresh tokens and grants at the provider aren't ended", Some(advice));
+            return;
+        }
         match administrator.end(grants.provider(), identity.subject()).await {
             Ok(AccessEnd::Confirmed) => {
                 steps.add(area, CheckState::Sound, "all their sessions, refresh tokens and grants at the provider are ended", None);

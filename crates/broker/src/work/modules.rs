@@ -56,9 +56,11 @@ pub struct ModuleWork {
     registries: BTreeMap<ConnectionName, OfferedRegistry>,
     /// For repositories that a tenant reaches.
     github: Option<Arc<GithubWork>>,
-    /// Where archives of everybody's repositories lie, and what the forge is called that they are of.
+    /// Where archives of everybody's repositories lie.
     public: Option<Origin>,
+    /// What the forge is called, and the host at which its repositories are named.
     forge: ConnectionName,
+    forge_host: String,
     keeper: Keeper,
     /// For the hosts of registries and archives alone: a registry leads to no other that the broker talks to.
     egress: Egress,
@@ -81,18 +83,22 @@ impl ModuleWork {
     /// The intents that are done here.
     pub const INTENTS: &[&str] = &["read-module"];
 
-    /// Joins the ways. `egress` reaches the hosts of registries and archives only; `folder` is one of the broker's own.
+    /// Joins the ways. `forge_api` is where the forge's interface is, if there is a forge. `egress` reaches the hosts of registries and archives
+    /// only; `folder` is one of the broker's own.
+    #[allow(clippy::too_many_arguments, reason = "they are the ways, and what each needs")]
     pub fn new(
         registries: Vec<OfferedRegistry>,
         github: Option<Arc<GithubWork>>,
         public: Option<Origin>,
         forge: ConnectionName,
+        forge_api: Option<&Origin>,
         keeper: Keeper,
         egress: Egress,
         folder: PathBuf,
     ) -> Self {
+        let forge_host = forge_api.map_or_else(|| GITHUB_HOST.to_owned(), repositories_at);
         let registries = registries.into_iter().map(|offered| (offered.name.clone(), offered)).collect();
-        Self { registries, github, public, forge, keeper, egress, folder }
+        Self { registries, github, public, forge, forge_host, keeper, egress, folder }
     }
 
     async fn read(&self, who: &Who, request: ReadModule) -> Result<Reply, Outcome> {
@@ -152,7 +158,7 @@ impl ModuleWork {
     async fn at(&self, who: &Who, registry: &ConnectionName, address: Address) -> Result<Found, Outcome> {
         match address {
             Address::Archive { target, folder, in_folder } => self.fetched(who, registry, target, in_folder, folder).await,
-            Address::Repository { repository: NamedRepository { owner, name, reference }, folder } => {
+            Address::Repository { repository: NamedRepository { host, owner, name, reference }, folder } => {
                 let repository = Repository { forge: self.forge.clone(), owner, name };
                 let revision = match reference {
                     None => Revision::DefaultBranch,
@@ -161,7 +167,12 @@ impl ModuleWork {
                         Err(_) => Revision::Named(reference),
                     },
                 };
-                self.of_repository(who, repository, revision, folder).await
+                if host == self.forge_host {
+                    return self.of_repository(who, repository, revision, folder).await;
+                }
+                // Another host than the forge's: an owner and a name there are other people's here.
+                let found = self.public_archive(who, &repository, &revision, folder, &host).await;
+                found.unwrap_or(Err(Outcome::NotConfigured { missing: Missing::Connection }))
             }
         }
     }
@@ -186,8 +197,23 @@ impl ModuleWork {
                 Err(outcome) => return Err(outcome),
             }
         }
-        let Some(public) = self.public.as_ref().filter(|_| repository.forge == self.forge) else { return Err(refused) };
-        let state = match &revision {
+        if repository.forge != self.forge {
+            return Err(refused);
+        }
+        self.public_archive(who, &repository, &revision, folder, &self.forge_host).await.unwrap_or(Err(refused))
+    }
+
+    /// As everybody gets it from that host. None if no archives of that host's repositories are read.
+    async fn public_archive(
+        &self,
+        who: &Who,
+        repository: &Repository,
+        revision: &Revision,
+        folder: Option<RepositoryPath>,
+        host: &str,
+    ) -> Option<Result<Found, Outcome>> {
+        let public = self.public.as_ref().filter(|public| repositories_at(public) == host)?;
+        let state = match revision {
             Revision::DefaultBranch => "HEAD".to_owned(),
             Revision::Branch(branch) => format!("refs/heads/{branch}"),
             Revision::Commit(commit) => commit.to_string(),
@@ -196,8 +222,7 @@ impl ModuleWork {
         };
         let place = Target::new(public).segment(repository.owner.as_str()).segment(repository.name.as_str());
         let target = place.path("/tar.gz").segments(&state);
-        let forge = repository.forge.clone();
-        self.fetched(who, &forge, target, true, folder).await
+        Some(self.fetched(who, &repository.forge, target, true, folder).await)
     }
 
     async fn fetched(
@@ -218,6 +243,18 @@ impl ModuleWork {
         let archive = archive.ok().and_then(Result::ok).ok_or(FAULT)?;
         Ok(Found { archive, locked: locked(&files), files: files.len() as u64, left_out, commit: None, folder })
     }
+}
+
+/// The host at which people name repositories of GitHub's own.
+const GITHUB_HOST: &str = "github.com";
+
+/// The host at which people name the repositories that this origin has to do with. An emulator on this machine stands for GitHub.
+fn repositories_at(origin: &Origin) -> String {
+    if origin.address().is_some_and(|address| address.is_loopback()) {
+        return GITHUB_HOST.to_owned();
+    }
+    let host = origin.host();
+    ["api.", "codeload."].iter().find_map(|name| host.strip_prefix(name)).unwrap_or(host).to_ascii_lowercase()
 }
 
 /// A repository's files as those of a module.
@@ -276,5 +313,23 @@ impl Examined for ModuleWork {
             }
             checks
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_named_at_the_host_of_their_own_forge() {
+        for (origin, host) in [
+            ("https://api.github.com", "github.com"),
+            ("https://codeload.github.com", "github.com"),
+            ("https://ghe.example.com", "ghe.example.com"),
+            ("https://api.octo.ghe.com", "octo.ghe.com"),
+            ("http://127.0.0.1:4010", "github.com"),
+        ] {
+            assert_eq!(repositories_at(&Origin::parse(origin).unwrap()), host, "{origin}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use keyblind_broker::approvals::policy::Identity;
+use keyblind_broker::database::DatabaseError;
 use keyblind_broker::dispatch::{self, Role, Session};
 use keyblind_broker::door::{Accounts, Leaving, Pages, Sources, router};
 use keyblind_broker::leases::epoch::KillSwitch;
@@ -297,4 +298,55 @@ async fn of_somebody_who_left_nothing_remains_and_a_stop_ends_every_login() {
     visitor.log_in(&joined.peer, "olga").await;
     assert_eq!(joined.peer.ask("GET", "/refresh-tokens", &json!(null)), json!([]));
     work.abort();
+}
+
+/// A provider that is slow with one person's login keeps nobody else waiting.
+#[tokio::test]
+async fn a_slow_provider_holds_up_one_person_only() {
+    let (joined, accounts) = Joined::with_accounts().await;
+    let (mut ada, mut olga) = (visitor(&joined, &accounts), visitor(&joined, &accounts));
+    ada.log_in(&joined.peer, "ada").await;
+    olga.log_in(&joined.peer, "olga").await;
+    joined.peer.fail(&json!({"path": "/oauth/token", "matching": "grant_type=refresh_token", "hold": "before"}));
+    let beside = async {
+        while joined.peer.held() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let page = tokio::time::timeout(Duration::from_secs(10), olga.get("/connections")).await;
+        joined.peer.release();
+        page
+    };
+    let (held, page) = tokio::join!(ada.get("/connections"), beside);
+    assert!(page.expect("it isn't held up").text.contains("Not connected"));
+    assert!(held.text.contains("Not connected"), "{}", held.text);
+}
+
+/// What isn't recorded isn't done: nothing is ended at Auth0 that the ledger doesn't say of before.
+#[tokio::test]
+async fn nothing_is_ended_at_auth0_that_is_not_recorded_before() {
+    let (joined, accounts) = Joined::with_accounts().await;
+    let mut visitor = visitor(&joined, &accounts);
+    visitor.log_in(&joined.peer, "ada").await;
+    let back = begun(&joined, &mut visitor).await;
+    visitor.come_back(&back).await;
+    let page = visitor.get("/connections").await;
+    let ledger = async |sql: &'static str| {
+        let done = joined.broker.database.transact(move |transaction| -> Result<(), DatabaseError> { Ok(transaction.execute_batch(sql)?) });
+        done.await.unwrap();
+    };
+    let effects = || {
+        let ends = |request: &&serde_json::Value| request["method"] == "DELETE" || request["path"] == "/oauth/revoke";
+        joined.peer.requests().iter().filter(ends).count()
+    };
+    ledger("CREATE TRIGGER refuse BEFORE INSERT ON ledger_entries BEGIN SELECT raise(ABORT, 'full'); END").await;
+    assert_ne!(press(&mut visitor, &page, "disconnect").await.status, StatusCode::OK);
+    let ada = Identity::new(joined.peer.told("issuer"), "ada");
+    drop(joined.login.grants().end_of("acme", &ada).await);
+    assert_eq!(effects(), 0);
+    ledger("DROP TRIGGER refuse").await;
+    joined.clock.advance(Duration::from_secs(60));
+    joined.login.grants().retry().await.unwrap();
+    assert_eq!(effects(), 1);
+    let told = joined.broker.told(&["disconnecting", "disconnected"]).await;
+    assert!(told[0].starts_with("disconnecting by ada") && told[1].starts_with("disconnected by ada"), "{told:?}");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyblind_broker::dispatch::{Dispatcher, Examined as _, Whose};
-use keyblind_broker::egress::Egress;
+use keyblind_broker::egress::{Egress, Target};
 use keyblind_broker::leases::epoch::KillSwitch;
 use keyblind_broker::leases::kept::Keeper;
 use keyblind_broker::ledger::Ledger;
@@ -49,7 +49,9 @@ impl Services {
                 let egress = Egress::new(settings.module_hosts(), b"")?;
                 let (registries, public) = (settings.registries.clone(), settings.public_archives.clone());
                 let (forge, github, folder) = (ConnectionName::new(GITHUB)?, github.cloned(), configuration.state.clone());
-                Some(Arc::new(ModuleWork::new(registries, github, public, forge, keeper, egress, folder)))
+                let api = configuration.github.as_ref().map(|settings| Target::parse(&settings.api)).transpose()?;
+                let api = api.as_ref().map(Target::origin);
+                Some(Arc::new(ModuleWork::new(registries, github, public, forge, api, keeper, egress, folder)))
             }
         };
         Ok(Self { slack, models, modules })

@@ -240,3 +240,39 @@ fn a_private_repository_is_read_with_a_lease_and_a_public_one_without() {
     let written = closed(&place, broker);
     assert!(written.contains("acme/modules") && written.contains("token-born"));
 }
+
+/// A registry names a repository at GitHub, and the forge is an enterprise's: an owner and a name there are other people's here.
+#[test]
+fn a_repository_is_looked_for_at_the_host_that_is_named() {
+    let github =
+        Peer::github(&json!({"repositories": [{"owner": "octo", "name": "vpc", "private": true}], "permissions": {"contents": "read"}}));
+    let registry = Peer::registry(&json!({"modules": {
+        "octo/public/aws": {"versions": ["1.0.0"], "location": "git::https://github.com/octo/vpc.git?ref=v1"},
+        "octo/own/aws": {"versions": ["1.0.0"], "location": "git::https://ghe.invalid/octo/vpc.git?ref=v1"},
+        "octo/elsewhere/aws": {"versions": ["1.0.0"], "location": "git::https://git.invalid/octo/vpc.git?ref=v1"},
+    }}));
+    let mut place = Place::new();
+    place.more = format!(
+        "[github]\napp = 4242\nslug = \"keyblind\"\napi = \"https://ghe.invalid/api/v3\"\n[modules]\npublic-archives = {:?}\nprivate = true\n\
+         [[registry]]\nname = \"own\"\nhost = {:?}\ntenants = [\"octo\"]\nprivate = true\n",
+        registry.told("archives"),
+        registry.url()
+    );
+    kept(&place, &["keep", "github-app-key"], github.told("private_key"));
+    let broker = place.start();
+    let scratch = tempfile::tempdir().unwrap();
+    let (bytes, _) = archive(scratch.path(), &[("main.tf", "# top\n")], "vpc-1");
+    registry.ask("POST", "/file", &json!({"path": "/octo/vpc/tar.gz/v1", "base64": base64(&bytes)}));
+    let read = |name: &str| ask(&place, registered(name, "1.0.0"), None).0;
+    let public = read("public");
+    assert!(matches!(public, Ok(Outcome::ModuleRead { commit: None, .. })), "{public:?}");
+    let fetched = || registry.ask("GET", "/fetched", &Value::Null).as_array().unwrap().len();
+    assert_eq!(fetched(), 1);
+    // The enterprise's own isn't to be had from GitHub's archives, and a host that nobody configured from nowhere.
+    let own = read("own");
+    assert!(matches!(own, Ok(Outcome::Failed { .. } | Outcome::NotReady { .. })), "{own:?}");
+    let elsewhere = read("elsewhere");
+    assert_eq!(elsewhere, Ok(Outcome::NotConfigured { missing: Missing::Connection }));
+    assert_eq!(fetched(), 1);
+    closed(&place, broker);
+}

@@ -4,9 +4,11 @@ use keyblind_intent::{BranchName, Owner, RepositoryName, RepositoryPath};
 
 use crate::egress::Target;
 
-/// A repository at `github.com`, which anybody may name.
+/// A repository at the host that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedRepository {
+    /// The host, in lower case.
+    pub host: String,
     /// Its owner.
     pub owner: Owner,
     /// Its name.
@@ -65,7 +67,13 @@ impl Address {
 
     /// `github.com/owner/name.git//folder?ref=v1`.
     fn repository(rest: &str) -> Option<Self> {
-        let rest = rest.strip_prefix("github.com/")?;
+        let (host, rest) = rest.split_once('/')?;
+        // A host and nothing else: no user, no port.
+        let is_host = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !host.contains('.') || host.len() > 253 || !host.split('.').all(is_host) {
+            return None;
+        }
+        let host = host.to_ascii_lowercase();
         let (path, query) = rest.split_once('?').map_or((rest, ""), |(path, query)| (path, query));
         let (path, folder) = path.split_once("//").map_or((path, None), |(path, folder)| (path, Some(folder)));
         let (owner, name) = path.trim_end_matches('/').split_once('/')?;
@@ -79,7 +87,7 @@ impl Address {
             }
         }
         let name = RepositoryName::new(name.strip_suffix(".git").unwrap_or(name)).ok()?;
-        let repository = NamedRepository { owner: Owner::new(owner).ok()?, name, reference };
+        let repository = NamedRepository { host, owner: Owner::new(owner).ok()?, name, reference };
         Some(Self::Repository { repository, folder: read_folder(folder)? })
     }
 
@@ -138,8 +146,13 @@ mod tests {
     fn parsed(text: &str) -> Option<String> {
         let said_at = Target::parse("https://registry.example.com/v1/modules/octo/vpc/aws/1.2.3/download").unwrap();
         Address::parse(text, &said_at).map(|address| match address {
-            Address::Repository { repository: NamedRepository { owner, name, reference }, folder } => {
-                format!("{owner}/{name}@{} {}", reference.map_or(String::new(), String::from), folder.map_or(String::new(), String::from))
+            Address::Repository { repository: NamedRepository { host, owner, name, reference }, folder } => {
+                let host = if host == "github.com" { String::new() } else { format!("{host}/") };
+                format!(
+                    "{host}{owner}/{name}@{} {}",
+                    reference.map_or(String::new(), String::from),
+                    folder.map_or(String::new(), String::from)
+                )
             }
             Address::Archive { target, folder, in_folder } => {
                 format!("{} {} {in_folder}", target.url(), folder.map_or(String::new(), String::from))
@@ -156,6 +169,7 @@ mod tests {
                 "octo/vpc@0123456789012345678901234567890123456789 modules/flow-log",
             ),
             ("github.com/octo/vpc", "octo/vpc@ "),
+            ("git::https://GHE.example.com/octo/vpc.git?ref=v1", "ghe.example.com/octo/vpc@v1 "),
             ("https://codeload.github.com/octo/vpc/tar.gz/v1//*?archive=tar.gz", "https://codeload.github.com/octo/vpc/tar.gz/v1  true"),
             ("https://host.example.com/m.tgz//modules/a?X-Sig=a%2Fb", "https://host.example.com/m.tgz?X-Sig=a%2Fb modules/a false"),
             ("/archives/m.tar.gz", "https://registry.example.com/archives/m.tar.gz  false"),
@@ -171,7 +185,9 @@ mod tests {
         for text in [
             "",
             "git::ssh://git@github.com/octo/vpc",
-            "git::https://example.com/octo/vpc",
+            "git::https://example.com:8443/octo/vpc",
+            "git::https://localhost/octo/vpc",
+            "git::https://example..com/octo/vpc",
             "git::https://github.com@evil.example/octo/vpc",
             "hg::https://example.com/x",
             "s3::https://s3.amazonaws.com/x/m.tar.gz",
