@@ -1,8 +1,12 @@
 //! Whether something that looks like a credential is about to leave.
 //!
 //! The blind side has put placeholders in the place of secrets before it asks. Here it is looked at once more, by somebody who doesn't
-//! trust that: the well-known forms of credentials, keys in PEM, and long random values that are named like a secret. A placeholder with
-//! `<`, `$`, `{` or `*` in it is none, nor are the keys that AWS's documentation shows.
+//! trust that: the well-known forms of credentials, keys in PEM, long random values that are named like a secret, and longer ones of all
+//! kinds of letters whatever they are named. A placeholder with `<`, `$`, `{` or `*` in it is none, nor are the keys that AWS's documentation
+//! shows.
+//!
+//! What isn't seen: a secret of words, or of digits or hexadecimal digits alone, under a name that isn't one of a secret's; one that is shorter
+//! than is looked at here; one that stands in prose.
 
 /// A mark that credentials of a kind begin with, which characters follow it, and how many at least.
 type Mark = (&'static str, fn(u8) -> bool, usize);
@@ -58,6 +62,55 @@ const NAMES: &[&str] = &[
     "credential",
     "credentials",
 ];
+/// How the name of something ends that is random and no secret: a digest, an identifier, the public half of a key.
+const OPEN_NAMES: &[&str] = &[
+    "hash",
+    "h1",
+    "zh",
+    "digest",
+    "checksum",
+    "integrity",
+    "sha1",
+    "sha256",
+    "sha384",
+    "sha512",
+    "md5",
+    "etag",
+    "fingerprint",
+    "thumbprint",
+    "signature",
+    "id",
+    "ids",
+    "arn",
+    "public_key",
+    "publickey",
+    "certificate",
+    "certificate_body",
+    "certificate_chain",
+    "cert",
+    "ca",
+    "caller_reference",
+    "nonce",
+    "version",
+    "revision",
+    "ref",
+    "commit",
+    "name",
+    "url",
+    "uri",
+    "source",
+    "image",
+    "path",
+    "user_data",
+    "user_data_base64",
+    "content_base64",
+];
+/// A random value of a name that says nothing has so many characters at least, of three kinds that change so often: of 100 neighbours so many
+/// are of two kinds. (Of what is random in Base64 some 60 are.)
+const SHORTEST_UNNAMED: usize = 32;
+const UNNAMED_CHANGES: usize = 42;
+/// Bits of information in each character of such a one.
+const UNNAMED_BITS: f64 = 4.0;
 /// A random value of such a name has so many characters at least.
 const SHORTEST_VALUE: usize = 20;
 /// So much of one is looked at.
@@ -105,7 +158,7 @@ pub fn secret_in(text: &str) -> Option<&'static str> {
     if is_signed_token_in(text) {
         return Some("signed-token");
     }
-    text.lines().any(is_assigned_in).then_some("random-value-named-like-a-secret")
+    text.lines().find_map(assigned_in)
 }
 
 /// A key in PEM with contents: the line alone may be somebody's prose.
@@ -130,15 +183,17 @@ fn is_signed_token_in(text: &str) -> bool {
     })
 }
 
-/// Whether a line gives something that is named like a secret a long random value.
-fn is_assigned_in(line: &str) -> bool {
+/// What a line gives something that is named like a secret, or not like what is random and open: a long random value.
+fn assigned_in(line: &str) -> Option<&'static str> {
     let bytes = line.as_bytes();
-    line.match_indices(['=', ':']).any(|(at, _)| {
+    line.match_indices(['=', ':']).find_map(|(at, _)| {
         let name = line[..at].trim_end_matches([' ', '\t', '"', '\'', ':', '=', '>']);
         let start = name.bytes().rposition(|byte| !is_word(byte) && byte != b'-').map_or(0, |before| before + 1);
         let name = name[start..].to_ascii_lowercase().replace('-', "_");
-        if !NAMES.iter().any(|ending| name.ends_with(ending)) {
-            return false;
+        let is_named = NAMES.iter().any(|ending| name.ends_with(ending));
+        // Of `"h1:…"` the name is before the colon; of `sha256-…` it is the value's own beginning.
+        if !is_named && (name.is_empty() || OPEN_NAMES.iter().any(|ending| name.ends_with(ending))) {
+            return None;
         }
         let value_at =
             at + 1 + bytes[at + 1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'=' | b'>' | b'\\')).count();
@@ -146,8 +201,52 @@ fn is_assigned_in(line: &str) -> bool {
         // What goes on with a template or a placeholder is none.
         let goes_on = bytes.get(value_at + length).is_some_and(|byte| matches!(byte, b'$' | b'{' | b'<' | b'*' | b'('));
         let value = &line[value_at..value_at + length];
-        length >= SHORTEST_VALUE && !goes_on && is_random(value) && !PUBLISHED.contains(&value)
+        if goes_on || PUBLISHED.contains(&value) {
+            return None;
+        }
+        if is_named {
+            return (length >= SHORTEST_VALUE && is_random(value)).then_some("random-value-named-like-a-secret");
+        }
+        is_unnamed_secret(value).then_some("long-random-value")
     })
+}
+
+/// Letters of Base64 in one run, as random as what a generator of secrets makes.
+fn is_unnamed_secret(value: &str) -> bool {
+    let run = value.trim_end_matches('=');
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-');
+    let kind = |byte: u8| match byte {
+        b'0'..=b'9' => 1_u8,
+        b'A'..=b'Z' => 2,
+        b'a'..=b'z' => 3,
+        _ => 4,
+    };
+    let bytes = run.as_bytes();
+    if bytes.len() < SHORTEST_UNNAMED
+        || !bytes.iter().copied().all(is_base64)
+        || ["sha256-", "sha384-", "sha512-"].iter().any(|digest| run.starts_with(digest))
+    {
+        return false;
+    }
+    let has = |wanted: u8| bytes.iter().filter(|byte| kind(**byte) == wanted).count() >= 2;
+    let changes = bytes.windows(2).filter(|pair| kind(pair[0]) != kind(pair[1])).count();
+    // What has many separators is made of words.
+    let separators = bytes.iter().filter(|byte| kind(**byte) == 4).count();
+    has(1)
+        && has(2)
+        && has(3)
+        && separators * 8 <= bytes.len()
+        && changes * 100 >= (bytes.len() - 1) * UNNAMED_CHANGES
+        && bits(run) >= UNNAMED_BITS
+}
+
+/// Bits of information in each character.
+fn bits(value: &str) -> f64 {
+    let mut counts = [0_u32; 256];
+    value.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
+    let length = f64::from(u32::try_from(value.len()).unwrap_or(u32::MAX));
+    let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / length);
+    shares.map(|share| -share * share.log2()).sum()
 }
 
 /// Many different characters, whose kind changes often: names, paths and references are words with a number at most.
@@ -163,11 +262,7 @@ fn is_random(value: &str) -> bool {
     if changes * 5 < bytes.len() || value.starts_with("arn:") || value.contains("://") {
         return false;
     }
-    let mut counts = [0_u32; 256];
-    bytes.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
-    let length = f64::from(u32::try_from(value.len()).unwrap_or(u32::MAX));
-    let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / length);
-    shares.map(|share| -share * share.log2()).sum::<f64>() >= BITS
+    bits(value) >= BITS
 }
 
 #[cfg(test)]
@@ -205,6 +300,57 @@ mod tests {
                 assert!(secret_in(&line).is_some(), "{line}");
             }
         }
+    }
+
+    /// Random letters of Base64, from a generator whose seed is given.
+    fn random(mut seed: u64, length: usize) -> String {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut next = || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            letters[(seed >> 20) as usize % letters.len()] as char
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn most_random_values_are_seen_whatever_they_are_named() {
+        for length in [32, 40, 64] {
+            let is_seen = |seed: &u64| {
+                secret_in(&format!("  webhook = \"{}\"\n", random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, length))).is_some()
+            };
+            let seen = (1..=1_000).filter(is_seen).count();
+            assert!(seen >= 950, "{seen} of 1000 with {length} letters");
+        }
+        // What a digest, an identifier or a public key is called isn't looked at.
+        for name in ["source_code_hash", "client_id", "\"h1", "integrity", "public_key", "thumbprint"] {
+            assert_eq!(secret_in(&format!("{name} = \"{}\"", random(88_172_645_463_325_252, 44))), None, "{name}");
+        }
+    }
+
+    /// All examples of all rules, good and bad, and the documentation: what infrastructure code looks like.
+    #[test]
+    fn code_of_all_kinds_raises_no_alarm_for_what_is_only_long() {
+        let mut folders = vec![
+            std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../rules")),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs").into(),
+        ];
+        let (mut lines, mut alarms) = (0, Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let Ok(text) = std::fs::read_to_string(&path) else { continue };
+                lines += text.lines().count();
+                alarms.extend(text.lines().filter(|line| assigned_in(line) == Some("long-random-value")).map(str::to_owned));
+            }
+        }
+        assert!(lines > 50_000, "{lines}");
+        assert!(alarms.is_empty(), "{alarms:?}");
     }
 
     #[test]
