@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use keyblind_intent::{
-    AccountId, ApplyAction, Change, ConnectionState, Digest, Failure, Intent, Inverse, Line, Missing, Outcome, Provider, Refusal, Region,
-    TenantId,
+    AccountId, ActionId, ApplyAction, Change, ConnectionState, Digest, Failure, Intent, Inverse, Line, Missing, Outcome, Provider, Refusal,
+    Region, TenantId,
 };
 use serde_json::{Value, json};
 
@@ -79,7 +79,8 @@ impl AwsWork {
             return Err(Outcome::Refused(Refusal::NotOffered));
         }
         // IAM has no regions: an action names one to say in which of AWS's worlds it is.
-        if request.resource().service() != "iam" && !account.regions.contains(request.region()) {
+        let is_of_region = request.resource().service() != "iam" || request.action().id() == ActionId::SetVolumeEncryptionByDefault;
+        if is_of_region && !account.regions.contains(request.region()) {
             return Err(Outcome::NotConfigured { missing: Missing::Connection });
         }
         let role = account.linked.change_role.as_ref().ok_or(Outcome::NotConfigured { missing: Missing::Connection })?;

@@ -128,6 +128,10 @@ impl World {
             "set-bucket-public-access-block",
             "--action",
             "set-policy-attached",
+            "--action",
+            "set-access-key-active",
+            "--action",
+            "set-volume-encryption-by-default",
             "--service",
             "ec2",
             "--service",
@@ -451,6 +455,69 @@ fn a_bucket_is_blocked_and_a_policy_detached_and_both_undone() {
     world.approved(digest);
     assert!(world.is_attached());
     assert_eq!(world.close().0.writes, 4);
+}
+
+/// A key is switched off after a yes, and on again after another.
+fn a_key(aws: Peer, path: &str) {
+    let mut world = World::new(aws);
+    world.admin("iam", &[("Action", "CreateUser"), ("UserName", "ada"), ("Path", path)]);
+    let made = world.admin("iam", &[("Action", "CreateAccessKey"), ("UserName", "ada")]);
+    let key = element(&made, "AccessKeyId").to_owned();
+    let is_active = |world: &World| world.admin("iam", &[("Action", "ListAccessKeys"), ("UserName", "ada")]).contains(">Active<");
+    let user = format!("arn:aws:iam::{AWS_ACCOUNT}:user{path}ada");
+    let set = |active| Action::SetAccessKeyActive { key: key.parse().unwrap(), active };
+    let digest = World::wanted(world.apply(&user, set(false)));
+    let page = world.browser.get(&format!("/change/{digest}")).unwrap();
+    for shown in ["Switch an access key", &key, "The key was made on 20", "The user has no other key that can be used."] {
+        assert!(page.text.contains(shown), "no {shown} in {}", page.text);
+    }
+    assert!(is_active(&world), "nothing is done before the yes");
+    let undo = world.approved(digest);
+    assert!(!is_active(&world));
+    assert_eq!(world.apply(&user, set(false)), Err(Refusal::StaleState), "there is nothing to do");
+    let again = world.undo(undo);
+    world.approved(again);
+    assert!(is_active(&world));
+    assert_eq!(world.follow(digest).0, ChangeState::Undone);
+    // Another's key isn't this user's.
+    let other = Action::SetAccessKeyActive { key: AWS_KEY_ID.parse().unwrap(), active: false };
+    let answer = world.apply(&user, other);
+    assert!(matches!(answer, Ok(Answer::Outcome(Outcome::Failed { failure: Failure::NotFound, .. }))), "{answer:?}");
+    assert_eq!(world.close().0.writes, 2);
+}
+
+#[test]
+fn a_key_is_switched_off_and_on_again() {
+    // It judges by names without their path.
+    a_key(Peer::ministack(), "/");
+}
+
+#[test]
+fn a_key_is_switched_off_and_on_again_at_moto() {
+    a_key(Peer::moto(), "/people/");
+}
+
+/// `MiniStack` knows nothing of it.
+#[test]
+fn new_volumes_are_encrypted_by_default_and_not_any_more() {
+    let mut world = World::new(Peer::moto());
+    let is_on = |world: &World| world.admin("ec2", &[("Action", "GetEbsEncryptionByDefault")]).contains(">true<");
+    let root = format!("arn:aws:iam::{AWS_ACCOUNT}:root");
+    let on = Action::SetVolumeEncryptionByDefault { enabled: true };
+    let digest = World::wanted(world.apply(&root, on.clone()));
+    let page = world.browser.get(&format!("/change/{digest}")).unwrap();
+    assert!(page.text.contains("made in eu-central-1 from then on"), "{}", page.text);
+    let undo = world.approved(digest);
+    assert!(is_on(&world));
+    assert_eq!(world.apply(&root, on.clone()), Err(Refusal::StaleState));
+    let again = world.undo(undo);
+    world.approved(again);
+    assert!(!is_on(&world));
+    // It is a region's, although it is asked for with the account.
+    let elsewhere = ApplyAction::new(account(), Region::new("eu-west-1").unwrap(), Arn::new(root).unwrap(), on).unwrap();
+    let answer = world.ask(&Request::Intent(Intent::ApplyAction(elsewhere)));
+    assert!(matches!(answer, Ok(Answer::Outcome(Outcome::NotConfigured { .. }))), "{answer:?}");
+    assert_eq!(world.close().0.writes, 2);
 }
 
 #[test]

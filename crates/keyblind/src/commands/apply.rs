@@ -4,8 +4,8 @@ mod following;
 
 use clap::{Args, Subcommand};
 use keyblind_intent::{
-    AccountId, Action, Answer, ApplyAction, Arn, ChangeState, Control, Digest, Intent, Network, Outcome, Port, PublicAccessBlock, Region,
-    Report, Request, SecurityGroupId, SecurityGroupRule, Source, TransportProtocol,
+    AccessKeyId, AccountId, Action, Answer, ApplyAction, Arn, ChangeState, Control, Digest, Intent, Network, Outcome, Port,
+    PublicAccessBlock, Region, Report, Request, SecurityGroupId, SecurityGroupRule, Source, TransportProtocol,
 };
 
 use self::following::{ending, follow};
@@ -64,6 +64,22 @@ enum Asked {
         /// From what: `role/NAME`, `user/NAME` or `group/NAME`, with its path.
         #[arg(long, value_name = "KIND/NAME")]
         from: String,
+    },
+    /// Switch off an access key of a user.
+    SwitchOffKey {
+        #[command(flatten)]
+        place: Place,
+        /// The user, with the path: `ada`, or `people/ada`.
+        #[arg(long, value_name = "NAME")]
+        user: String,
+        /// The key's public id.
+        #[arg(long, value_name = "AKIA…")]
+        key: AccessKeyId,
+    },
+    /// Have new volumes of a region encrypted without anybody asking for it.
+    EncryptVolumes {
+        #[command(flatten)]
+        place: Place,
     },
     /// Take back what was applied before: one more change, for one more yes.
     Undo {
@@ -176,6 +192,12 @@ impl Asked {
             Self::DetachPolicy { place, policy, from } => {
                 (place, format!("iam::ACCOUNT:{from}"), Action::SetPolicyAttached { policy: policy.clone(), attached: false })
             }
+            Self::SwitchOffKey { place, user, key } => {
+                (place, format!("iam::ACCOUNT:user/{user}"), Action::SetAccessKeyActive { key: key.clone(), active: false })
+            }
+            Self::EncryptVolumes { place } => {
+                (place, "iam::ACCOUNT:root".to_owned(), Action::SetVolumeEncryptionByDefault { enabled: true })
+            }
         };
         let account = place.account.parse::<Account>()?.number(broker)?;
         let arn = format!("arn:{}:{}", partition(&place.region), resource.replace("ACCOUNT", account.as_str()));
@@ -232,6 +254,9 @@ fn in_words(action: &Action) -> String {
         Action::SetBucketPublicAccessBlock { block: None } => "delete what is blocked of public access".to_owned(),
         Action::SetPolicyAttached { policy, attached: true } => format!("attach {policy}"),
         Action::SetPolicyAttached { policy, attached: false } => format!("detach {policy}"),
+        Action::SetAccessKeyActive { key, active } => format!("switch {} {key}", if *active { "on" } else { "off" }),
+        Action::SetVolumeEncryptionByDefault { enabled: true } => "encrypt new volumes".to_owned(),
+        Action::SetVolumeEncryptionByDefault { enabled: false } => "encrypt no new volumes by default".to_owned(),
         other => format!("{:?}", other.id()),
     }
 }

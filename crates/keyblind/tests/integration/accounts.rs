@@ -121,6 +121,22 @@ fn overtaken() -> Outcome {
 }
 
 #[test]
+fn each_kind_of_action_is_asked_for_as_it_is_meant() {
+    let asked = |arguments: &[&str]| {
+        let place = Place::new(&welcome(), &[connections(), wanted()]);
+        let outcome = place.run(&[&["apply"], arguments, &["--account", "production", "--region", "eu-central-1", "--no-wait"]].concat());
+        assert_eq!(outcome.code, Some(0), "{}\n{}", outcome.output, outcome.errors);
+        let Request::Intent(Intent::ApplyAction(asked)) = place.asked(2) else { panic!("{:?}", place.asked(2)) };
+        (asked.resource().to_string(), asked.action().clone())
+    };
+    let (resource, action) = asked(&["switch-off-key", "--user", "people/ada", "--key", "AKIAIOSFODNN7EXAMPLE"]);
+    assert_eq!(resource, "arn:aws:iam::123456789012:user/people/ada");
+    assert!(matches!(action, Action::SetAccessKeyActive { active: false, .. }));
+    let (resource, action) = asked(&["encrypt-volumes"]);
+    assert_eq!((resource.as_str(), action), ("arn:aws:iam::123456789012:root", Action::SetVolumeEncryptionByDefault { enabled: true }));
+}
+
+#[test]
 fn what_comes_to_nothing_is_said_with_a_code_of_its_own() {
     for (end, code, expected) in [
         (state(ChangeState::Denied, None), 1, "denied   somebody said no"),

@@ -108,7 +108,7 @@ const OPEN_NAMES: &[&str] = &[
 /// A random value of a name that says nothing has so many characters at least, of three kinds that change so often: of 100 neighbours so many
 /// are of two kinds. (Of what is random in Base64 some 60 are.)
 const SHORTEST_UNNAMED: usize = 32;
-const UNNAMED_CHANGES: usize = 42;
+const UNNAMED_CHANGES: usize = 40;
 /// Bits of information in each character of such a one.
 const UNNAMED_BITS: f64 = 4.0;
 /// A random value of such a name has so many characters at least.

@@ -3,15 +3,17 @@
 //! Each says what it looks at, what hangs on it, the state that it must leave, what undoes it, and the one call that it is. Whether
 //! the call is made, nobody here decides.
 
+mod access_key;
 mod ingress;
 mod policy_attached;
 mod public_access;
+mod volume_encryption;
 
 use keyblind_intent::{Action, ActionId, ApplyAction, Outcome, Refusal};
 use serde_json::Value;
 
 use super::failed;
-use crate::providers::aws::{Api, ApiError};
+use crate::providers::aws::{Api, ApiError, Asking, Form, Interface};
 use crate::secret::Secret;
 
 /// With what AWS is asked.
@@ -93,7 +95,14 @@ impl Trouble {
 
 /// Whether an action is one of those that are made. The others have their policies and their roles, and no calls yet.
 pub(super) fn is_offered(action: ActionId) -> bool {
-    matches!(action, ActionId::SetIngressRule | ActionId::SetBucketPublicAccessBlock | ActionId::SetPolicyAttached)
+    matches!(
+        action,
+        ActionId::SetIngressRule
+            | ActionId::SetBucketPublicAccessBlock
+            | ActionId::SetPolicyAttached
+            | ActionId::SetAccessKeyActive
+            | ActionId::SetVolumeEncryptionByDefault
+    )
 }
 
 /// Looks at what an action would change, and at what hangs on it.
@@ -102,6 +111,8 @@ pub(super) async fn look(at: &At<'_>, request: &ApplyAction) -> Result<Found, Tr
         Action::SetIngressRule { rule, present } => ingress::look(at, request, rule, *present).await,
         Action::SetBucketPublicAccessBlock { block } => public_access::look(at, request, *block).await,
         Action::SetPolicyAttached { policy, attached } => policy_attached::look(at, request, policy, *attached).await,
+        Action::SetAccessKeyActive { key, active } => access_key::look(at, request, key, *active).await,
+        Action::SetVolumeEncryptionByDefault { enabled } => volume_encryption::look(at, request, *enabled).await,
         _ => Err(NOT_OFFERED),
     };
     found.map_err(Trouble::of_look)
@@ -113,6 +124,8 @@ pub(super) async fn state(at: &At<'_>, request: &ApplyAction) -> Result<Value, T
         Action::SetIngressRule { .. } => ingress::state(at, request).await,
         Action::SetBucketPublicAccessBlock { .. } => public_access::state(at, request).await,
         Action::SetPolicyAttached { .. } => policy_attached::state(at, request).await,
+        Action::SetAccessKeyActive { .. } => access_key::state(at, request).await,
+        Action::SetVolumeEncryptionByDefault { .. } => volume_encryption::state(at, request).await,
         _ => Err(NOT_OFFERED),
     }
 }
@@ -135,6 +148,7 @@ pub(super) fn standing(request: &ApplyAction, before: &Value, approved: &Value, 
     let own = |state: &Value| match request.action() {
         Action::SetIngressRule { rule, .. } => ingress::own(request, state, rule),
         Action::SetPolicyAttached { policy, .. } => policy_attached::own(state, policy),
+        Action::SetAccessKeyActive { key, .. } => access_key::own(state, key),
         // A setting that is one whole.
         _ => state.clone(),
     };
@@ -156,8 +170,30 @@ pub(super) async fn act(at: &At<'_>, request: &ApplyAction) -> Result<(), Troubl
         Action::SetIngressRule { rule, present } => ingress::act(at, request, rule, *present).await,
         Action::SetBucketPublicAccessBlock { block } => public_access::act(at, request, *block).await,
         Action::SetPolicyAttached { policy, attached } => policy_attached::act(at, request, policy, *attached).await,
+        Action::SetAccessKeyActive { key, active } => access_key::act(at, request, key, *active).await,
+        Action::SetVolumeEncryptionByDefault { enabled } => volume_encryption::act(at, request, *enabled).await,
         _ => Err(NOT_OFFERED),
     }
+}
+
+/// A call of EC2's about what an action is about.
+fn of_ec2<'a>(request: &'a ApplyAction, name: &'static str, fields: Vec<(String, String)>) -> Asking<'a> {
+    Asking { interface: Interface::Ec2, region: request.region(), account: request.account(), form: Form::Query(name, fields), lists: &[] }
+}
+
+/// Has EC2 say whether it would make a call, and makes it.
+async fn tried_and_done(at: &At<'_>, request: &ApplyAction, name: &'static str, fields: Vec<(String, String)>) -> Result<(), Trouble> {
+    let mut tried = fields.clone();
+    tried.push(("DryRun".to_owned(), "true".to_owned()));
+    // Whether it is allowed, AWS says before it is done.
+    match at.api.write(at.keys, &of_ec2(request, name, tried)).await {
+        Err(ApiError::WouldHave) => {}
+        // It knows nothing of trying: it is done, and whoever looks next sees that.
+        Ok(_) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    at.api.write(at.keys, &of_ec2(request, name, fields)).await?;
+    Ok(())
 }
 
 const NOT_OFFERED: Trouble = Trouble::Told(Outcome::Refused(Refusal::NotOffered));

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{At, Found, NOTHING_TO_DO, Trouble};
 use crate::providers::aws::xml::{items, text};
-use crate::providers::aws::{ApiError, Asking, AwsError, Form, Interface};
+use crate::providers::aws::{ApiError, AwsError};
 
 /// Pages of an answer that are read, and how many entries one has: a group has at most a thousand rules.
 const PAGES: usize = 50;
@@ -65,18 +65,7 @@ pub(super) fn own(request: &ApplyAction, state: &Value, rule: &SecurityGroupRule
 
 pub(super) async fn act(at: &At<'_>, request: &ApplyAction, rule: &SecurityGroupRule, present: bool) -> Result<(), Trouble> {
     let name = if present { "AuthorizeSecurityGroupIngress" } else { "RevokeSecurityGroupIngress" };
-    let fields = fields(group(request), rule, present);
-    let mut tried = fields.clone();
-    tried.push(("DryRun".to_owned(), "true".to_owned()));
-    // Whether it is allowed, AWS says before it is done.
-    match at.api.write(at.keys, &asking(request, name, tried)).await {
-        Err(ApiError::WouldHave) => {}
-        // It knows nothing of trying: it is done, and whoever looks next sees that.
-        Ok(_) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    }
-    at.api.write(at.keys, &asking(request, name, fields)).await?;
-    Ok(())
+    super::tried_and_done(at, request, name, fields(group(request), rule, present)).await
 }
 
 /// What uses the group. Counts aren't said: where machines come and go, they are others a minute later.
@@ -115,7 +104,7 @@ async fn pages(at: &At<'_>, request: &ApplyAction, name: &'static str, filter: &
         let mut fields: Vec<(String, String)> = filter.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         fields.push(("MaxResults".to_owned(), PAGE.to_owned()));
         fields.extend(next.take().map(|token| ("NextToken".to_owned(), token)));
-        let page = at.api.read(at.keys, &asking(request, name, fields)).await?.of(&format!("{name}Response"))?;
+        let page = at.api.read(at.keys, &super::of_ec2(request, name, fields)).await?.of(&format!("{name}Response"))?;
         next = text(&page, "nextToken").map(ToOwned::to_owned);
         pages.push(page);
         if next.is_none() {
@@ -124,10 +113,6 @@ async fn pages(at: &At<'_>, request: &ApplyAction, name: &'static str, filter: &
     }
     // Half of a state is none.
     Err(ApiError::from(AwsError::Unintelligible).into())
-}
-
-fn asking<'a>(request: &'a ApplyAction, name: &'static str, fields: Vec<(String, String)>) -> Asking<'a> {
-    Asking { interface: Interface::Ec2, region: request.region(), account: request.account(), form: Form::Query(name, fields), lists: &[] }
 }
 
 fn group(request: &ApplyAction) -> &str {
