@@ -86,6 +86,9 @@ impl Server {
     }
 }
 
+/// Whether the account is as a change leaves it.
+type Look<'l> = &'l dyn Fn(&World) -> bool;
+
 #[test]
 fn an_account_is_judged_changed_after_a_yes_and_changed_back() {
     let mut world = World::new(Peer::ministack());
@@ -97,7 +100,7 @@ fn an_account_is_judged_changed_after_a_yes_and_changed_back() {
     let scan = server.begin(&["scan", "aws:production"]);
     let shown = server.until(&scan, "Z  done");
     assert!(shown.contains("AWS account ") && !shown.contains(" 0 resources"), "{shown}");
-    let rows: [(Vec<&str>, &dyn Fn(&World) -> bool); 3] = [
+    let rows: [(Vec<&str>, Look<'_>); 3] = [
         (vec!["remediate", "close-ingress", "--group", &group, "--protocol", "tcp", "--ports", "22", "--from", "0.0.0.0/0"], &|world| {
             !from_everywhere(world)
         }),
