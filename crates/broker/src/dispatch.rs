@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use keyblind_intent::{
-    Check, ConnectionSummary, Control, HandOverCode, HandOverState, Handle, Intent, Missing, Outcome, Provider, Refusal, Report, Request,
-    RequestId, SubjectId, TenantId,
+    Check, ConnectionSummary, Control, HandOverCode, HandOverState, Handle, Intent, LedgerForm, Missing, Outcome, Provider, Refusal,
+    Report, Request, RequestId, SubjectId, TenantId,
 };
 
 use crate::socket::BulkFile;
@@ -46,7 +46,10 @@ impl Role {
             Request::Control(Control::Arm | Control::EndAccess { .. }) => self == Self::Operator,
             Request::Control(Control::TakeOver { .. } | Control::EndHandle { .. }) => matches!(self, Self::Web | Self::Runner),
             Request::Control(Control::LogIn) => matches!(self, Self::Person | Self::Operator),
-            Request::Control(Control::Doctor) => matches!(self, Self::Operator | Self::Person),
+            // Of persons, those alone whom the broker's files are open to anyway: that is for who hands out to decide.
+            Request::Control(Control::Doctor | Control::LedgerKey | Control::ExportLedger { .. }) => {
+                matches!(self, Self::Operator | Self::Person)
+            }
             Request::Control(Control::ListConnections | Control::FollowChange { .. }) => true,
             Request::Control(Control::Connect { .. }) => matches!(self, Self::Person | Self::Web),
             Request::Intent(Intent::ListRepositories(_)) => self != Self::Operator,
@@ -146,6 +149,18 @@ pub trait Departures: Send + Sync + 'static {
     fn end_access<'a>(&'a self, person: &'a SubjectId) -> Answering<'a, Result<Report, Outcome>>;
 }
 
+/// What hands out what is recorded.
+pub trait Records: Send + Sync + 'static {
+    /// The public key that it is verified with.
+    ///
+    /// # Errors
+    /// If it can't be said.
+    fn key(&self) -> Result<Report, Refusal>;
+
+    /// All of it, of all tenants, up to now.
+    fn export<'a>(&'a self, session: &'a Session, form: LedgerForm) -> Answering<'a, Result<(Report, BulkFile), Refusal>>;
+}
+
 /// What can check its own part of the set-up.
 pub trait Examined: Send + Sync + 'static {
     /// Looks at each step. What is a tenant's own is looked at and named for those only who may know of it.
@@ -182,6 +197,7 @@ pub struct Dispatcher {
     entrance: Option<Arc<dyn Entrance>>,
     logins: Option<Arc<dyn Logins>>,
     departures: Option<Arc<dyn Departures>>,
+    records: Option<Arc<dyn Records>>,
     examined: Vec<Arc<dyn Examined>>,
 }
 
@@ -254,6 +270,13 @@ impl Dispatcher {
         self
     }
 
+    /// Hands out what is recorded by this.
+    #[must_use]
+    pub fn with_records(mut self, records: Arc<dyn Records>) -> Self {
+        self.records = Some(records);
+        self
+    }
+
     /// Adds something that can check its own set-up.
     #[must_use]
     pub fn with_examined(mut self, examined: Arc<dyn Examined>) -> Self {
@@ -276,7 +299,18 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The outcome that says why there is no report.
-    pub async fn control(&self, session: &Session, control: Control) -> Result<Report, Outcome> {
+    pub async fn control(&self, session: &Session, control: Control) -> Result<(Report, Option<BulkFile>), Outcome> {
+        match (control, &self.records) {
+            (Control::ExportLedger { form }, Some(records)) => {
+                let (report, export) = records.export(session, form).await.map_err(Outcome::Refused)?;
+                Ok((report, Some(export)))
+            }
+            (Control::LedgerKey, Some(records)) => records.key().map(|report| (report, None)).map_err(Outcome::Refused),
+            (control, _) => self.report(session, control).await.map(|report| (report, None)),
+        }
+    }
+
+    async fn report(&self, session: &Session, control: Control) -> Result<Report, Outcome> {
         let refused = Outcome::Refused;
         let lacks = |missing| Outcome::NotConfigured { missing };
         // Whoever asks what is connected, or connects, has the provider asked with an authority of ours.
@@ -324,6 +358,7 @@ impl Dispatcher {
                 None => Err(lacks(Missing::Door)),
             },
             Control::Kill => self.kill_switch.as_ref().ok_or_else(no_switch)?.stop(&session.subject).await.map_err(refused),
+            Control::LedgerKey | Control::ExportLedger { .. } => Err(lacks(Missing::Setting(keyblind_intent::Setting::Ledger))),
             Control::Arm => self.kill_switch.as_ref().ok_or_else(no_switch)?.arm(&session.subject).await.map_err(refused),
         }
     }
@@ -360,6 +395,8 @@ mod tests {
             (r#"{"control":"arm"}"#, "operator"),
             (r#"{"control":{"end-access":{"person":"mia"}}}"#, "operator"),
             (r#"{"control":"doctor"}"#, "person operator"),
+            (r#"{"control":"ledger-key"}"#, "person operator"),
+            (r#"{"control":{"export-ledger":{"form":"verifiable"}}}"#, "person operator"),
             (r#"{"control":"log-in"}"#, "person operator"),
             (r#"{"control":"list-connections"}"#, "person runner web operator"),
             (r#"{"control":{"connect":{"provider":"github"}}}"#, "person web"),

@@ -8,6 +8,7 @@
 //! [`CHECKPOINT_EVERY`] entries and whenever somebody asks for one.
 
 mod export;
+mod handing_out;
 mod rows;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use keyblind_ledger::{Checkpoint, Signature, Statement};
 use rusqlite::Transaction;
 
 pub use self::export::ExportForm;
+pub use self::handing_out::HandingOut;
 use crate::clock::Clock;
 use crate::database::{Database, DatabaseError};
 use crate::secret::Secret;

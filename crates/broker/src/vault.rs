@@ -13,16 +13,22 @@
 //! What a file alone can't know: whether the *whole* file was replaced by an older copy of itself. [`Vault::version`] is what
 //! to compare with from outside; [`restore()`] does.
 
+mod keyring;
 mod keys;
 mod restore;
 mod rows;
 mod seal;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use data_encoding::HEXLOWER;
+
+pub use self::keyring::{Keyring, KeyringError};
+pub(crate) use self::keys::read_private_file;
 pub use self::keys::{
-    Derivation, KeyEncryptionKey, KeyError, KeyFuture, KeyId, LONGEST_PASSPHRASE, LocalKey, create_key_file, derive_from_passphrase,
-    read_key_file, read_passphrase_file,
+    Derivation, KeyEncryptionKey, KeyError, KeyFuture, KeyId, KeyOrigin, LONGEST_PASSPHRASE, LONGEST_WRAPPED, LocalKey, SessionKeyring,
+    WrappedKey, create_key_file, derive_from_passphrase, read_key_file, read_passphrase_file,
 };
 pub use self::restore::{RestoreError, Restored, restore};
 use self::rows::{Change, Index, Row};
@@ -197,6 +203,37 @@ pub struct StoreVersion {
     pub counter: u64,
 }
 
+/// A store's random id: what names it to whoever wraps or keeps its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreId(pub [u8; 16]);
+
+impl StoreId {
+    /// That of a store that is yet to be made.
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub fn new() -> Result<Self, KeyError> {
+        seal::random().map(Self)
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+/// What a store says of its key before it is opened: nothing of it is certain before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The store.
+    pub store: StoreId,
+    /// Its key.
+    pub key: KeyId,
+    /// Where that is had from, if not from a file.
+    pub origin: Option<KeyOrigin>,
+}
+
 /// What is known while the store is open, changed only by the database's thread after a change is durable.
 struct Known {
     index: Index,
@@ -225,12 +262,24 @@ impl Vault {
     /// # Errors
     /// If there is one, or the key or the database refuses.
     pub async fn create(database: Database, key: Arc<dyn KeyEncryptionKey>, clock: Arc<dyn Clock>) -> Result<Self, VaultError> {
-        let store: [u8; 16] = seal::random()?;
+        Self::create_as(StoreId::new()?, database, key, clock).await
+    }
+
+    /// Makes a store whose id somebody knows already: whoever wrapped or keeps its key.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn create_as(
+        StoreId(store): StoreId,
+        database: Database,
+        key: Arc<dyn KeyEncryptionKey>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, VaultError> {
         let manifest_key = seal::random_key()?;
         let wrapped = key.wrap(&manifest_key, &rows::manifest_key_context(&store, key.id())).await?;
         let index = Index::empty();
-        let manifest = rows::manifest(&manifest_key, &store, key.id(), key.derivation(), &index);
-        let header = rows::Header { store, counter: 0, key_id: key.id(), derivation: key.derivation().cloned(), wrapped, manifest };
+        let manifest = rows::manifest(&manifest_key, &store, key.id(), key.origin(), &index);
+        let header = rows::Header { store, counter: 0, key_id: key.id(), origin: key.origin().cloned(), wrapped, manifest };
         database
             .transact(move |transaction| {
                 if rows::read_header(transaction)?.is_some() {
@@ -257,8 +306,8 @@ impl Vault {
         if header.key_id != key.id() {
             return Err(VaultError::OtherKey { given: key.id(), wanted: header.key_id });
         }
-        if header.derivation.as_ref() != key.derivation() {
-            return Err(VaultError::Tampered("the key is derived in another way than the store says"));
+        if header.origin.as_ref() != key.origin() {
+            return Err(VaultError::Tampered("the key comes from somewhere else than the store says"));
         }
         let context = rows::manifest_key_context(&header.store, key.id());
         let manifest_key = key.unwrap(&header.wrapped, &context).await.map_err(|error| match error {
@@ -266,7 +315,7 @@ impl Vault {
             other => other.into(),
         })?;
         let index = Index::of(header.counter, &rows);
-        if !rows::is_manifest(&header.manifest, &manifest_key, &header.store, key.id(), key.derivation(), &index) {
+        if !rows::is_manifest(&header.manifest, &manifest_key, &header.store, key.id(), key.origin(), &index) {
             return Err(VaultError::Tampered("the manifest doesn't match the records"));
         }
         Ok(Self {
@@ -279,12 +328,22 @@ impl Vault {
         })
     }
 
-    /// How a database's key is derived from its passphrase, if it is.
+    /// What a database's store says of its key.
     ///
     /// # Errors
-    /// If there is no store, or its parameters are out of bounds.
-    pub async fn derivation(database: &Database) -> Result<Option<Derivation>, VaultError> {
-        database.transact(|transaction| Ok(rows::read_header(transaction)?.ok_or(VaultError::NotCreated)?.derivation)).await
+    /// If there is no store, or what it says is out of bounds.
+    pub async fn sealed(database: &Database) -> Result<Sealed, VaultError> {
+        database
+            .transact(|transaction| {
+                let rows::Header { store, key_id, origin, .. } = rows::read_header(transaction)?.ok_or(VaultError::NotCreated)?;
+                Ok(Sealed { store: StoreId(store), key: key_id, origin })
+            })
+            .await
+    }
+
+    /// Which store it is.
+    pub fn id(&self) -> StoreId {
+        StoreId(self.store)
     }
 
     /// Which state this is, to be noted outside.
@@ -463,10 +522,10 @@ impl Vault {
                     }
                     index.rise()?;
                     let (key, wrapped) = new_key.map_or((old_key, None), |(key, wrapped)| (key, Some(wrapped)));
-                    let manifest = rows::manifest(&manifest_key, &store, key.id(), key.derivation(), &index);
+                    let manifest = rows::manifest(&manifest_key, &store, key.id(), key.origin(), &index);
                     rows::update_header(transaction, index.counter(), &manifest)?;
                     if let Some(wrapped) = wrapped {
-                        rows::update_key(transaction, key.id(), key.derivation(), &wrapped)?;
+                        rows::update_key(transaction, key.id(), key.origin(), &wrapped)?;
                     }
                     Ok((index, key))
                 },

@@ -66,7 +66,7 @@ impl BulkFile {
             return Err(BulkError::TooMany(most));
         }
         file.flush()?;
-        rustix::fs::fcntl_add_seals(&file, SEALS).map_err(system)?;
+        seal(&file)?;
         let bulk = Bulk { digest: digest_of(&file, copied)?, bytes: Count::saturating(copied) };
         Ok(Self { file, bulk })
     }
@@ -150,6 +150,14 @@ impl AsFd for BulkFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// Makes memory of ours (a memfd) unchangeable.
+///
+/// # Errors
+/// If the system wouldn't: it is no such memory, or is still mapped for writing.
+pub fn seal(file: &File) -> std::io::Result<()> {
+    Ok(rustix::fs::fcntl_add_seals(file, SEALS)?)
 }
 
 fn system(error: rustix::io::Errno) -> BulkError {

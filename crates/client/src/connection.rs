@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use keyblind_intent::{
     Answer, Count, Decoder, DocumentError, Frame, FrameError, Handle, Kind, Refusal, Request, RequestId, decode, encode,
@@ -29,6 +30,17 @@ pub enum ClientError {
     /// The connection broke.
     #[error("the connection to the broker broke: {0}")]
     Broken(#[from] io::Error),
+    /// A broker on another machine isn't reached, or isn't believed.
+    #[error("the broker at `{address}` isn't reached: {source}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What was said.
+        source: io::Error,
+    },
+    /// The connection to another machine ended, and it was said why.
+    #[error("the connection to the broker ended: {0}")]
+    Cut(String),
     /// The broker went away.
     #[error("the broker ended the connection")]
     Ended,
@@ -55,6 +67,8 @@ pub struct Client {
     decoder: Decoder,
     descriptors: VecDeque<OwnedFd>,
     next_token: Option<Zeroizing<Vec<u8>>>,
+    /// Why the connection to another machine ended.
+    ended: Option<Arc<OnceLock<String>>>,
 }
 
 /// What is asked.
@@ -75,16 +89,21 @@ impl Client {
     /// If nobody listens, or the greeting is refused.
     pub fn connect(path: &Path, token: &[u8]) -> Result<Self, ClientError> {
         let stream = UnixStream::connect(path).map_err(|source| ClientError::NotRunning { path: path.display().to_string(), source })?;
-        Self::greet(stream, token)
+        Self::over(stream, token, None)
     }
 
-    fn greet(stream: UnixStream, token: &[u8]) -> Result<Self, ClientError> {
-        let mut client = Self { stream, decoder: Decoder::new(), descriptors: VecDeque::new(), next_token: None };
+    /// Greets over a connection that is there. Where it leads to another machine, `ended` is told why it ended, before it does.
+    ///
+    /// # Errors
+    /// If the greeting is refused, or the connection ends.
+    pub fn over(stream: UnixStream, token: &[u8], ended: Option<Arc<OnceLock<String>>>) -> Result<Self, ClientError> {
+        let mut client = Self { stream, decoder: Decoder::new(), descriptors: VecDeque::new(), next_token: None, ended };
         // A broker that refuses may have closed already: what it said is read all the same.
         let sent = client.send(&Frame::new(Kind::Hello, RequestId::from_bytes([0; 16]), token.to_vec())?);
         loop {
             let (frame, _) = match client.receive() {
                 Ok(received) => received,
+                Err(error @ ClientError::Cut(_)) => return Err(error),
                 Err(error) => return Err(sent.err().map_or(error, ClientError::Broken)),
             };
             match frame.kind() {
@@ -132,12 +151,18 @@ impl Client {
                 return Ok((frame, descriptor));
             }
             match descriptors::receive(&self.stream, &mut buffer, &mut self.descriptors) {
-                Ok(0) => return Err(ClientError::Ended),
+                Ok(0) => return Err(self.cut().unwrap_or(ClientError::Ended)),
                 Ok(count) => self.decoder.push(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
+                // What was still to be read by the other side makes an end look like a break.
+                Err(error) => return Err(self.cut().unwrap_or_else(|| error.into())),
             }
         }
+    }
+
+    /// What was said of the end of a connection to another machine.
+    fn cut(&self) -> Option<ClientError> {
+        self.ended.as_ref().and_then(|ended| ended.get().cloned()).map(ClientError::Cut)
     }
 
     /// Asks, and waits for the answer.
@@ -171,7 +196,7 @@ impl Client {
                     let answer: Answer = decode(frame.payload())?;
                     let expected = match &answer {
                         Answer::Outcome(outcome) => outcome.attached(),
-                        Answer::Report(_) => None,
+                        Answer::Report(report) => report.attached(),
                     };
                     return match (expected, announced) {
                         (Some(bulk), Some(descriptor)) => Ok((answer, Some(BulkFile::from_broker(descriptor, bulk)?))),
@@ -191,7 +216,7 @@ impl Client {
     /// If the system gives none.
     pub fn sender(&self) -> io::Result<Self> {
         let stream = self.stream.try_clone()?;
-        Ok(Self { stream, decoder: Decoder::new(), descriptors: VecDeque::new(), next_token: None })
+        Ok(Self { stream, decoder: Decoder::new(), descriptors: VecDeque::new(), next_token: None, ended: None })
     }
 
     /// Ends the connection for all its handles.

@@ -6,5 +6,5 @@ mod bulk;
 mod connection;
 pub mod descriptors;
 
-pub use bulk::{BulkError, BulkFile};
+pub use bulk::{BulkError, BulkFile, seal};
 pub use connection::{Client, ClientError, Question, announcement};

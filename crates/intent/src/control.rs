@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::digests::{Digest, ShortCode};
 use crate::handles::{HandOverCode, HandOverState, HandedOver, Handle};
 use crate::identifiers::{Count, UnixMillis};
+use crate::intents::Bulk;
 use crate::limits;
 use crate::lists::bounded;
 use crate::names::{AccountId, ConnectionName, Owner, SubjectId};
@@ -52,6 +53,23 @@ pub enum Control {
     },
     /// Take up work again. The one who does must be allowed to.
     Arm,
+    /// The public key that the broker's ledger is verified with.
+    LedgerKey,
+    /// All that is recorded up to now.
+    ExportLedger {
+        /// In which form.
+        form: LedgerForm,
+    },
+}
+
+/// In which form a ledger is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LedgerForm {
+    /// JSON Lines with signatures, which anybody can verify who has the key.
+    Verifiable,
+    /// Events of the Open Cybersecurity Schema Framework.
+    Ocsf,
 }
 
 /// With whom an account can be connected.
@@ -155,6 +173,27 @@ pub enum Report {
         /// The number of the stop that ended.
         epoch: Count,
     },
+    /// The public key that the ledger is verified with.
+    LedgerKey {
+        /// As `keyblind ledger verify` takes it.
+        key: Line,
+    },
+    /// What is recorded.
+    Ledger {
+        /// It.
+        export: Bulk,
+    },
+}
+
+impl Report {
+    /// The bulk bytes that go with it.
+    #[must_use]
+    pub fn attached(&self) -> Option<Bulk> {
+        match self {
+            Self::Ledger { export } => Some(*export),
+            _ => None,
+        }
+    }
 }
 
 /// How far a change is.

@@ -29,7 +29,7 @@ pub use actions::{
     Source, TransportProtocol,
 };
 pub use changes::{Approvals, Borrowed, Change, ChangeError, ChangeFields, Inverse, NoInverse, PolicyTemplate, Target};
-pub use control::{ChangeState, Check, CheckState, ConnectionState, ConnectionSummary, Control, DoctorArea, Provider, Report};
+pub use control::{ChangeState, Check, CheckState, ConnectionState, ConnectionSummary, Control, DoctorArea, LedgerForm, Provider, Report};
 pub use digests::{BindingPurpose, Digest, ShortCode, binding_message};
 pub use document::{DocumentError, canonical, decode, encode};
 pub use frames::{Decoder, Frame, FrameError, HEADER_BYTES, Kind};

@@ -296,6 +296,8 @@ pub enum Setting {
     AccountScopes,
     /// The administrator's client at the identity provider.
     Administrator,
+    /// The ledger.
+    Ledger,
 }
 
 /// Why the broker didn't take a request, or didn't do it.

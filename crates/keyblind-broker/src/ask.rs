@@ -1,14 +1,13 @@
 //! The broker's own commands: a request on the socket, and its answer for people.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use keyblind_broker::socket::{Client, ClientError};
+use keyblind_broker::socket::{BulkFile, ClientError};
 use keyblind_intent::{Answer, CheckState, Control, DoctorArea, Outcome, Provider, Refusal, Report, Request, SubjectId};
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, ConnectError, Way};
 use crate::{print, say, stop};
 
 #[derive(Debug, Args)]
@@ -49,8 +48,8 @@ pub(crate) struct EndAccessArguments {
 }
 
 /// Asks, and prints the answer; of what was checked only that part, if one is named.
-pub(crate) fn run(socket: &Path, control: Control, area: Option<Area>) -> anyhow::Result<ExitCode> {
-    let (answer, _) = Client::connect(socket, b"")?.ask(&Request::Control(control), None)?;
+pub(crate) fn run(way: &Way, control: Control, area: Option<Area>) -> anyhow::Result<ExitCode> {
+    let (answer, _) = way.connect(b"")?.ask(&Request::Control(control), None)?;
     match answer {
         Answer::Report(report) => show(&report, area),
         Answer::Outcome(outcome) => {
@@ -60,7 +59,11 @@ pub(crate) fn run(socket: &Path, control: Control, area: Option<Area>) -> anyhow
     }
 }
 
-fn shown(outcome: &Outcome) -> String {
+fn asked(way: &Way, control: Control) -> Result<(Answer, Option<BulkFile>), ConnectError> {
+    Ok(way.connect(b"")?.ask(&Request::Control(control), None)?)
+}
+
+pub(crate) fn shown(outcome: &Outcome) -> String {
     match outcome {
         Outcome::NotConfigured { missing } => format!("not configured: {missing:?}"),
         Outcome::Refused(refusal) => format!("refused: {refusal:?}"),
@@ -110,10 +113,10 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Stops a broker, also one that doesn't answer: then by the file, which it looks at before anything that it does.
 pub(crate) fn kill(configuration: &Configuration) -> anyhow::Result<ExitCode> {
-    let socket = configuration.socket.path.clone();
+    let way = configuration.way();
     let (told, answer) = std::sync::mpsc::channel();
     std::thread::Builder::new().name("kill".to_owned()).spawn(move || {
-        let asked = Client::connect(&socket, b"").and_then(|mut client| client.ask(&Request::Control(Control::Kill), None));
+        let asked = asked(&way, Control::Kill);
         // Nobody waits any more if the file was taken instead.
         let _ = told.send(asked);
     })?;
@@ -123,6 +126,7 @@ pub(crate) fn kill(configuration: &Configuration) -> anyhow::Result<ExitCode> {
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it doesn't answer".to_owned(),
     };
+    anyhow::ensure!(configuration.way().is_near(), "the broker can't be asked ({reason}): stop it where it runs");
     say(format_args!("the broker can't be asked ({reason}): stopping it by its file"));
     stop::stop(&configuration.state)?;
     print("stopped by file; what was borrowed before is revoked by the broker as soon as it can\n")?;
@@ -134,13 +138,16 @@ const ARMING: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Arms a broker. Whoever may write its state folder may do that without its socket: the files are theirs.
 pub(crate) fn arm(configuration: &Configuration) -> anyhow::Result<ExitCode> {
-    let asked = Client::connect(&configuration.socket.path, b"").and_then(|mut client| client.ask(&Request::Control(Control::Arm), None));
-    let runs = match asked {
+    let way = configuration.way();
+    let runs = match asked(&way, Control::Arm) {
         Ok((Answer::Report(report), _)) => return show(&report, None),
         Ok((Answer::Outcome(outcome), _)) => anyhow::bail!("{}", shown(&outcome)),
-        Err(ClientError::NotRunning { .. }) => false,
+        Err(error) if !way.is_near() => return Err(error.into()),
+        Err(ConnectError::Client(ClientError::NotRunning { .. })) => false,
         // Also where the stop file is there: the broker itself never takes it away.
-        Err(ClientError::Refused(Refusal::NotAllowed | Refusal::UnknownPeer | Refusal::BadToken | Refusal::Halted)) => true,
+        Err(ConnectError::Client(ClientError::Refused(
+            Refusal::NotAllowed | Refusal::UnknownPeer | Refusal::BadToken | Refusal::Halted,
+        ))) => true,
         Err(error) => return Err(error.into()),
     };
     stop::arm(&configuration.state)?;

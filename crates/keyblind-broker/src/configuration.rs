@@ -4,6 +4,7 @@ mod accounts;
 mod aws;
 mod github;
 mod login;
+mod remote;
 mod services;
 mod vault;
 
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use keyblind_broker::dispatch::{Role, Session};
 use keyblind_broker::door::Origin;
-use keyblind_broker::socket::{Limits, Peer};
+use keyblind_broker::socket::{Identity, Limits, Peer};
 use keyblind_broker::work::Owners;
 use keyblind_intent::{Owner, SubjectId, TenantId};
 use serde::Deserialize;
@@ -24,8 +25,9 @@ use self::github::GithubFile;
 pub(crate) use self::github::{AppSettings, GithubSettings};
 use self::login::LoginFile;
 pub(crate) use self::login::{Authentication, DeviceForm, LoginSettings};
+pub(crate) use self::remote::{ConnectError, RemoteSettings, TlsSettings, Way};
 pub(crate) use self::services::Services;
-pub(crate) use self::vault::VaultKey;
+pub(crate) use self::vault::{KmsAccess, KmsSettings, VaultKey};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +85,8 @@ pub(crate) struct Configuration {
     pub(crate) socket: Socket,
     /// Who may connect.
     pub(crate) peers: Vec<Peer>,
+    /// A broker on another machine, which is asked instead of one on this.
+    pub(crate) remote: Option<RemoteSettings>,
 }
 
 /// Whose user the broker runs as.
@@ -100,6 +104,8 @@ pub(crate) enum Account {
 pub(crate) struct Socket {
     pub(crate) path: PathBuf,
     pub(crate) limits: Limits,
+    /// For clients on other machines.
+    pub(crate) tls: Option<TlsSettings>,
 }
 
 /// The broker's own pages.
@@ -136,6 +142,7 @@ struct File {
     modules: services::ModulesFile,
     #[serde(default)]
     socket: SocketFile,
+    remote: Option<RemoteSettings>,
     #[serde(default)]
     peer: Vec<PeerFile>,
 }
@@ -147,6 +154,7 @@ struct SocketFile {
     connections: Option<std::num::NonZeroU16>,
     requests_at_once: Option<std::num::NonZeroU16>,
     request_seconds: Option<std::num::NonZeroU16>,
+    tls: Option<TlsSettings>,
 }
 
 #[derive(Deserialize)]
@@ -168,7 +176,8 @@ struct ApprovalsFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct PeerFile {
-    user: u32,
+    user: Option<u32>,
+    certificate: Option<String>,
     tenant: TenantId,
     subject: SubjectId,
     role: Role,
@@ -195,6 +204,11 @@ impl Configuration {
         Self::complete(file)
     }
 
+    /// The way to the broker that is asked.
+    pub(crate) fn way(&self) -> Way {
+        self.remote.clone().map_or_else(|| Way::Socket(self.socket.path.clone()), Way::Remote)
+    }
+
     fn complete(file: File) -> Result<Self, ConfigurationError> {
         let state = match file.state {
             Some(state) => state,
@@ -215,11 +229,19 @@ impl Configuration {
             ..usual
         };
         let vault_key = VaultKey::complete(file.vault)?;
-        let peers: Vec<Peer> =
-            if file.peer.is_empty() { own_peer().into_iter().collect() } else { file.peer.into_iter().map(peer).collect() };
+        let peers: Vec<Peer> = if file.peer.is_empty() {
+            own_peer().into_iter().collect()
+        } else {
+            file.peer.into_iter().map(peer).collect::<Result<_, _>>()?
+        };
         let may_speak = |peer: &Peer| !peer.speaks_for_people || matches!(peer.session.role, Role::Web | Role::Runner);
         if !peers.iter().all(may_speak) {
             return Err(ConfigurationError::Missing("`speaks-for-people` is for a [[peer]] of role web or runner"));
+        }
+        if file.socket.tls.is_none() && peers.iter().any(|peer| matches!(peer.identity, Identity::Certificate(_))) {
+            return Err(ConfigurationError::Missing(
+                "a [[peer]] with a `certificate` comes from another machine: say under [socket.tls] where to",
+            ));
         }
         if file.login.is_some() && file.door.is_none() {
             return Err(ConfigurationError::Missing("[login] is for the broker's own pages: say where they are under [door]"));
@@ -247,7 +269,8 @@ impl Configuration {
             aws: file.aws.map(AwsFile::complete).transpose()?,
             services: Services::complete(file.slack, file.model, file.registry, file.modules)?,
             account: file.account.unwrap_or(Account::Shared),
-            socket: Socket { path, limits },
+            socket: Socket { path, limits, tls: file.socket.tls },
+            remote: file.remote,
             peers,
         })
     }
@@ -261,16 +284,30 @@ fn optional_origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
     origin(deserializer).map(Some)
 }
 
-fn peer(file: PeerFile) -> Peer {
+fn peer(file: PeerFile) -> Result<Peer, ConfigurationError> {
+    let identity = match (file.user, file.certificate) {
+        (Some(user), None) => Identity::User(user),
+        (None, Some(name)) if remote::is_name(&name) => Identity::Certificate(name),
+        (None, Some(_)) => {
+            return Err(ConfigurationError::Missing(
+                "the `certificate` of a [[peer]] is one of its names, a DNS name or an address, as it stands there and without wildcards",
+            ));
+        }
+        _ => {
+            return Err(ConfigurationError::Missing(
+                "a [[peer]] is known by its `user` on this machine, or by the `certificate` that it shows from another one: name one",
+            ));
+        }
+    };
     let session = Session { tenant: file.tenant, subject: file.subject, role: file.role };
-    Peer { user: file.user, needs_token: file.one_time_token, speaks_for_people: file.speaks_for_people, session }
+    Ok(Peer { identity, needs_token: file.one_time_token, speaks_for_people: file.speaks_for_people, session })
 }
 
 /// Without a configuration: whoever starts the broker is its one client.
 fn own_peer() -> Option<Peer> {
     let user = rustix::process::geteuid().as_raw();
     let session = Session { tenant: "local".parse().ok()?, subject: SubjectId::new(format!("local:{user}")).ok()?, role: Role::Person };
-    Some(Peer { user, needs_token: false, speaks_for_people: false, session })
+    Some(Peer { identity: Identity::User(user), needs_token: false, speaks_for_people: false, session })
 }
 
 fn own_folder(variable: &str, beneath_home: &str) -> Option<PathBuf> {
@@ -330,11 +367,21 @@ impl fmt::Display for Configuration {
             write!(formatter, "{aws}")?;
         }
         write!(formatter, "{}", self.services)?;
-        for Peer { user, needs_token, speaks_for_people, session } in &self.peers {
+        if let Some(tls) = &self.socket.tls {
+            write!(formatter, "{tls}")?;
+        }
+        if let Some(remote) = &self.remote {
+            writeln!(formatter, "asks     the broker at {}", remote.address())?;
+        }
+        for Peer { identity, needs_token, speaks_for_people, session } in &self.peers {
             let token = if *needs_token { ", with a one-time token" } else { "" };
             let people = if *speaks_for_people { ", and for people who logged in" } else { "" };
             let Session { tenant, subject, role } = session;
-            writeln!(formatter, "peer     user {user}{token}: {role:?} {subject} of {tenant}{people}")?;
+            match identity {
+                Identity::User(user) => write!(formatter, "peer     user {user}")?,
+                Identity::Certificate(name) => write!(formatter, "peer     certificate {name}")?,
+            }
+            writeln!(formatter, "{token}: {role:?} {subject} of {tenant}{people}")?;
         }
         Ok(())
     }
@@ -424,7 +471,7 @@ one-time-token = true
             ("user = 1001", "uid = 1001", "broker.toml:36:1: unknown field `uid`"),
             ("\"octo\"\nsubject", "\"Octo!\"\nsubject", "broker.toml:37:10: this is no tenant: "),
             ("role = \"person\"", "role = \"admin\"", "broker.toml:39:8: unknown variant `admin`"),
-            ("[[peer]]\nuser = 1001\n", "[[peer]]\n", "missing field `user`"),
+            ("[[peer]]\nuser = 1001\n", "[[peer]]\n", "a [[peer]] is known by its `user` on this machine"),
             ("state", "state state", "broker.toml:2:7: "),
             ("https://approve", "http://approve", "broker.toml:9:10: `http://approve.example.com` is served without TLS"),
             ("slug = \"keyblind\"", "slug = \"key/blind\"", "broker.toml:23:8: this is no App's slug"),
@@ -473,7 +520,7 @@ one-time-token = true
     #[test]
     fn without_a_file_whoever_starts_it_is_its_one_client() {
         let own = own_peer().unwrap();
-        assert_eq!(own.user, rustix::process::geteuid().as_raw());
+        assert_eq!(own.identity, Identity::User(rustix::process::geteuid().as_raw()));
         assert_eq!(own.session.role, Role::Person);
         assert!(Configuration::load(Some(Path::new("/nowhere/broker.toml"))).unwrap_err().to_string().contains("can't be read"));
     }

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use keyblind_broker::dispatch::{Answering, Examined, Whose};
-use keyblind_broker::socket::Peer;
+use keyblind_broker::socket::{Identity, Peer};
 use keyblind_intent::{Check, CheckState, DoctorArea, Foreign, Line};
 
 /// What was found when the broker started, and where to look again.
@@ -64,7 +64,7 @@ impl OwnSetUp {
 
     fn lets_others_in(&self) -> bool {
         let own = rustix::process::geteuid().as_raw();
-        self.peers.iter().any(|peer| peer.user != own)
+        self.peers.iter().any(|peer| matches!(peer.identity, Identity::User(user) if user != own))
     }
 
     fn mode(&self, area: DoctorArea, subject: &str, path: &std::path::Path, forbidden: u32) -> Option<Check> {
@@ -81,7 +81,7 @@ impl OwnSetUp {
     /// A peer that runs as the broker's own user can do what the broker can.
     fn peers(&self) -> Option<Check> {
         let own = rustix::process::geteuid().as_raw();
-        let shares = self.peers.iter().any(|peer| peer.user == own);
+        let shares = self.peers.iter().any(|peer| peer.identity == Identity::User(own));
         let (state, advice) = if shares {
             (CheckState::Weak, Some("run the broker as a user of its own: programs of its user can read its files"))
         } else {

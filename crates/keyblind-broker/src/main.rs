@@ -44,7 +44,7 @@ struct Global {
     /// folders.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The socket (also KEYBLIND_BROKER_SOCKET), instead of the configuration's.
+    /// The socket (also KEYBLIND_BROKER_SOCKET), instead of the configuration's, and of a broker on another machine.
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
 }
@@ -57,7 +57,7 @@ enum Command {
     Relay(relay::Arguments),
     /// Put a secret, read from standard input, into the sealed store, while no broker runs.
     Keep(keep::Arguments),
-    /// Hand out what is recorded, while no broker runs.
+    /// Hand out what is recorded, by the broker if it runs.
     Ledger(ledger::Arguments),
     /// Change the sealed store's key, while no broker runs.
     Vault(vault::Arguments),
@@ -106,16 +106,17 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let mut configuration = Configuration::load(cli.global.config.or_else(|| variable("KEYBLIND_BROKER_CONFIG")).as_deref())?;
     if let Some(socket) = cli.global.socket.or_else(|| variable("KEYBLIND_BROKER_SOCKET")) {
         configuration.socket.path = socket;
+        configuration.remote = None;
     }
     match cli.command {
         Command::Run(arguments) => run::run(configuration, &arguments),
-        Command::Relay(arguments) => relay::run(&configuration.socket.path, &arguments),
+        Command::Relay(arguments) => relay::run(&configuration.way(), &arguments),
         Command::Keep(arguments) => keep::keep(&configuration, &arguments),
         Command::Ledger(arguments) => ledger::run(&configuration, &arguments),
         Command::Vault(arguments) => vault::run(&configuration, &arguments),
-        Command::Login => ask::run(&configuration.socket.path, Control::LogIn, None),
-        Command::Doctor(arguments) => ask::run(&configuration.socket.path, Control::Doctor, arguments.area),
-        Command::EndAccess(arguments) => ask::run(&configuration.socket.path, Control::EndAccess { person: arguments.person }, None),
+        Command::Login => ask::run(&configuration.way(), Control::LogIn, None),
+        Command::Doctor(arguments) => ask::run(&configuration.way(), Control::Doctor, arguments.area),
+        Command::EndAccess(arguments) => ask::run(&configuration.way(), Control::EndAccess { person: arguments.person }, None),
         Command::Backup(arguments) => backup::back_up(&configuration, &arguments),
         Command::Restore(arguments) => backup::put_back(&configuration, &arguments),
         Command::Kill => ask::kill(&configuration),

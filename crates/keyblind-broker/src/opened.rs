@@ -357,7 +357,7 @@ fn allowed_hosts(configuration: &Configuration) -> anyhow::Result<Vec<AllowedHos
         let wrong = || format!("{key} in the configuration is `{text}`: write an origin like `https://login.example.com`");
         Origin::parse(text).map_err(|_| anyhow::anyhow!(wrong()))
     };
-    let mut hosts = Vec::new();
+    let mut hosts = vault::hosts(&configuration.vault_key)?;
     if let Some(github) = &configuration.github {
         let wrong = || format!("`api` under [github] in the configuration is `{}`: write it like `https://api.github.com`", github.api);
         let origins = Github::needs(&github.api).with_context(wrong)?;

@@ -1,16 +1,17 @@
-//! The relay: frames from a pipe to the socket and back, for a program that can't open one. It holds no authority, looks into no document,
+//! The relay: frames from a pipe to the socket, or to a broker on another machine, and back, for a program that can't open one. It holds no authority, looks into no document,
 //! and dies with either side.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
 use keyblind_broker::socket::{BulkFile, Client, ClientError};
 use keyblind_intent::{Decoder, Frame, Kind, Refusal, RequestId, encode, limits};
+
+use crate::configuration::{ConnectError, Way};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -25,16 +26,16 @@ pub(crate) struct Arguments {
     token: Option<RawFd>,
 }
 
-pub(crate) fn run(socket: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(way: &Way, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let answered = arguments.answered.map(inherited).transpose()?;
     let mut attached = arguments.attached.map(inherited).transpose()?;
     let token = match arguments.token {
         Some(number) => read_token(inherited(number)?)?,
         None => Vec::new(),
     };
-    let mut client = match Client::connect(socket, &token) {
+    let mut client = match way.connect(&token) {
         Ok(client) => client,
-        Err(ClientError::Refused(refusal)) => {
+        Err(ConnectError::Client(ClientError::Refused(refusal))) => {
             // Whoever started the relay reads frames, so it is told in one.
             write_frame(&Frame::new(Kind::Refused, NOBODY, encode(&refusal)?)?)?;
             return Ok(ExitCode::from(3));

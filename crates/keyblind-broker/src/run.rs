@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use keyblind_broker::ledger::Cause;
-use keyblind_broker::socket::{Server, Tokens};
+use keyblind_broker::dispatch::Role;
+use keyblind_broker::ledger::{Cause, HandingOut};
+use keyblind_broker::socket::{Identity, Server, Tokens};
 use keyblind_harden::broker as harden;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -127,8 +128,21 @@ async fn serve(configuration: Configuration, tokens: Arc<Tokens>, hardened: keyb
         });
         say(format_args!("pages at {}: `keyblind-broker login` gives a link", door.origin.as_str()));
     }
+    let own = Identity::User(rustix::process::geteuid().as_raw());
+    // Processes of the broker's own user can read its files as well.
+    let near = configuration.peers.iter().filter(|peer| peer.identity == own && peer.session.role == Role::Person);
+    let trusted = near.map(|peer| peer.session.clone()).collect();
+    dispatcher = dispatcher.with_records(Arc::new(HandingOut::new(opened.ledger.clone(), configuration.state.clone(), trusted)));
     let limits = configuration.socket.limits;
-    let server = Server::bind(&configuration.socket.path, configuration.peers, tokens, Arc::new(dispatcher), limits)?;
+    let remote = match &configuration.socket.tls {
+        Some(tls) => Some(tls.listen().await?),
+        None => None,
+    };
+    let mut server = Server::bind(&configuration.socket.path, configuration.peers, tokens, Arc::new(dispatcher), limits)?;
+    if let Some(remote) = remote {
+        say(format_args!("clients on other machines: at {}", remote.address()?));
+        server = server.with_remote(remote);
+    }
     if opened.switch.is_stopped() {
         say("stopped: nothing is done until `keyblind-broker arm`");
     }

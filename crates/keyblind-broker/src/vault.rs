@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Wrap everything with a new key. The old one opens copies that were made before, and nothing else.
     Rotate {
-        /// A configuration whose [vault] says where the new key is to be: another file, or a passphrase. Without it the new key takes the
+        /// A configuration whose [vault] says where the new key is to be: another file, a passphrase, a keyring, AWS KMS. Without it the new key takes the
         /// place of the old one.
         #[arg(long, value_name = "FILE")]
         into: Option<PathBuf>,
@@ -56,14 +56,17 @@ pub(crate) fn run(configuration: &Configuration, arguments: &Arguments) -> anyho
             Err(LedgerError::NotCreated) => {}
             Err(error) => return Err(error.into()),
         }
-        change(&store.vault, &configuration.vault_key, &into).await?;
+        change(&store.vault, &configuration.vault_key, &into, &store.clock).await?;
         store.database.close().await;
         if into != configuration.vault_key {
             print("the sealed store has its new key: use the new configuration from now on\n")?;
-        } else if matches!(into, VaultKey::File(_)) {
-            print("the sealed store has a new key, in the place of the old one: copy it to where the old one is kept\n")?;
         } else {
-            print("the sealed store has its new passphrase\n")?;
+            print(match into {
+                VaultKey::File(_) => "the sealed store has a new key, in the place of the old one: copy it to where the old one is kept\n",
+                VaultKey::Passphrase(_) => "the sealed store has its new passphrase\n",
+                VaultKey::Keyring(_) => "the sealed store has a new key, in the keyring: the old one is gone from there\n",
+                VaultKey::Kms(_) => "the sealed store has a new key, wrapped by AWS KMS\n",
+            })?;
         }
         Ok(ExitCode::SUCCESS)
     })

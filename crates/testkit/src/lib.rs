@@ -4,11 +4,13 @@
 mod counterparties;
 mod folder;
 mod imports;
+mod keyring;
 mod postgres;
 mod program;
 
 pub use counterparties::{AWS_ACCOUNT, AWS_KEY_ID, AWS_SECRET_KEY, Peer};
 pub use folder::Folder;
 pub use imports::imports;
+pub use keyring::KeyringSession;
 pub use postgres::Postgres;
 pub use program::{Outcome, Program};

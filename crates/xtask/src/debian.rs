@@ -4,11 +4,16 @@ use anyhow::{Context as _, Result};
 
 use crate::process;
 
-/// Installs the browser that the broker's pages are looked at with, and the server of Postgres that the application's database is tested
-/// on, where they aren't there yet. Without them their tests fail; they are never left out silently.
+/// Installs the browser that the broker's pages are looked at with, the server of Postgres that the application's database is tested
+/// on, and a session's bus and keyring that have the sealed store's key, where they aren't there yet. Without them their tests fail; they are never left out silently.
 pub(crate) fn install() -> Result<()> {
     if !["chromium", "chromium-browser", "google-chrome"].iter().any(|name| is_in_path(name)) {
         install_package("chromium")?;
+    }
+    for (program, package) in [("dbus-daemon", "dbus-daemon"), ("gnome-keyring-daemon", "gnome-keyring")] {
+        if !is_in_path(program) {
+            install_package(package)?;
+        }
     }
     // Debian keeps the server beside the path, in a folder for each version; the client alone makes such a folder, too.
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

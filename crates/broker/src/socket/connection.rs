@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::peers::Identity;
 use super::server::Shared;
 use crate::dispatch::{Asked, Reply, Session};
 
@@ -58,7 +59,7 @@ impl From<io::Error> for End {
 
 /// Serves a client until it goes, breaks the protocol, or the broker stops. When this ends, nothing of the client is left: requests that
 /// only read are dropped, descriptors are closed, permits are back.
-pub(super) async fn run(stream: UnixStream, user: u32, shared: Arc<Shared>, is_stopping: watch::Receiver<bool>) {
+pub(super) async fn run(stream: UnixStream, caller: Identity, shared: Arc<Shared>, is_stopping: watch::Receiver<bool>) {
     let stream = Arc::new(stream);
     let mut input = Input {
         stream: Arc::clone(&stream),
@@ -67,7 +68,7 @@ pub(super) async fn run(stream: UnixStream, user: u32, shared: Arc<Shared>, is_s
         descriptors: VecDeque::new(),
         since: None,
     };
-    let greeting = timeout(shared.limits.greeting, greet(&mut input, user, &shared)).await;
+    let greeting = timeout(shared.limits.greeting, greet(&mut input, &caller, &shared)).await;
     let (peer, token) = match greeting {
         Ok(Ok(admitted)) => admitted,
         Ok(Err(End::Gone)) => return,
@@ -114,12 +115,12 @@ fn say_last(stream: &UnixStream, refusal: Refusal) {
 }
 
 /// The first frame: who it is, and the token for the next time if it needed one.
-async fn greet(input: &mut Input, user: u32, shared: &Shared) -> Result<(usize, Option<Vec<u8>>), End> {
+async fn greet(input: &mut Input, caller: &Identity, shared: &Shared) -> Result<(usize, Option<Vec<u8>>), End> {
     let greeting = input.next(shared.limits.greeting).await?;
     if greeting.kind() != Kind::Hello {
         return Err(End::Refused(Refusal::NoGreeting));
     }
-    let peer = shared.tokens.admit(&shared.peers, user, greeting.payload()).map_err(End::Refused)?;
+    let peer = shared.tokens.admit(&shared.peers, caller, greeting.payload()).map_err(End::Refused)?;
     if !shared.peers[peer].needs_token {
         return Ok((peer, None));
     }
@@ -368,7 +369,7 @@ fn written(id: RequestId, answer: Result<(Answer, Option<BulkFile>), Refusal>) -
     };
     let announced = match &answer {
         Answer::Outcome(outcome) => outcome.attached(),
-        Answer::Report(_) => None,
+        Answer::Report(report) => report.attached(),
     };
     // An answer that isn't what it says would be believed.
     let (Ok(payload), true) = (encode(&answer), announced == attached.as_ref().map(BulkFile::bulk)) else {
@@ -418,7 +419,7 @@ impl Job {
         let runs_to_its_end = match &request {
             // A question to a model is counted and recorded to its end, and holds its permits for so long.
             Request::Intent(intent) => intent.changes_something() || matches!(intent, Intent::Complete(_)),
-            Request::Control(_) => true,
+            Request::Control(control) => !matches!(control, Control::ExportLedger { .. }),
         };
         let dispatcher = Arc::clone(&shared.dispatcher);
         // In a task of its own: what changes something outlives its client, and a fault in a handler is answered, too.
@@ -429,7 +430,7 @@ impl Job {
                     (Answer::Outcome(outcome), attached)
                 }
                 Request::Control(control) => match dispatcher.control(&session, control).await {
-                    Ok(report) => (Answer::Report(report), None),
+                    Ok((report, attached)) => (Answer::Report(report), attached),
                     Err(outcome) => (Answer::Outcome(outcome), None),
                 },
             };

@@ -1,4 +1,6 @@
 //! Key-encryption keys: from a file, from a passphrase, or from elsewhere through [`KeyEncryptionKey`].
+//!
+//! Where a key is had from, if not from a file, lies in the database beside what it wraps ([`KeyOrigin`]), under the store's manifest.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -11,8 +13,9 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::hkdf;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
+use super::keyring::KeyringError;
 use super::seal::{self, KEY_BYTES};
 use crate::secret::Secret;
 
@@ -54,6 +57,12 @@ pub enum KeyError {
     /// A key service can't be reached or refuses.
     #[error("the key service failed ({0})")]
     Service(String),
+    /// What should be a wrapped key isn't.
+    #[error("the store's wrapped key is out of bounds: 1 to {LONGEST_WRAPPED} bytes")]
+    Wrapped,
+    /// The session's keyring refuses.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
 }
 
 /// Tells keys apart without telling anything about them.
@@ -74,8 +83,8 @@ pub trait KeyEncryptionKey: Send + Sync + 'static {
     /// Which it is.
     fn id(&self) -> KeyId;
 
-    /// How it is derived from a passphrase, if it is.
-    fn derivation(&self) -> Option<&Derivation> {
+    /// Where it is had from, if not from a file.
+    fn origin(&self) -> Option<&KeyOrigin> {
         None
     }
 
@@ -90,7 +99,7 @@ pub trait KeyEncryptionKey: Send + Sync + 'static {
 pub struct LocalKey {
     id: KeyId,
     wrapping: Secret,
-    derivation: Option<Derivation>,
+    origin: Option<KeyOrigin>,
 }
 
 struct Bytes(usize);
@@ -107,10 +116,18 @@ impl LocalKey {
     /// # Errors
     /// If it hasn't 32 bytes.
     pub fn new(key: &Secret) -> Result<Self, KeyError> {
-        Self::derived(key, None)
+        Self::of(key, None)
     }
 
-    fn derived(key: &Secret, derivation: Option<Derivation>) -> Result<Self, KeyError> {
+    /// Takes a key that was had from somewhere else than a file.
+    ///
+    /// # Errors
+    /// If it hasn't 32 bytes.
+    pub fn from_origin(key: &Secret, origin: KeyOrigin) -> Result<Self, KeyError> {
+        Self::of(key, Some(origin))
+    }
+
+    fn of(key: &Secret, origin: Option<KeyOrigin>) -> Result<Self, KeyError> {
         if key.len() != KEY_BYTES {
             return Err(KeyError::Refused);
         }
@@ -123,7 +140,7 @@ impl LocalKey {
         let mut result = Ok(());
         let wrapping = Secret::filled(KEY_BYTES, |bytes| result = expand(b"key wrapping", bytes));
         result?;
-        Ok(Self { id: KeyId(id), wrapping, derivation })
+        Ok(Self { id: KeyId(id), wrapping, origin })
     }
 }
 
@@ -132,8 +149,8 @@ impl KeyEncryptionKey for LocalKey {
         self.id
     }
 
-    fn derivation(&self) -> Option<&Derivation> {
-        self.derivation.as_ref()
+    fn origin(&self) -> Option<&KeyOrigin> {
+        self.origin.as_ref()
     }
 
     fn wrap<'a>(&'a self, key: &'a Secret, context: &'a [u8]) -> KeyFuture<'a, Vec<u8>> {
@@ -160,19 +177,35 @@ fn file_error(path: &Path, error: &std::io::Error) -> KeyError {
 /// If the file is there already, or can't be written.
 pub fn create_key_file(path: &Path) -> Result<LocalKey, KeyError> {
     let key = seal::random_key()?;
-    let mut text = vec![0; KEY_FILE_BYTES];
-    text[..KEY_FILE_MARK.len()].copy_from_slice(KEY_FILE_MARK.as_bytes());
-    key.expose(|bytes| BASE64.encode_mut(bytes, &mut text[KEY_FILE_MARK.len()..KEY_FILE_BYTES - 1]));
-    text[KEY_FILE_BYTES - 1] = b'\n';
+    let text = written(&key);
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
         file.write_all(&text)?;
         file.sync_all()?;
         File::open(directory)?.sync_all()
     });
-    text.zeroize();
-    written.map_err(|error| file_error(path, &error))?;
+    made.map_err(|error| file_error(path, &error))?;
     LocalKey::new(&key)
+}
+
+/// A key as its file and a keyring have it.
+pub(super) fn written(key: &Secret) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(vec![0; KEY_FILE_BYTES]);
+    text[..KEY_FILE_MARK.len()].copy_from_slice(KEY_FILE_MARK.as_bytes());
+    key.expose(|bytes| BASE64.encode_mut(bytes, &mut text[KEY_FILE_MARK.len()..KEY_FILE_BYTES - 1]));
+    text[KEY_FILE_BYTES - 1] = b'\n';
+    text
+}
+
+/// Reads what [`written`] gave; none if it is anything else.
+pub(super) fn read_written(text: &[u8]) -> Option<Secret> {
+    let encoded = text.strip_suffix(b"\n").unwrap_or(text).strip_prefix(KEY_FILE_MARK.as_bytes())?;
+    if encoded.len() != 44 {
+        return None;
+    }
+    let mut buffer = Zeroizing::new([0; 33]);
+    let decoded = BASE64.decode_mut(encoded, buffer.as_mut_slice());
+    matches!(decoded, Ok(KEY_BYTES)).then(|| Secret::filled(KEY_BYTES, |bytes| bytes.copy_from_slice(&buffer[..KEY_BYTES])))
 }
 
 /// Opens a file that holds a secret. It must be a plain file of our own (or of root), which nobody else may read.
@@ -193,6 +226,11 @@ fn open_private(path: &Path) -> Result<File, KeyError> {
     Ok(file)
 }
 
+/// Reads a file that holds a secret, which is as private as a key file.
+pub(crate) fn read_private_file(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    Ok(Zeroizing::new(read_at_most(open_private(path)?, path, most)?))
+}
+
 /// Reads at most so many bytes into a buffer that never grows: nothing is left behind by one that does. The caller overwrites it.
 fn read_at_most(file: File, path: &Path, most: usize) -> Result<Vec<u8>, KeyError> {
     let mut text = Vec::with_capacity(most);
@@ -211,17 +249,8 @@ fn read_at_most(file: File, path: &Path, most: usize) -> Result<Vec<u8>, KeyErro
 /// # Errors
 /// If it isn't, or doesn't hold a key.
 pub fn read_key_file(path: &Path) -> Result<LocalKey, KeyError> {
-    let mut text = read_at_most(open_private(path)?, path, KEY_FILE_BYTES + 1)?;
-    let encoded = text.strip_suffix(b"\n").unwrap_or(&text).strip_prefix(KEY_FILE_MARK.as_bytes());
-    let key = encoded.filter(|encoded| encoded.len() == 44).ok_or_else(|| KeyError::Form(path.to_owned())).and_then(|encoded| {
-        let mut buffer = [0; 33];
-        let decoded = BASE64.decode_mut(encoded, &mut buffer);
-        let key = matches!(decoded, Ok(KEY_BYTES)).then(|| Secret::filled(KEY_BYTES, |bytes| bytes.copy_from_slice(&buffer[..KEY_BYTES])));
-        buffer.zeroize();
-        key.ok_or_else(|| KeyError::Form(path.to_owned()))
-    });
-    text.zeroize();
-    LocalKey::new(&key?)
+    let text = Zeroizing::new(read_at_most(open_private(path)?, path, KEY_FILE_BYTES + 1)?);
+    LocalKey::new(&read_written(&text).ok_or_else(|| KeyError::Form(path.to_owned()))?)
 }
 
 /// Bytes of the longest passphrase.
@@ -240,6 +269,96 @@ pub fn read_passphrase_file(path: &Path) -> Result<Secret, KeyError> {
     text.zeroize();
     let reason = || format!("its first line is no passphrase of 1 to {LONGEST_PASSPHRASE} bytes");
     passphrase.ok_or_else(|| KeyError::File { path: path.to_owned(), reason: reason() })
+}
+
+/// Where a store's key is had from, if not from a file. It isn't secret and lies in the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum KeyOrigin {
+    /// It is derived from a passphrase.
+    Passphrase(Derivation),
+    /// It lies here, wrapped by a key that never leaves its service.
+    Wrapped(WrappedKey),
+    /// It lies in the keyring of a user's session.
+    Keyring(SessionKeyring),
+}
+
+/// A key as a key service wrapped it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WrappedText", into = "WrappedText")]
+pub struct WrappedKey {
+    service: KeyService,
+    bytes: Vec<u8>,
+}
+
+/// Who unwraps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KeyService {
+    AwsKms,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrappedText {
+    service: KeyService,
+    wrapped: String,
+}
+
+/// Bytes of the longest wrapped key: what AWS KMS gives at most.
+pub const LONGEST_WRAPPED: usize = 6_144;
+
+impl WrappedKey {
+    /// One that AWS KMS wrapped.
+    ///
+    /// # Errors
+    /// If it is empty or too long.
+    pub fn of_aws_kms(bytes: Vec<u8>) -> Result<Self, KeyError> {
+        let is_sound = (1..=LONGEST_WRAPPED).contains(&bytes.len());
+        if is_sound { Ok(Self { service: KeyService::AwsKms, bytes }) } else { Err(KeyError::Wrapped) }
+    }
+
+    /// As the service takes it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl TryFrom<WrappedText> for WrappedKey {
+    type Error = KeyError;
+
+    fn try_from(text: WrappedText) -> Result<Self, KeyError> {
+        let WrappedText { service: KeyService::AwsKms, wrapped } = text;
+        // Four characters are three bytes.
+        let is_long = wrapped.len() / 4 > LONGEST_WRAPPED;
+        Self::of_aws_kms(if is_long { Vec::new() } else { BASE64.decode(wrapped.as_bytes()).map_err(|_| KeyError::Wrapped)? })
+    }
+}
+
+impl From<WrappedKey> for WrappedText {
+    fn from(key: WrappedKey) -> Self {
+        Self { service: key.service, wrapped: BASE64.encode(&key.bytes) }
+    }
+}
+
+/// The keyring of a user's session, which has the key under the store's and the key's ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionKeyring {
+    keyring: KeyringKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KeyringKind {
+    SecretService,
+}
+
+impl SessionKeyring {
+    /// One that speaks the Secret Service's protocol.
+    pub(super) const SECRET_SERVICE: Self = Self { keyring: KeyringKind::SecretService };
 }
 
 /// How a key is derived from a passphrase: Argon2id (RFC 9106). It isn't secret and lies in the database.
@@ -297,5 +416,5 @@ pub fn derive_from_passphrase(passphrase: &Secret, derivation: Derivation) -> Re
         result = passphrase.expose(|passphrase| argon.hash_password_into(passphrase, &derivation.salt, target));
     });
     result.map_err(|_| KeyError::Derivation("Argon2id refuses them"))?;
-    LocalKey::derived(&key, Some(derivation))
+    LocalKey::from_origin(&key, KeyOrigin::Passphrase(derivation))
 }

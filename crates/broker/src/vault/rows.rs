@@ -7,7 +7,7 @@ use aws_lc_rs::{digest, hmac};
 use rusqlite::{OptionalExtension as _, Row as SqlRow, Transaction, params};
 
 use super::seal::context;
-use super::{Derivation, KeyId, RecordKind, RecordName, VaultError};
+use super::{KeyId, KeyOrigin, RecordKind, RecordName, VaultError};
 use crate::database::DatabaseError;
 use crate::secret::Secret;
 
@@ -118,7 +118,7 @@ pub(super) struct Header {
     pub(super) store: [u8; 16],
     pub(super) counter: u64,
     pub(super) key_id: KeyId,
-    pub(super) derivation: Option<Derivation>,
+    pub(super) origin: Option<KeyOrigin>,
     pub(super) wrapped: Vec<u8>,
     pub(super) manifest: [u8; 32],
 }
@@ -128,9 +128,9 @@ pub(super) fn manifest_key_context(store: &[u8; 16], key: KeyId) -> Vec<u8> {
     context("keyblind vault manifest key v1", &[store, &key.0])
 }
 
-fn manifest_text(store: &[u8; 16], key: KeyId, derivation: Option<&Derivation>, index: &Index) -> Vec<u8> {
-    let derivation = derivation.map(derivation_text).unwrap_or_default();
-    let head: [&[u8]; 4] = [store, &key.0, derivation.as_bytes(), &index.counter.to_le_bytes()];
+fn manifest_text(store: &[u8; 16], key: KeyId, origin: Option<&KeyOrigin>, index: &Index) -> Vec<u8> {
+    let origin = origin.map(origin_text).unwrap_or_default();
+    let head: [&[u8]; 4] = [store, &key.0, origin.as_bytes(), &index.counter.to_le_bytes()];
     let mut text = context("keyblind vault manifest v1", &head);
     // A row's digest covers its name; the map's order makes the text unambiguous.
     index.rows.values().for_each(|digest| text.extend_from_slice(digest));
@@ -142,9 +142,9 @@ fn mac_key(manifest_key: &Secret) -> hmac::Key {
 }
 
 /// The MAC over the store as the index has it.
-pub(super) fn manifest(key: &Secret, store: &[u8; 16], key_id: KeyId, derivation: Option<&Derivation>, index: &Index) -> [u8; 32] {
+pub(super) fn manifest(key: &Secret, store: &[u8; 16], key_id: KeyId, origin: Option<&KeyOrigin>, index: &Index) -> [u8; 32] {
     let mut result = [0; 32];
-    result.copy_from_slice(hmac::sign(&mac_key(key), &manifest_text(store, key_id, derivation, index)).as_ref());
+    result.copy_from_slice(hmac::sign(&mac_key(key), &manifest_text(store, key_id, origin, index)).as_ref());
     result
 }
 
@@ -154,15 +154,15 @@ pub(super) fn is_manifest(
     key: &Secret,
     store: &[u8; 16],
     key_id: KeyId,
-    derivation: Option<&Derivation>,
+    origin: Option<&KeyOrigin>,
     index: &Index,
 ) -> bool {
-    hmac::verify(&mac_key(key), &manifest_text(store, key_id, derivation, index), given).is_ok()
+    hmac::verify(&mac_key(key), &manifest_text(store, key_id, origin, index), given).is_ok()
 }
 
-fn derivation_text(derivation: &Derivation) -> String {
-    // A struct of numbers always has a JSON text.
-    serde_json::to_string(derivation).unwrap_or_default()
+fn origin_text(origin: &KeyOrigin) -> String {
+    // It is numbers and text: there always is a JSON text.
+    serde_json::to_string(origin).unwrap_or_default()
 }
 
 fn integer(number: u64) -> Result<i64, DatabaseError> {
@@ -173,26 +173,26 @@ pub(super) fn read_header(transaction: &Transaction<'_>) -> Result<Option<Header
     let sql = "SELECT store, counter, key_id, derivation, wrapped_manifest_key, manifest FROM vault_store";
     let header = transaction
         .query_row(sql, [], |row| {
-            let derivation: Option<String> = row.get(3)?;
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, derivation, row.get(4)?, row.get(5)?))
+            let origin: Option<String> = row.get(3)?;
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, origin, row.get(4)?, row.get(5)?))
         })
         .optional()
         .map_err(DatabaseError::from)?;
-    let Some((store, counter, key_id, derivation, wrapped, manifest)) = header else { return Ok(None) };
-    let derivation = match derivation {
-        Some(text) => Some(serde_json::from_str(&text).map_err(|_| VaultError::Tampered("the passphrase's derivation can't be read"))?),
+    let Some((store, counter, key_id, origin, wrapped, manifest)) = header else { return Ok(None) };
+    let origin = match origin {
+        Some(text) => Some(serde_json::from_str(&text).map_err(|_| VaultError::Tampered("where its key is had from can't be read"))?),
         None => None,
     };
-    Ok(Some(Header { store, counter, key_id: KeyId(key_id), derivation, wrapped, manifest }))
+    Ok(Some(Header { store, counter, key_id: KeyId(key_id), origin, wrapped, manifest }))
 }
 
 pub(super) fn write_header(transaction: &Transaction<'_>, header: &Header) -> Result<(), VaultError> {
-    let derivation = header.derivation.as_ref().map(derivation_text);
+    let origin = header.origin.as_ref().map(origin_text);
     transaction
         .execute(
             "INSERT INTO vault_store (only_row, store, counter, key_id, derivation, wrapped_manifest_key, manifest)
              VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
-            params![header.store, integer(header.counter)?, header.key_id.0, derivation, header.wrapped, header.manifest],
+            params![header.store, integer(header.counter)?, header.key_id.0, origin, header.wrapped, header.manifest],
         )
         .map_err(DatabaseError::from)?;
     Ok(())
@@ -205,16 +205,11 @@ pub(super) fn update_header(transaction: &Transaction<'_>, counter: u64, manifes
     if changed == 1 { Ok(()) } else { Err(VaultError::Tampered("the store's own row is gone")) }
 }
 
-pub(super) fn update_key(
-    transaction: &Transaction<'_>,
-    key: KeyId,
-    derivation: Option<&Derivation>,
-    wrapped: &[u8],
-) -> Result<(), VaultError> {
+pub(super) fn update_key(transaction: &Transaction<'_>, key: KeyId, origin: Option<&KeyOrigin>, wrapped: &[u8]) -> Result<(), VaultError> {
     transaction
         .execute(
             "UPDATE vault_store SET key_id = ?1, derivation = ?2, wrapped_manifest_key = ?3",
-            params![key.0, derivation.map(derivation_text), wrapped],
+            params![key.0, origin.map(origin_text), wrapped],
         )
         .map_err(DatabaseError::from)?;
     Ok(())

@@ -4,6 +4,7 @@
 
 mod account;
 mod errors;
+mod kms;
 mod leases;
 mod proofs;
 mod sessions;

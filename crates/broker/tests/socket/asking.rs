@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use keyblind_broker::dispatch::Role;
-use keyblind_broker::socket::{BulkFile, Client, ClientError, Limits, Peer, Question};
+use keyblind_broker::socket::{BulkFile, Client, ClientError, Identity, Limits, Peer, Question};
 use keyblind_intent::{Answer, Control, Frame, Handle, Kind, Missing, Outcome, Provider, Refusal, Report, Request, RequestId, encode};
 
 use crate::support::*;
@@ -151,7 +151,7 @@ fn what_a_dead_broker_left_is_taken_over() {
 #[test]
 fn a_user_whom_nobody_configured_isnt_let_in() {
     let mut stranger = peer(Role::Person, false);
-    stranger.user = own_user() + 1;
+    stranger.identity = Identity::User(own_user() + 1);
     let broker = Broker::with(Provider_::default(), vec![stranger], Limits::default());
     let error = Client::connect(&broker.socket, b"").map(|_| ()).unwrap_err();
     assert!(matches!(error, ClientError::Refused(Refusal::UnknownPeer)), "{error}");

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use keyblind_broker::dispatch::{Answering, Asked, Dispatcher, Handler, KillSwitch, Logins, Reply, Role, Session};
-use keyblind_broker::socket::{BulkFile, Client, Limits, Peer, Server, Tokens};
+use keyblind_broker::socket::{BulkFile, Client, Identity, Limits, Peer, Server, Tokens};
 use keyblind_intent::{
     Bulk, CommitId, Count, Foreign, HandOverCode, HandOverState, Handle, Intent, Outcome, Refusal, Report, Request, SarifState, SubjectId,
     TenantId, decode,
@@ -147,7 +147,7 @@ pub(crate) fn own_user() -> u32 {
 
 pub(crate) fn peer(role: Role, needs_token: bool) -> Peer {
     let session = Session { tenant: "octo".parse().unwrap(), subject: "local:alice".parse().unwrap(), role };
-    Peer { user: own_user(), needs_token, speaks_for_people: false, session }
+    Peer { identity: Identity::User(own_user()), needs_token, speaks_for_people: false, session }
 }
 
 /// Limits under which a test of time-outs takes no longer than it must.

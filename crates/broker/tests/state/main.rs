@@ -6,6 +6,7 @@ mod changes;
 mod database;
 mod disk;
 mod faults;
+mod keyring;
 mod killed;
 mod leases;
 mod ledger;

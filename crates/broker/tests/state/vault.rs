@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use keyblind_broker::clock::SystemClock;
+use keyblind_broker::database::Database;
 use keyblind_broker::secret::Secret;
 use keyblind_broker::vault::{
-    Derivation, KeyEncryptionKey, KeyError, LocalKey, RecordKind, RecordName, RestoreError, Restored, Vault, VaultError, create_key_file,
-    derive_from_passphrase, read_key_file, restore,
+    Derivation, KeyEncryptionKey, KeyError, KeyOrigin, LONGEST_WRAPPED, LocalKey, RecordKind, RecordName, RestoreError, Restored, Vault,
+    VaultError, WrappedKey, create_key_file, derive_from_passphrase, read_key_file, restore,
 };
 use proptest::prelude::*;
 
@@ -298,6 +299,9 @@ async fn exchanged_removed_added_and_older_rows_are_refused() {
         ("another store", "UPDATE vault_store SET store = randomblob(16)"),
         ("another manifest", "UPDATE vault_store SET manifest = randomblob(32)"),
         ("another manifest key", "UPDATE vault_store SET wrapped_manifest_key = randomblob(60)"),
+        ("a key that is wrapped", "UPDATE vault_store SET derivation = '{\"service\":\"aws-kms\",\"wrapped\":\"AAAA\"}'"),
+        ("a key elsewhere", "UPDATE vault_store SET derivation = '{\"keyring\":\"secret-service\"}'"),
+        ("words about the key", "UPDATE vault_store SET derivation = '{\"keyring\":\"other\"}'"),
         (
             "a cheap derivation",
             "UPDATE vault_store SET derivation = '{\"algorithm\":\"argon2id\",\"memory_kib\":8,\"passes\":1,\"lanes\":1,\"salt\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}'",
@@ -465,6 +469,13 @@ fn a_key_file_is_private_or_refused() {
     }
 }
 
+async fn origin_of(database: &Database) -> Derivation {
+    match Vault::sealed(database).await.unwrap().origin {
+        Some(KeyOrigin::Passphrase(derivation)) => derivation,
+        other => panic!("the store says {other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_passphrase_opens_its_store() {
     let directory = directory();
@@ -475,7 +486,7 @@ async fn a_passphrase_opens_its_store() {
     vault.put(&name("ada", "a"), &secret("one")).await.unwrap();
     drop(vault);
     let database = reopen(&path);
-    let derivation = Vault::derivation(&database).await.unwrap().expect("the store says how");
+    let derivation = origin_of(&database).await;
     let wrong = derive_from_passphrase(&secret("correct horse battery stable"), derivation.clone()).unwrap();
     assert!(matches!(refusal(Vault::open(database.clone(), Arc::new(wrong), clock()).await), VaultError::OtherKey { .. }));
     let right = derive_from_passphrase(&secret("correct horse battery staple"), derivation.clone()).unwrap();
@@ -492,5 +503,20 @@ fn a_derivation_from_a_strange_file_can_neither_be_cheap_nor_exhaust_the_machine
         let derivation: Derivation = serde_json::from_value(json).unwrap();
         let result = derive_from_passphrase(&secret("correct horse battery staple"), derivation);
         assert!(matches!(result.err(), Some(KeyError::Derivation(_))), "{memory} {passes} {lanes}");
+    }
+}
+
+#[test]
+fn a_wrapped_key_from_a_strange_file_is_bounded() {
+    let key = WrappedKey::of_aws_kms(vec![7; LONGEST_WRAPPED]).unwrap();
+    let text = serde_json::to_string(&KeyOrigin::Wrapped(key.clone())).unwrap();
+    assert_eq!(serde_json::from_str::<KeyOrigin>(&text).unwrap(), KeyOrigin::Wrapped(key));
+    for length in [0, LONGEST_WRAPPED + 1] {
+        assert_eq!(WrappedKey::of_aws_kms(vec![7; length]), Err(KeyError::Wrapped), "{length}");
+        let written = serde_json::json!({"service": "aws-kms", "wrapped": BASE64.encode(&vec![7; length])});
+        assert!(serde_json::from_value::<KeyOrigin>(written).is_err(), "{length}");
+    }
+    for written in [r#"{"service":"aws-kms","wrapped":"?"}"#, r#"{"service":"other","wrapped":"AAAA"}"#, r#"{"keyring":"x"}"#, "{}"] {
+        assert!(serde_json::from_str::<KeyOrigin>(written).is_err(), "{written}");
     }
 }

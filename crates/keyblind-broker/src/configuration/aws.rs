@@ -91,7 +91,7 @@ fn usual_subject() -> String {
 }
 
 /// Where everything goes to another place than AWS, keys go there too: to this machine and nowhere else.
-fn on_this_machine<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Origin>, D::Error> {
+pub(super) fn on_this_machine<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Origin>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let origin = Origin::parse(&text).map_err(serde::de::Error::custom)?;
     if origin.address().is_some_and(|address| address.is_loopback()) {
@@ -116,11 +116,11 @@ fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
-fn some_role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Role>, D::Error> {
+pub(super) fn some_role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Role>, D::Error> {
     role(deserializer).map(Some)
 }
 
-fn external_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ExternalId>, D::Error> {
+pub(super) fn external_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ExternalId>, D::Error> {
     ExternalId::new(String::deserialize(deserializer)?).map(Some).map_err(serde::de::Error::custom)
 }
 

@@ -72,11 +72,7 @@ pub(crate) async fn work(
             Err(VaultError::NotFound) => return Ok(None),
             Err(error) => return Err(error.into()),
         },
-        BaseSettings::Profile(profile) => {
-            let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-            let folder = home.context("`profile` under [aws] needs HOME: profiles lie in its `.aws`")?.join(".aws");
-            Base::local(Profiles::read(&folder).and_then(|profiles| profiles.resolve(profile)).context("`profile` under [aws]")?)
-        }
+        BaseSettings::Profile(profile) => local_profile(profile, "`profile` under [aws]")?,
         BaseSettings::TokenFile(path) => Base::web_identity(Arc::new(TokenFile::new(path.clone()))),
         BaseSettings::Issuer { .. } => match vault.get(&identity_key()?).await {
             Ok((_, pem)) => match own_issuer(settings, &pem, Arc::clone(clock))? {
@@ -94,6 +90,13 @@ pub(crate) async fn work(
     let api = Api::new(egress.clone(), Arc::clone(clock)).at(settings.endpoint.clone());
     let authority = AwsAuthority::new(sts, Arc::new(base));
     Ok(Some(Arc::new(AwsWork::new(authority, api, lender.clone(), ledger.clone(), settings.accounts.clone()))))
+}
+
+/// A profile of AWS's own tools, in the home of whoever runs the broker; `setting` names what it is in the configuration.
+pub(super) fn local_profile(profile: &str, setting: &'static str) -> anyhow::Result<Base> {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let folder = home.with_context(|| format!("{setting} needs HOME: profiles lie in its `.aws`"))?.join(".aws");
+    Ok(Base::local(Profiles::read(&folder).and_then(|profiles| profiles.resolve(profile)).context(setting)?))
 }
 
 /// What is said at the start where something isn't kept.

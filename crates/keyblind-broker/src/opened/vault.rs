@@ -7,25 +7,28 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use keyblind_broker::clock::Clock;
 use keyblind_broker::database::Database;
+use keyblind_broker::egress::{AllowedHost, Egress};
+use keyblind_broker::providers::aws::{Base, Kms, Step, Sts, TokenFile, endpoint};
 use keyblind_broker::secret::Secret;
 use keyblind_broker::vault::{
-    Derivation, KeyEncryptionKey, LONGEST_PASSPHRASE, Vault, VaultError, create_key_file, derive_from_passphrase, read_key_file,
-    read_passphrase_file,
+    Derivation, KeyEncryptionKey, KeyError, KeyOrigin, Keyring, LONGEST_PASSPHRASE, LocalKey, StoreId, Vault, VaultError, WrappedKey,
+    create_key_file, derive_from_passphrase, read_key_file, read_passphrase_file,
 };
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroize as _;
 
-use crate::configuration::VaultKey;
+use super::aws::local_profile;
+use crate::configuration::{KmsAccess, KmsSettings, VaultKey};
 use crate::say;
 
 /// Opens the store, or makes it where there is none.
 pub(super) async fn open(wanted: &VaultKey, database: &Database, clock: &Arc<dyn Clock>) -> anyhow::Result<Vault> {
-    let derivation = match Vault::derivation(database).await {
+    let sealed = match Vault::sealed(database).await {
         Err(VaultError::NotCreated) => return create(wanted, database, clock).await,
         found => found?,
     };
     let open = async |key: Arc<dyn KeyEncryptionKey>| Vault::open(database.clone(), key, Arc::clone(clock)).await;
-    match (wanted, derivation) {
+    match (wanted, sealed.origin) {
         // A store whose key is gone is never opened with a new one: it stays shut.
         (VaultKey::File(path), None) => match (read_key_file(path), next_file(path)) {
             (Ok(key), next) => match open(Arc::new(key)).await {
@@ -39,36 +42,64 @@ pub(super) async fn open(wanted: &VaultKey, database: &Database, clock: &Arc<dyn
             },
             (Err(error), _) => Err(error.into()),
         },
-        (VaultKey::Passphrase(file), Some(derivation)) => {
+        (VaultKey::Passphrase(file), Some(KeyOrigin::Passphrase(derivation))) => {
             let key = derived(passphrase(file.as_deref(), "passphrase of the sealed store: ").await?, derivation).await?;
             match open(key).await {
                 Err(VaultError::OtherKey { .. }) => anyhow::bail!("this isn't the sealed store's passphrase"),
                 opened => Ok(opened?),
             }
         }
-        (VaultKey::File(_), Some(_)) => {
-            anyhow::bail!("the sealed store's key comes from a passphrase: set `key = \"passphrase\"` under [vault]")
+        (VaultKey::Keyring(bus), Some(KeyOrigin::Keyring(_))) => {
+            let (store, key) = (sealed.store, sealed.key);
+            Ok(open(at_keyring(bus, move |keyring| keyring.key(store, key)).await?).await?)
         }
-        (VaultKey::Passphrase(_), None) => anyhow::bail!(
-            "the sealed store's key doesn't come from a passphrase: set `key-file` under [vault] as before, then `keyblind-broker vault rotate --into`"
-        ),
+        (VaultKey::Kms(settings), Some(KeyOrigin::Wrapped(wrapped))) => {
+            let key = kms(settings, clock)?.unwrap(&sealed.store.to_string(), wrapped.bytes()).await?;
+            Ok(open(Arc::new(LocalKey::from_origin(&key, KeyOrigin::Wrapped(wrapped))?)).await?)
+        }
+        (_, origin) => {
+            let (lies, setting) = match origin {
+                None => ("lies in a file", "`key-file`"),
+                Some(KeyOrigin::Passphrase(_)) => ("comes from a passphrase", "`key = \"passphrase\"`"),
+                Some(KeyOrigin::Keyring(_)) => ("lies in a session's keyring", "`key = \"keyring\"`"),
+                Some(KeyOrigin::Wrapped(_)) => ("is wrapped by AWS KMS", "`key = \"aws-kms\"`"),
+                Some(_) => anyhow::bail!("the sealed store's key lies where this broker has no way to"),
+            };
+            anyhow::bail!(
+                "the sealed store's key {lies}: set {setting} under [vault]; it is changed with `keyblind-broker vault rotate --into`"
+            )
+        }
     }
 }
 
 async fn create(wanted: &VaultKey, database: &Database, clock: &Arc<dyn Clock>) -> anyhow::Result<Vault> {
+    let store = StoreId::new()?;
     let key: Arc<dyn KeyEncryptionKey> = match wanted {
         VaultKey::File(path) if path.symlink_metadata().is_ok() => Arc::new(read_key_file(path)?),
         VaultKey::File(path) => {
             make_folder_of(path)?;
             Arc::new(create_key_file(path)?)
         }
-        VaultKey::Passphrase(file) => derived(new_passphrase(file.as_deref()).await?, Derivation::recommended()?).await?,
+        _ => made(wanted, store, clock).await?,
     };
-    Ok(Vault::create(database.clone(), key, Arc::clone(clock)).await?)
+    Ok(Vault::create_as(store, database.clone(), key, Arc::clone(clock)).await?)
+}
+
+/// A new key that isn't in a file.
+async fn made(wanted: &VaultKey, store: StoreId, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn KeyEncryptionKey>> {
+    match wanted {
+        VaultKey::File(path) => Ok(Arc::new(create_key_file(path)?)),
+        VaultKey::Passphrase(file) => derived(new_passphrase(file.as_deref()).await?, Derivation::recommended()?).await,
+        VaultKey::Keyring(bus) => at_keyring(bus, move |keyring| keyring.make(store)).await,
+        VaultKey::Kms(settings) => {
+            let made = kms(settings, clock)?.make(&store.to_string()).await?;
+            Ok(Arc::new(LocalKey::from_origin(&made.key, KeyOrigin::Wrapped(WrappedKey::of_aws_kms(made.wrapped)?))?))
+        }
+    }
 }
 
 /// Wraps everything with a new key: all at once, or not at all. `into` says where that is; `from` where the one is that is in use.
-pub(crate) async fn change(vault: &Vault, from: &VaultKey, into: &VaultKey) -> anyhow::Result<()> {
+pub(crate) async fn change(vault: &Vault, from: &VaultKey, into: &VaultKey, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
     match into {
         VaultKey::File(path) if into == from => {
             // The new key is durable before the store takes it, and in its place afterwards: at each moment one of the two files opens it.
@@ -78,17 +109,59 @@ pub(crate) async fn change(vault: &Vault, from: &VaultKey, into: &VaultKey) -> a
                 std::fs::remove_file(&next).with_context(|| next.display().to_string())?;
             }
             vault.change_key(Arc::new(create_key_file(&next)?)).await?;
-            put_in_place(&next, path)
+            return put_in_place(&next, path);
         }
-        VaultKey::File(path) => {
-            make_folder_of(path)?;
-            Ok(vault.change_key(Arc::new(create_key_file(path)?)).await?)
-        }
-        VaultKey::Passphrase(file) => {
-            let key = derived(new_passphrase(file.as_deref()).await?, Derivation::recommended()?).await?;
-            Ok(vault.change_key(key).await?)
+        VaultKey::File(path) => make_folder_of(path)?,
+        _ => {}
+    }
+    let key = made(into, vault.id(), clock).await?;
+    let (store, id) = (vault.id(), key.id());
+    vault.change_key(key).await?;
+    if let (VaultKey::Keyring(bus), true) = (into, into == from) {
+        // The old one opens nothing but copies of before.
+        let keyring = Keyring::at(bus.clone());
+        if let Err(error) = tokio::task::spawn_blocking(move || keyring.keep_only(store, id)).await? {
+            say(format_args!("warning: the old key is still in the keyring: {error}"));
         }
     }
+    Ok(())
+}
+
+/// Asks the keyring, which may take seconds.
+async fn at_keyring(
+    bus: &Path,
+    ask: impl FnOnce(Keyring) -> Result<LocalKey, KeyError> + Send + 'static,
+) -> anyhow::Result<Arc<dyn KeyEncryptionKey>> {
+    let keyring = Keyring::at(bus.to_owned());
+    Ok(Arc::new(tokio::task::spawn_blocking(move || ask(keyring)).await??))
+}
+
+/// The hosts that the store's key is had from.
+pub(super) fn hosts(wanted: &VaultKey) -> anyhow::Result<Vec<AllowedHost>> {
+    let VaultKey::Kms(settings) = wanted else { return Ok(Vec::new()) };
+    Ok(match &settings.endpoint {
+        Some(endpoint) => vec![AllowedHost::private(endpoint.clone())],
+        None => [Kms::needs(&settings.key)?, endpoint("sts", settings.key.region())?].map(AllowedHost::public).into(),
+    })
+}
+
+/// KMS, by a way out of its own: the store is opened before it is known what else may be reached.
+fn kms(settings: &KmsSettings, clock: &Arc<dyn Clock>) -> anyhow::Result<Kms> {
+    let egress = Egress::new(hosts(&VaultKey::Kms(Box::new(settings.clone())))?, b"")?;
+    let base = match &settings.access {
+        KmsAccess::Profile(profile) => local_profile(profile, "`profile` under [vault.aws-kms]")?,
+        KmsAccess::TokenFile(path) => Base::web_identity(Arc::new(TokenFile::new(path.clone()))),
+    };
+    let role = settings.role.iter().map(|(role, external_id)| Step { role: role.clone(), external_id: external_id.clone() });
+    let mut sts = Sts::new(egress.clone(), Arc::clone(clock), settings.key.region().clone())?;
+    if let Some(endpoint) = &settings.endpoint {
+        sts = sts.at(endpoint.clone());
+    }
+    let kms = Kms::new(egress, Arc::clone(clock), sts, base.through(role), settings.key.clone())?;
+    Ok(match &settings.endpoint {
+        Some(endpoint) => kms.at(endpoint.clone()),
+        None => kms,
+    })
 }
 
 /// Where a new key lies until the store has taken it.

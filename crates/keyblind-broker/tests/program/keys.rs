@@ -1,9 +1,15 @@
-//! The sealed store's key: renewed, moved into a passphrase and back.
+//! The sealed store's key: renewed, moved into a passphrase, a keyring, a key service, and back.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+
+use keyblind_broker::clock::{Clock as _, SystemClock};
+use keyblind_broker::egress::{AllowedHost, Body, Call, Egress, Origin, Target};
+use keyblind_broker::providers::aws::{keys, sign};
+use keyblind_intent::Region;
+use keyblind_testkit::{AWS_KEY_ID, AWS_SECRET_KEY, KeyringSession, Peer};
 
 use crate::support::{Place, text};
 
@@ -117,7 +123,7 @@ fn a_passphrase_takes_the_place_of_the_file_and_back() {
     let back = place.folder.path().join("keys/other.key");
     std::fs::write(&other, format!("[vault]\nkey-file = {back:?}\n")).unwrap();
     rotated(&place, &["--into", other.to_str().unwrap()]);
-    assert!(opens(&place).unwrap_err().contains("doesn't come from a passphrase"));
+    assert!(opens(&place).unwrap_err().contains("lies in a file: set `key-file`"));
     configured(&mut place, &format!("key-file = {back:?}"));
     opens(&place).unwrap();
     // The first file's key opens copies of before at most.
@@ -147,4 +153,152 @@ fn opens_without_terminal(place: &Place) -> String {
     alone.arg("--wait").arg(command.get_program()).args(command.get_args()).env_clear().env("HOME", place.folder.path());
     let output = alone.env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).output().unwrap();
     text(&output.stderr).to_owned()
+}
+
+#[test]
+fn a_key_in_the_sessions_keyring_opens_its_store_while_that_is_unlocked() {
+    let mut session = KeyringSession::start();
+    let mut place = Place::new();
+    let in_keyring = format!("key = \"keyring\"\nbus = {:?}", session.bus());
+    configured(&mut place, &in_keyring);
+    keep(&place);
+    place.start().terminate();
+    opens(&place).unwrap();
+    // No key lies in any file of the broker's.
+    assert!(!place.folder.path().join(".config").exists());
+    // Another store has a key of its own beside it.
+    let mut other = Place::new();
+    configured(&mut other, &in_keyring);
+    keep(&other);
+    other.start().terminate();
+    opens(&other).unwrap();
+    opens(&place).unwrap();
+    // The old key is gone with the change: a copy of before opens no more, and says why.
+    let copy = place.folder.path().join("copy.db");
+    assert!(place.ask(&["backup", copy.to_str().unwrap()]).status.success());
+    assert!(rotated(&place, &[]).contains("in the keyring"));
+    opens(&place).unwrap();
+    opens(&other).unwrap();
+    let lost = Place::new();
+    std::fs::create_dir(lost.state()).unwrap();
+    std::fs::set_permissions(lost.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::copy(&copy, lost.state().join("broker.db")).unwrap();
+    let mut lost = lost;
+    configured(&mut lost, &in_keyring);
+    assert!(opens(&lost).unwrap_err().contains("the keyring has no key"));
+    // Into a file and back.
+    let (file, into) = (place.folder.path().join("vault.key"), place.folder.path().join("into.toml"));
+    std::fs::write(&into, format!("[vault]\nkey-file = {file:?}\n")).unwrap();
+    rotated(&place, &["--into", into.to_str().unwrap()]);
+    assert!(opens(&place).unwrap_err().contains("lies in a file"));
+    configured(&mut place, &format!("key-file = {file:?}"));
+    opens(&place).unwrap();
+    std::fs::write(&into, format!("[vault]\n{in_keyring}\n")).unwrap();
+    rotated(&place, &["--into", into.to_str().unwrap()]);
+    assert!(opens(&place).unwrap_err().contains("set `key = \"keyring\"` under [vault]"));
+    configured(&mut place, &in_keyring);
+    opens(&place).unwrap();
+    // Locked, gone, and without a session.
+    session.lock();
+    assert!(opens(&place).unwrap_err().contains("the keyring is locked"));
+    session.unlock();
+    opens(&place).unwrap();
+    session.end_keyring();
+    assert!(opens(&place).unwrap_err().contains("no keyring answers"));
+    let nowhere = place.folder.path().join("bus");
+    configured(&mut place, &format!("key = \"keyring\"\nbus = {nowhere:?}"));
+    assert!(opens(&place).unwrap_err().contains("can't be reached"));
+    let confused = format!("key = \"keyring\"\nkey-file = {file:?}");
+    configured(&mut place, &confused);
+    assert!(opens(&place).unwrap_err().contains("[vault] says two things"));
+}
+
+/// Makes a key at the emulated KMS, and gives its name.
+fn kms_key(aws: &Peer) -> String {
+    let origin = Origin::parse(aws.url()).unwrap();
+    let egress = Egress::new([AllowedHost::private(origin.clone())], b"").unwrap();
+    let root = keys(AWS_KEY_ID, AWS_SECRET_KEY.as_bytes(), None).unwrap();
+    let call = Call::new("POST".parse().unwrap(), Target::new(&origin).path("/"))
+        .header("x-amz-target".parse().unwrap(), "TrentService.CreateKey")
+        .body(Body::Bytes("application/x-amz-json-1.1", b"{}".to_vec().into()));
+    let call = sign(call, &root, &Region::new("eu-central-1").unwrap(), "kms", SystemClock::new().now()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(egress.send(call)).unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+    answer["KeyMetadata"]["Arn"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_key_that_a_key_service_wraps_opens_its_store_while_that_unwraps_it() {
+    let aws = Peer::moto();
+    let mut place = Place::new();
+    std::fs::create_dir(place.folder.path().join(".aws")).unwrap();
+    private(
+        &place.folder.path().join(".aws/credentials"),
+        &format!("[store]\naws_access_key_id = {AWS_KEY_ID}\naws_secret_access_key = {AWS_SECRET_KEY}\n"),
+    );
+    let wrapped_by =
+        |key: &str| format!("key = \"aws-kms\"\n[vault.aws-kms]\nkey = {key:?}\nprofile = \"store\"\nendpoint = {:?}", aws.url());
+    let (key, other) = (kms_key(&aws), kms_key(&aws));
+    configured(&mut place, &wrapped_by(&key));
+    keep(&place);
+    let broker = place.start();
+    assert!(broker.said.lines().any(|line| line.contains("egress: ") && line.contains(aws.url())), "{}", broker.said);
+    broker.terminate();
+    opens(&place).unwrap();
+    assert!(!place.folder.path().join(".config").exists());
+    // The context names the store.
+    let asked = serde_json::to_string(&aws.requests()).unwrap();
+    assert!(asked.contains("TrentService.GenerateDataKey") && asked.contains("TrentService.Decrypt"), "{asked}");
+    assert!(asked.contains("keyblind-store"), "{asked}");
+    // A copy has its wrapped key with it, and is put back.
+    let copy = place.folder.path().join("copy.db");
+    let noted = text(&place.ask(&["backup", copy.to_str().unwrap()]).stdout).trim().to_owned();
+    rotated(&place, &[]);
+    opens(&place).unwrap();
+    for file in ["broker.db", "broker.db-wal", "broker.db-shm"] {
+        let _ = std::fs::remove_file(place.state().join(file));
+    }
+    let restored = place.ask(&["restore", copy.to_str().unwrap(), "--noted", &noted]);
+    assert!(restored.status.success(), "{}", text(&restored.stderr));
+    opens(&place).unwrap();
+    // Another key of the same account doesn't open it; it is changed to that one in one go.
+    configured(&mut place, &wrapped_by(&other));
+    let refused = opens(&place).unwrap_err();
+    assert!(refused.contains("AWS refuses the key"), "{refused}");
+    configured(&mut place, &wrapped_by(&key));
+    let into = place.folder.path().join("into.toml");
+    std::fs::write(&into, format!("[vault]\n{}\n", wrapped_by(&other))).unwrap();
+    rotated(&place, &["--into", into.to_str().unwrap()]);
+    configured(&mut place, &wrapped_by(&other));
+    opens(&place).unwrap();
+    // Into a file, from there into a passphrase, and from there back.
+    let file = place.folder.path().join("vault.key");
+    std::fs::write(&into, format!("[vault]\nkey-file = {file:?}\n")).unwrap();
+    rotated(&place, &["--into", into.to_str().unwrap()]);
+    assert!(opens(&place).unwrap_err().contains("lies in a file"));
+    configured(&mut place, &format!("key-file = {file:?}"));
+    opens(&place).unwrap();
+    let passphrase = place.folder.path().join("passphrase");
+    private(&passphrase, PASSPHRASE);
+    let by_passphrase = format!("key = \"passphrase\"\npassphrase-file = {passphrase:?}");
+    std::fs::write(&into, format!("[vault]\n{by_passphrase}\n")).unwrap();
+    rotated(&place, &["--into", into.to_str().unwrap()]);
+    configured(&mut place, &by_passphrase);
+    std::fs::write(&into, format!("[vault]\n{}\n", wrapped_by(&key))).unwrap();
+    rotated(&place, &["--into", into.to_str().unwrap()]);
+    assert!(opens(&place).unwrap_err().contains("set `key = \"aws-kms\"` under [vault]"));
+    configured(&mut place, &wrapped_by(&key));
+    opens(&place).unwrap();
+    // Without the service, and without authority there, it stays shut.
+    std::fs::remove_file(place.folder.path().join(".aws/credentials")).unwrap();
+    assert!(opens(&place).unwrap_err().contains("`profile` under [vault.aws-kms]"));
+    for (wrong, expected) in [
+        (wrapped_by("arn:aws:kms:eu-central-1:123456789012:alias/broker"), "not an alias"),
+        ("key = \"aws-kms\"".to_owned(), "needs [vault.aws-kms]"),
+        (wrapped_by(&key).replace("profile = \"store\"", "token-file = \"/run/token\""), "names either a `profile`, or a `token-file`"),
+    ] {
+        configured(&mut place, &wrong);
+        assert!(opens(&place).unwrap_err().contains(expected), "{expected}");
+    }
 }

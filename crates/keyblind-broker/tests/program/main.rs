@@ -12,6 +12,7 @@ mod keys;
 mod logging_in;
 mod modules;
 mod relaying;
+mod remote;
 mod running;
 mod services;
 mod support;

@@ -10,7 +10,7 @@ use keyblind_intent::{Answer, Bulk, Decoder, Frame, Kind, Missing, Outcome, Prov
 
 use crate::support::{PROGRAM, Place};
 
-struct Relay {
+pub(crate) struct Relay {
     child: Child,
     to: Option<PipeWriter>,
     from: PipeReader,
@@ -19,23 +19,32 @@ struct Relay {
 
 impl Relay {
     fn start(place: &Place, arguments: &[&str], descriptors: &[(BorrowedFd<'_>, RawFd)]) -> Self {
+        let socket = place.socket();
+        let fixed = [OsStr::new("--socket"), socket.as_os_str(), OsStr::new("relay")];
+        let arguments: Vec<&OsStr> = fixed.into_iter().chain(arguments.iter().map(OsStr::new)).collect();
+        Self::with(place, &arguments, descriptors)
+    }
+
+    pub(crate) fn with(place: &Place, arguments: &[&OsStr], descriptors: &[(BorrowedFd<'_>, RawFd)]) -> Self {
         let (input, to) = std::io::pipe().unwrap();
         let (from, output) = std::io::pipe().unwrap();
-        let socket = place.socket();
-        let fixed = [OsStr::new(PROGRAM), OsStr::new("--socket"), socket.as_os_str(), OsStr::new("relay")];
-        let arguments: Vec<&OsStr> = fixed.into_iter().chain(arguments.iter().map(OsStr::new)).collect();
+        let arguments: Vec<&OsStr> = [OsStr::new(PROGRAM)].into_iter().chain(arguments.iter().copied()).collect();
         let descriptors: Vec<_> = [(input.as_fd(), 0), (output.as_fd(), 1)].into_iter().chain(descriptors.iter().copied()).collect();
         let home = place.folder.path().to_str().unwrap();
         let what = Start { program: OsStr::new(PROGRAM), arguments: &arguments, environment: &[("HOME", home)], descriptors: &descriptors };
         Self { child: start(what).unwrap(), to: Some(to), from, decoder: Decoder::new() }
     }
 
-    fn send(&mut self, kind: Kind, payload: Vec<u8>) {
-        let frame = Frame::new(kind, RequestId::from_bytes([1; 16]), payload).unwrap();
+    pub(crate) fn send(&mut self, kind: Kind, payload: Vec<u8>) {
+        self.send_as(1, kind, payload);
+    }
+
+    pub(crate) fn send_as(&mut self, id: u8, kind: Kind, payload: Vec<u8>) {
+        let frame = Frame::new(kind, RequestId::from_bytes([id; 16]), payload).unwrap();
         self.to.as_mut().unwrap().write_all(&frame.to_bytes()).unwrap();
     }
 
-    fn receive(&mut self) -> Option<(Kind, Vec<u8>)> {
+    pub(crate) fn receive(&mut self) -> Option<(Kind, Vec<u8>)> {
         let mut buffer = [0; 4096];
         loop {
             if let Some(frame) = self.decoder.next_frame().unwrap() {
@@ -48,7 +57,7 @@ impl Relay {
         }
     }
 
-    fn outcome(&mut self) -> Outcome {
+    pub(crate) fn outcome(&mut self) -> Outcome {
         let (kind, payload) = self.receive().unwrap();
         assert_eq!(kind, Kind::Answer);
         match decode(&payload).unwrap() {
@@ -57,7 +66,7 @@ impl Relay {
         }
     }
 
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         self.to = None;
         self.child.wait().unwrap()
     }

@@ -120,6 +120,7 @@ fn lacking(missing: Missing) -> String {
                 "connected account that may do this: its `scopes` lack it, or only a GitHub App can (check runs)".to_owned()
             }
             Setting::Administrator => "administrator's client at the identity provider".to_owned(),
+            Setting::Ledger => "ledger".to_owned(),
         },
     }
 }
