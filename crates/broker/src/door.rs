@@ -39,7 +39,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-pub use self::accounts::{Accounts, Holder, Offer, OwnAccount};
+pub use self::accounts::{Accounts, Exchanged, Holder, Offer, OwnAccount};
 pub use self::examined::LoginExamined;
 use self::gate::Rates;
 pub use self::grants::{EndedGrant, GrantEnd, GrantError, Grants, RefreshToken};

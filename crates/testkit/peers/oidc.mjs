@@ -19,6 +19,7 @@ const clientSecret = randomBytes(24).toString('base64url');
 const pending = new Map();
 const handed = new Map();
 const vault = new Map();
+const exchanged = new Map();
 const sessions = new Map();
 const refreshTokens = new Map();
 const managementTokens = new Set();
@@ -44,7 +45,8 @@ async function subjectOf(ctx, type, token) {
       const keys = createRemoteJWKSet(new URL(`http://127.0.0.1:${inner}/.well-known/jwks.json`));
       return (await jwtVerify(token, keys, { issuer, audience: options.api })).payload.sub;
     } catch {
-      return null;
+      const found = await provider.AccessToken.find(token);
+      return found?.isValid && found.clientId === ctx.oidc.client.clientId ? found.accountId : null;
     }
   }
   if (type === 'urn:ietf:params:oauth:token-type:jwt') {
@@ -76,11 +78,18 @@ async function federated(ctx) {
   return say(ctx, 200, { access_token: linked.token, scope: linked.token_scope, expires_in: linked.expires_in, issued_token_type: right, token_type: 'Bearer' });
 }
 
-/** RFC 8693: an access token for an audience out of a refresh token. */
+/** RFC 8693: an access token for an audience out of a token of a login; for a linked account, that account's own. */
 async function exchange(ctx) {
-  const { subject_token: token, subject_token_type: type, audience, scope } = ctx.oidc.params;
+  const { subject_token: token, subject_token_type: type, requested_token_type: wanted, audience, resource, scope } = ctx.oidc.params;
   const subject = await subjectOf(ctx, type, token);
   if (!subject) return say(ctx, 400, { error: 'invalid_grant' });
+  const target = options.exchanges?.find((one) => one.audience === [audience].flat()[0] && one.resource === [resource].flat()[0]);
+  if (target) {
+    if (![type, wanted].every((kind) => kind === 'urn:ietf:params:oauth:token-type:access_token')) return say(ctx, 400, { error: 'invalid_request' });
+    const linked = exchanged.get(subject);
+    if (!linked) return say(ctx, 400, { error: 'invalid_target', error_description: 'no such account is linked' });
+    return say(ctx, 200, { access_token: linked.token, issued_token_type: wanted, token_type: 'Bearer', expires_in: 3600, scope: linked.scope });
+  }
   if ([audience].flat()[0] !== options.api) return say(ctx, 400, { error: 'invalid_target' });
   const grant = new provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: subject });
   grant.addResourceScope(options.api, scope ?? 'scan:read');
@@ -380,6 +389,10 @@ await start({
     'POST /limit': ({ on }) => { limited = on; },
     'POST /setup': (changed) => { setup = { client: {}, mfa: [], active: true, ...changed }; },
     'GET /ended-grants': () => endedGrants,
+    'POST /link': async (body) => {
+      exchanged.set(body.account, { token: body.token, scope: body.scope });
+      return {};
+    },
     'GET /refresh-tokens': async () => {
       const living = [];
       for (const [jti, token] of refreshTokens) if (await provider.RefreshToken.find(jti)) living.push({ account: token.accountId });

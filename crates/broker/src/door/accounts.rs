@@ -1,8 +1,10 @@
-//! Accounts that people connect through Auth0 (Token Vault): whether each can be used, and borrowing from it.
+//! Accounts that people connect through Auth0 (Token Vault), or that their OpenID provider exchanges tokens for (RFC 8693): whether each
+//! can be used, and borrowing from it.
 //!
 //! What a person connects is hers: it is reached with the refresh token that her login left, and nobody else's session shows it. Every way
 //! in which Auth0 gives no token is a state of its own with what to do; the last one that was seen stays on the page until it works again.
 
+mod exchanging;
 mod lending;
 mod problem;
 mod socket;
@@ -42,10 +44,21 @@ pub struct Offer {
     pub name: ConnectionName,
     /// With whom.
     pub provider: Provider,
-    /// What Auth0 calls the connection.
+    /// What Auth0 calls the connection; where tokens are exchanged, the offer's own name.
     pub connection: String,
     /// What it must allow.
     pub scopes: Vec<String>,
+    /// What a token is asked for by the provider's own exchange, where it isn't Auth0's Token Vault.
+    pub exchange: Option<Exchanged>,
+}
+
+/// For whom a token is asked in an exchange (RFC 8693). One of the two is named, or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchanged {
+    /// The name that the provider has for it.
+    pub audience: Option<String>,
+    /// Its address.
+    pub resource: Option<String>,
 }
 
 /// Who connects: in a tenant, by Auth0's own name for her.
@@ -67,9 +80,10 @@ pub(super) struct Standing {
     pub(super) words: Option<String>,
 }
 
-/// The accounts that the people of one Auth0 tenant connect.
+/// The accounts that the people of one Auth0 tenant connect, or that those of another provider have there.
 pub struct Accounts {
-    auth0: Auth0,
+    /// None where the provider's own exchange gives the tokens: which accounts somebody has there is said by nothing but that.
+    auth0: Option<Auth0>,
     grants: Grants,
     lender: Lender,
     approvals: Approvals,
@@ -116,7 +130,8 @@ impl Accounts {
         origin: Origin,
         offers: Vec<Offer>,
     ) -> Result<Self, OidcError> {
-        let auth0 = Auth0::new(Arc::clone(grants.provider()))?;
+        let is_vault = offers.iter().any(|offer| offer.exchange.is_none());
+        let auth0 = is_vault.then(|| Auth0::new(Arc::clone(grants.provider()))).transpose()?;
         Ok(Self {
             auth0,
             grants,
@@ -142,8 +157,8 @@ impl Accounts {
         &self.offers
     }
 
-    pub(super) fn auth0(&self) -> &Auth0 {
-        &self.auth0
+    pub(super) fn auth0(&self) -> Option<&Auth0> {
+        self.auth0.as_ref()
     }
 
     pub(super) fn offer(&self, name: &str) -> Option<&Offer> {
@@ -167,8 +182,9 @@ impl Accounts {
             return Ok(Arc::clone(&access.token));
         }
         *kept = None;
-        let audience = self.auth0.accounts_audience();
-        let tokens = self.auth0.oidc().refresh(&refresh.token, Some(SCOPES), Some(&audience)).await;
+        let auth0 = self.auth0.as_ref().ok_or(Problem::Elsewhere)?;
+        let audience = auth0.accounts_audience();
+        let tokens = auth0.oidc().refresh(&refresh.token, Some(SCOPES), Some(&audience)).await;
         let tokens = tokens.map_err(|error| Problem::Trouble(error.into()))?;
         if let Some(rotated) = &tokens.refresh {
             self.grants.rotated(&refresh, rotated).await?;
@@ -190,21 +206,25 @@ impl Accounts {
     }
 
     /// Asks the My Account interface. A token that it doesn't take any more is forgotten, and another one asked for.
-    async fn with_access<T, F>(&self, holder: &Holder, ask: impl Fn(Arc<Secret>) -> F) -> Result<T, Problem>
+    async fn with_access<'a, T, F>(&'a self, holder: &Holder, ask: impl Fn(&'a Auth0, Arc<Secret>) -> F) -> Result<T, Problem>
     where
         F: Future<Output = Result<T, AccountsError>>,
     {
-        let asked = ask(self.access(holder).await?).await;
+        let auth0 = self.auth0.as_ref().ok_or(Problem::Elsewhere)?;
+        let asked = ask(auth0, self.access(holder).await?).await;
         if !matches!(asked, Err(AccountsError::SignedOut)) {
             return asked.map_err(Problem::from);
         }
         *self.access_of(holder).lock().await = None;
-        ask(self.access(holder).await?).await.map_err(Problem::from)
+        ask(auth0, self.access(holder).await?).await.map_err(Problem::from)
     }
 
     /// How each offer is for somebody.
     pub(super) async fn standings(&self, holder: &Holder) -> Vec<Standing> {
-        let accounts = self.with_access(holder, |access| async move { self.auth0.accounts(&access).await }).await;
+        if self.auth0.is_none() {
+            return self.exchanged_standings(holder).await;
+        }
+        let accounts = self.with_access(holder, |auth0, access| async move { auth0.accounts(&access).await }).await;
         let standing = |offer: &Offer| {
             let connected: Vec<ConnectedAccount> =
                 accounts.iter().flatten().filter(|account| account.connection == offer.connection).cloned().collect();
@@ -243,7 +263,7 @@ impl Accounts {
         let scopes: Vec<&str> = offer.scopes.iter().map(String::as_str).collect();
         let redirect = self.redirect();
         let request = &ConnectRequest { connection: &offer.connection, redirect: &redirect, scopes: &scopes };
-        self.with_access(holder, |access| async move { self.auth0.begin_connecting_with(seed, &access, request).await }).await
+        self.with_access(holder, |auth0, access| async move { auth0.begin_connecting_with(seed, &access, request).await }).await
     }
 
     /// Where Auth0 sends browsers back to.
@@ -259,13 +279,14 @@ impl Accounts {
         connecting: Connecting,
         callback: &ConnectCallback<'_>,
     ) -> Result<ConnectedAccount, Problem> {
+        let auth0 = self.auth0.as_ref().ok_or(Problem::Elsewhere)?;
         let access = self.access(holder).await?;
-        let account = self.auth0.complete_connecting(&access, connecting, callback).await?;
+        let account = auth0.complete_connecting(&access, connecting, callback).await?;
         let who = self.ledger_name(&holder.identity).await;
         let (tenant, connection) = (holder.tenant.clone(), offer.name.to_string());
         let noted = self.approvals.note(Entry::Connected { tenant, who, provider: offer.provider, connection }).await;
         if let Err(error) = noted {
-            let _ = self.auth0.disconnect(&access, &account.id).await;
+            let _ = auth0.disconnect(&access, &account.id).await;
             return Err(error.into());
         }
         self.remember(holder, offer, None);
@@ -275,7 +296,7 @@ impl Accounts {
     /// Disconnects an account of hers: its token is ended at its own provider, where that can be done and it is her only account of the
     /// connection, and Auth0 forgets it.
     pub(super) async fn disconnect(self: &Arc<Self>, holder: &Holder, offer: &Offer, id: &str) -> Result<Disconnected, Problem> {
-        let accounts = self.with_access(holder, |access| async move { self.auth0.accounts(&access).await }).await?;
+        let accounts = self.with_access(holder, |auth0, access| async move { auth0.accounts(&access).await }).await?;
         let (tenant, connection) = (holder.tenant.clone(), offer.name.to_string());
         self.about_to_end(holder, offer.provider, &connection).await?;
         let mut of_offer = accounts.iter().filter(|account| account.connection == offer.connection);
@@ -283,7 +304,7 @@ impl Accounts {
         let is_only = matches!((of_offer.next(), of_offer.next()), (Some(account), None) if account.id == id);
         // Before Auth0 forgets it: nobody could name the token afterwards.
         let end = if is_only { self.end_token(holder, offer).await } else { Disconnected::Forgotten };
-        self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await?;
+        self.with_access(holder, |auth0, access| async move { auth0.disconnect(&access, id).await }).await?;
         let who = self.ledger_name(&holder.identity).await;
         let entry = Entry::Disconnected { tenant, who, provider: offer.provider, connection, is_confirmed: end == Disconnected::Dead };
         self.remember(holder, offer, None);
@@ -294,7 +315,11 @@ impl Accounts {
     /// Disconnects all accounts of hers, as far as her login still allows it: what came of each, by the offer's name, or by Auth0's where
     /// it is none of ours.
     pub(super) async fn disconnect_all(self: &Arc<Self>, holder: &Holder) -> Result<Vec<(String, Result<Disconnected, Problem>)>, Problem> {
-        let accounts = self.with_access(holder, |access| async move { self.auth0.accounts(&access).await }).await?;
+        if self.auth0.is_none() {
+            // With her login nothing can be exchanged any more, and nothing else is kept anywhere for us.
+            return Ok(Vec::new());
+        }
+        let accounts = self.with_access(holder, |auth0, access| async move { auth0.accounts(&access).await }).await?;
         let mut all = Vec::new();
         for account in accounts {
             let offer = self.offers.iter().find(|offer| offer.connection == account.connection);
@@ -303,7 +328,7 @@ impl Accounts {
                 Some(offer) => self.disconnect(holder, offer, id).await,
                 None => match self.about_to_end(holder, Provider::Auth0, UNNAMED).await {
                     Ok(()) => {
-                        let forgotten = self.with_access(holder, |access| async move { self.auth0.disconnect(&access, id).await }).await;
+                        let forgotten = self.with_access(holder, |auth0, access| async move { auth0.disconnect(&access, id).await }).await;
                         forgotten.map(|()| Disconnected::Forgotten)
                     }
                     Err(problem) => Err(problem),

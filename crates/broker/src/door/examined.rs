@@ -83,7 +83,7 @@ impl LoginExamined {
         }
         match self.login.grants().administrator() {
             Some(administrator) => self.look_as_administrator(provider, administrator, area, &mut found).await,
-            None if self.accounts.is_some() => {
+            None if self.accounts.as_ref().is_some_and(|accounts| accounts.auth0().is_some()) => {
                 let advice =
                     "set `client` under [login.administrator], or look by hand: Applications → Settings, Security → Multi-factor Auth";
                 found.add(
@@ -231,11 +231,16 @@ fn not_seen(area: DoctorArea, subject: &str, error: &OidcError, scope: &str, fou
 
 /// Token Vault's answer to a token that there is none: whoever may not exchange at all is told something else.
 async fn look_at_exchange(accounts: &Accounts, area: DoctorArea, found: &mut Found) {
+    let Some(auth0) = accounts.auth0() else {
+        let subject = "the client may exchange tokens of logins (RFC 8693)";
+        let advice = "it shows when somebody's account is used: on their page of connections, \u{201c}Check\u{201d}";
+        return found.add(area, CheckState::NotChecked, subject, Some(advice));
+    };
     for offer in accounts.offers() {
         let subject = format!("the client may exchange tokens for those of `{}` (Token Vault)", offer.connection);
         let nobody = Secret::from_string("keyblind-doctor-has-none".to_owned());
         let request = VaultRequest { subject: Subject::Refresh(&nobody), connection: &offer.connection, account: None, scopes: &[] };
-        match accounts.auth0().borrow_token(&request).await {
+        match auth0.borrow_token(&request).await {
             Err(Trouble::SignedOut | Trouble::NotConnected) => found.add(area, CheckState::Sound, &subject, None),
             Err(trouble @ Trouble::Operator(OperatorFault::Unknown)) => {
                 found.add(area, CheckState::Weak, &subject, Some(trouble.advice()));

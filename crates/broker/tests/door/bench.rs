@@ -153,6 +153,7 @@ impl Broker {
         let leases = Leases::new(database, vault, self.ledger.clone(), switch.clone(), clock(), HashMap::new());
         let lender = Lender::new(leases, switch, self.ledger.clone(), clock(), Patience::default());
         let offer = Offer {
+            exchange: None,
             name: ConnectionName::new("my-github").unwrap(),
             provider: Provider::Github,
             connection: "github".to_owned(),

@@ -208,6 +208,7 @@ async fn a_token_is_exchanged_for_one_of_another_audience() {
         subject_kind: "urn:ietf:params:oauth:token-type:refresh_token",
         requested_kind: Some(access),
         audience: Some(API),
+        resource: None,
         scope: Some("scan:read"),
     };
     let tokens = provider.exchange(&exchange).await.unwrap();
@@ -234,6 +235,7 @@ fn exchange_like(access: &'static str) -> Exchange<'static> {
         subject_kind: "urn:ietf:params:oauth:token-type:refresh_token",
         requested_kind: Some(access),
         audience: Some(API),
+        resource: None,
         scope: Some("scan:read"),
     }
 }

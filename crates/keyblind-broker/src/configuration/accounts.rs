@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use keyblind_broker::door::Offer;
+use keyblind_broker::door::{Exchanged, Offer};
 use keyblind_broker::work::Owners;
 use keyblind_intent::{ConnectionName, Owner, Provider};
 use serde::Deserialize;
@@ -26,7 +26,11 @@ pub(crate) struct AccountSettings {
 pub(super) struct AccountFile {
     name: ConnectionName,
     provider: Kind,
-    connection: String,
+    /// At Auth0.
+    connection: Option<String>,
+    /// At another provider.
+    audience: Option<String>,
+    resource: Option<String>,
     scopes: BTreeSet<String>,
     instead_of_app: Option<OwnersFile>,
 }
@@ -48,16 +52,29 @@ pub(super) struct AdministratorFile {
 /// Reads what may be connected.
 pub(super) fn settings(files: Vec<AccountFile>) -> Result<Option<AccountSettings>, ConfigurationError> {
     let (mut offers, mut instead_of_app): (Vec<Offer>, Option<Owners>) = (Vec::new(), None);
-    for AccountFile { name, provider: Kind::Github, connection, scopes, instead_of_app: owned } in files {
+    for AccountFile { name, provider: Kind::Github, connection, audience, resource, scopes, instead_of_app: owned } in files {
         if !offers.is_empty() {
             // One identity provider has one connection to GitHub that the broker's repositories are reached with.
             return Err(ConfigurationError::Missing("there are several [[login.accounts]] for GitHub: leave one of them"));
         }
-        if connection.is_empty() || connection.len() > 128 {
-            return Err(ConfigurationError::Missing(
-                "`connection` under [[login.accounts]] is what Auth0 calls the connection to GitHub: 1 to 128 characters",
-            ));
-        }
+        let is_named = |text: &String, most: usize| (1..=most).contains(&text.len());
+        let (connection, exchange) = match (connection, audience, resource) {
+            (Some(connection), None, None) if is_named(&connection, 128) => (connection, None),
+            (None, None, None) | (Some(_), _, _) => {
+                return Err(ConfigurationError::Missing(
+                    "`connection` under [[login.accounts]] is what Auth0 calls the connection to GitHub, 1 to 128 characters; at another \
+                     provider, `audience` or `resource` name for whom it exchanges tokens",
+                ));
+            }
+            (None, audience, resource) => {
+                if ![&audience, &resource].into_iter().flatten().all(|text| is_named(text, 1_024)) {
+                    return Err(ConfigurationError::Missing(
+                        "`audience` and `resource` under [[login.accounts]] have 1 to 1,024 characters",
+                    ));
+                }
+                (name.to_string(), Some(Exchanged { audience, resource }))
+            }
+        };
         let is_scope = |scope: &String| !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
         if scopes.is_empty() || !scopes.iter().all(is_scope) {
             return Err(ConfigurationError::Missing(
@@ -65,14 +82,14 @@ pub(super) fn settings(files: Vec<AccountFile>) -> Result<Option<AccountSettings
             ));
         }
         instead_of_app = owned.map(owners);
-        offers.push(Offer { name, provider: Provider::Github, connection, scopes: scopes.into_iter().collect() });
+        offers.push(Offer { name, provider: Provider::Github, connection, scopes: scopes.into_iter().collect(), exchange });
     }
     Ok((!offers.is_empty()).then_some(AccountSettings { offers, instead_of_app }))
 }
 
 impl fmt::Display for AccountSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Offer { name, connection, scopes, .. } in &self.offers {
+        for Offer { name, connection, scopes, exchange, .. } in &self.offers {
             let place = match &self.instead_of_app {
                 None => "where there is no App".to_owned(),
                 Some(Owners::All) => "instead of the App".to_owned(),
@@ -80,7 +97,14 @@ impl fmt::Display for AccountSettings {
                     format!("instead of the App for {}", owners.iter().map(Owner::as_str).collect::<Vec<_>>().join(", "))
                 }
             };
-            writeln!(formatter, "accounts {name}: GitHub by `{connection}`, allows {}, {place}", scopes.join(", "))?;
+            let by = match exchange {
+                None => format!("`{connection}`"),
+                Some(Exchanged { audience, resource }) => {
+                    let named: Vec<&str> = [audience, resource].into_iter().flatten().map(String::as_str).collect();
+                    format!("an exchange for {}", named.join(" and "))
+                }
+            };
+            writeln!(formatter, "accounts {name}: GitHub by {by}, allows {}, {place}", scopes.join(", "))?;
         }
         Ok(())
     }

@@ -67,7 +67,8 @@ impl Parts<'_> {
             Devices::new(approvals.clone(), database, vault, switch.clone(), clock, provider, settings)
         });
         // Only Auth0 has an administrator of this kind, and accounts.
-        let kind = if settings.accounts.is_some() || settings.administrator.is_some() { Provider::Auth0 } else { Provider::Oidc };
+        let is_vault = settings.accounts.as_ref().is_some_and(|accounts| accounts.offers.iter().any(|offer| offer.exchange.is_none()));
+        let kind = if is_vault || settings.administrator.is_some() { Provider::Auth0 } else { Provider::Oidc };
         let mut grants = Grants::new(database.clone(), Arc::clone(vault), provider, approvals.clone(), Arc::clone(clock), kind);
         let mut has_administrator = false;
         if let Some(id) = &settings.administrator

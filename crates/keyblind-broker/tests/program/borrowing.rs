@@ -8,6 +8,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use keyblind_broker::socket::Client;
+use keyblind_intent::{Answer, ConnectionState, Control, Outcome, Report, Request, decode};
 use keyblind_prove::door::Visitor;
 use keyblind_testkit::Peer;
 use serde_json::{Value, json};
@@ -30,6 +32,17 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        let administrator = "[login.administrator]\nclient = \"keyblind-admin\"\n";
+        Self::with(&format!("{administrator}[[login.accounts]]\nconnection = \"github\"\n"), &json!([]))
+    }
+
+    /// At a provider that exchanges tokens for that resource.
+    fn exchanging() -> Self {
+        let resource = "https://api.github.example/";
+        Self::with(&format!("[[login.accounts]]\nresource = {resource:?}\n"), &json!([{"resource": resource}]))
+    }
+
+    fn with(accounts: &str, exchanges: &Value) -> Self {
         let github = Peer::github(&json!({
             "repositories": [{"owner": "acme", "name": "infra", "private": true}],
             "permissions": {"contents": "read"},
@@ -40,7 +53,7 @@ impl World {
         let login = Peer::oidc(&json!({
             "details": ["keyblind_change"], "api": "https://api.keyblind.example", "federated": true, "interval": 1,
             "redirects": [format!("{origin}/login/callback"), format!("{origin}/connect/callback")],
-            "tokens": {"github": github.told("lent").split(' ').collect::<Vec<_>>()},
+            "exchanges": exchanges, "tokens": {"github": github.told("lent").split(' ').collect::<Vec<_>>()},
         }));
         let mut place = Place::new();
         let policy = place.folder.path().join("policy.toml");
@@ -49,15 +62,15 @@ impl World {
             "[door]\norigin = \"{origin}\"\nlisten = \"127.0.0.1:{port}\"\n[approvals]\npolicy = {policy:?}\n\
              [login]\nissuer = {:?}\nclient = \"keyblind\"\ntenant = \"octo\"\nname = \"Example\"\nprivate = true\ndevices = \"plain\"\n\
              audience = \"https://api.keyblind.example\"\nasks-consent = true\n\
-             [login.administrator]\nclient = \"keyblind-admin\"\n\
-             [[login.accounts]]\nname = \"my-github\"\nprovider = \"github\"\nconnection = \"github\"\nscopes = [\"repo\"]\n\
+             {accounts}name = \"my-github\"\nprovider = \"github\"\nscopes = [\"repo\"]\n\
              [github]\napi = {:?}\narchives = {:?}\nprivate = true\n",
             login.told("issuer"),
             github.url(),
             github.told("codeload"),
         );
-        for what in ["client-credential", "administrator-credential"] {
-            keep(&place, what, login.told("client_secret"));
+        keep(&place, "client-credential", login.told("client_secret"));
+        if accounts.contains("administrator") {
+            keep(&place, "administrator-credential", login.told("client_secret"));
         }
         commit(&github, BEFORE);
         let broker = place.start();
@@ -454,5 +467,57 @@ fn of_somebody_who_left_nothing_lives_on_and_a_stop_ends_every_login() {
     eventually("the end of every grant", || {
         world.login.ask("GET", "/ended-grants", &Value::Null).as_array().unwrap().contains(&json!("olga"))
     });
+    world.close();
+}
+
+#[test]
+fn what_a_provider_exchanges_a_login_for_reads_a_repository() {
+    let world = World::exchanging();
+    let github = world.github.told("lent").split(' ').next().unwrap().to_owned();
+    let link = |scope: &str| world.login.ask("POST", "/link", &json!({"account": "mia", "token": github, "scope": scope}));
+    let read = || {
+        let mut client = Client::connect(&world.place.socket(), b"").unwrap();
+        let request =
+            r#"{"intent":{"read-repository":{"repository":{"forge":"github","owner":"acme","name":"infra"},"revision":"default-branch"}}}"#;
+        match client.ask(&decode::<Request>(request.as_bytes()).unwrap(), None).unwrap().0 {
+            Answer::Outcome(outcome) => outcome,
+            Answer::Report(report) => panic!("{report:?}"),
+        }
+    };
+    let state = || {
+        let mut client = Client::connect(&world.place.socket(), b"").unwrap();
+        let request = Request::Control(Control::ListConnections);
+        match client.ask(&request, None).unwrap().0 {
+            Answer::Report(Report::Connections { connections }) => connections[0].state,
+            other => panic!("{other:?}"),
+        }
+    };
+    let is_refused = |outcome: Outcome| !matches!(outcome, Outcome::RepositoryRead { .. });
+    // Nobody has logged in; then nothing is linked at the provider.
+    assert_eq!(state(), ConnectionState::SignedOut);
+    assert!(is_refused(read()));
+    let _browser = world.visitor("mia");
+    assert!(is_refused(read()));
+    assert_eq!(state(), ConnectionState::OperatorError, "the provider knows no such target for her");
+    // Linked there, with too little, with more than she was told, and as it should be.
+    link("");
+    assert!(is_refused(read()));
+    assert_eq!(state(), ConnectionState::ScopeMissing);
+    link("repo admin:org");
+    assert!(is_refused(read()));
+    link("repo");
+    let outcome = read();
+    assert!(matches!(outcome, Outcome::RepositoryRead { .. }), "{outcome:?}");
+    assert_eq!(state(), ConnectionState::Connected);
+    // In the protocol's own words, with a token of the login and never the one that lasts.
+    let requests = world.login.requests();
+    let exchanges: Vec<String> =
+        requests.iter().map(Value::to_string).filter(|request| request.contains("grant-type%3Atoken-exchange")).collect();
+    assert!(!exchanges.is_empty());
+    for exchange in &exchanges {
+        assert!(exchange.contains("subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token"), "{exchange}");
+        assert!(exchange.contains("requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token"), "{exchange}");
+        assert!(exchange.contains("resource=https%3A%2F%2Fapi.github.example%2F") && !exchange.contains("audience="), "{exchange}");
+    }
     world.close();
 }

@@ -1,4 +1,5 @@
-//! Borrowing what somebody's own account allows: a token out of Token Vault, as a source of authority like any other.
+//! Borrowing what somebody's own account allows: a token out of Token Vault, or out of the provider's own exchange, as a source of authority
+//! like any other.
 //!
 //! Such a token can't be narrowed to one repository, and ending it after its use would end the one that the vault keeps: it dies at its
 //! time. Both are told: by [`Authority::is_within`], which knows what the person was shown when she connected the account, and by the
@@ -162,18 +163,28 @@ impl Authority for OwnAccount {
         };
         let refresh = accounts.grants.refresh_token(&holder.tenant, &holder.identity).await;
         let refresh = refresh.map_err(|error| refused(error.into()))?.ok_or_else(|| refused(Problem::Trouble(Trouble::SignedOut)))?;
-        let scopes: Vec<&str> = asked.iter().map(String::as_str).collect();
-        let request =
-            VaultRequest { subject: Subject::Refresh(&refresh.token), connection: &offer.connection, account: None, scopes: &scopes };
-        match accounts.auth0.borrow_token(&request).await {
+        let borrowed = match (&offer.exchange, &accounts.auth0) {
+            (Some(exchanged), _) => accounts.exchange(holder, exchanged, asked).await,
+            (None, Some(auth0)) => {
+                let scopes: Vec<&str> = asked.iter().map(String::as_str).collect();
+                let subject = Subject::Refresh(&refresh.token);
+                let request = VaultRequest { subject, connection: &offer.connection, account: None, scopes: &scopes };
+                auth0.borrow_token(&request).await.map_err(Problem::Trouble)
+            }
+            (None, None) => Err(Problem::Elsewhere),
+        };
+        match borrowed {
             Ok(borrowed) => {
                 accounts.remember(holder, offer, None);
                 let dies_at = borrowed.expires.unwrap_or_else(|| accounts.clock.now().saturating_add(ENDLESS));
                 Ok(Minted { token: borrowed.token, granted: asked.iter().cloned().chain(borrowed.beyond).collect(), dies_at })
             }
-            Err(trouble) => {
-                let is_refusal = is_refusal(&trouble);
-                let refused = refused(Problem::Trouble(trouble));
+            Err(problem) => {
+                let is_refusal = match &problem {
+                    Problem::Trouble(trouble) => is_refusal(trouble),
+                    Problem::Accounts(_) | Problem::Broker | Problem::Elsewhere => true,
+                };
+                let refused = refused(problem);
                 Err(match refused {
                     NotMinted::Refused(word) if !is_refusal => NotMinted::Unknown(word),
                     refused => refused,

@@ -17,6 +17,8 @@ pub(in crate::door) enum Problem {
     Accounts(AccountsError),
     /// By the broker itself.
     Broker,
+    /// Accounts are linked at the identity provider, and not here.
+    Elsewhere,
 }
 
 impl From<AccountsError> for Problem {
@@ -46,7 +48,7 @@ impl Problem {
             Self::Accounts(AccountsError::RateLimited { .. }) => Some(ConnectionState::RateLimited),
             Self::Accounts(AccountsError::NotFound) => Some(ConnectionState::NotConnected),
             Self::Accounts(AccountsError::Oidc(error)) => Trouble::from(*error).state(),
-            Self::Accounts(_) | Self::Broker => None,
+            Self::Accounts(_) | Self::Broker | Self::Elsewhere => None,
         }
     }
 
@@ -62,6 +64,7 @@ impl Problem {
             Self::Trouble(Trouble::Operator(_)) => "operator-error",
             Self::Trouble(Trouble::Unavailable(_)) => "unavailable",
             Self::Broker => "broker",
+            Self::Elsewhere => "linked-elsewhere",
         }
     }
 
@@ -94,6 +97,9 @@ impl Problem {
             Self::Accounts(AccountsError::RateLimited { wait }) => {
                 let wait = wait.map_or_else(|| "a minute".to_owned(), |wait| crate::approvals::words(wait.max(Duration::from_secs(1))));
                 format!("Auth0 asks to wait. Try again in {wait}.")
+            }
+            Self::Elsewhere => {
+                "Accounts are linked at your identity provider, not here: link it there, then log in here again.".to_owned()
             }
             Self::Broker => "The broker can’t keep records now, so it does nothing. Try again later.".to_owned(),
         }

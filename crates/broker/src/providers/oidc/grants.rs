@@ -60,8 +60,10 @@ pub struct Exchange<'a> {
     pub subject_kind: &'a str,
     /// What is wanted.
     pub requested_kind: Option<&'a str>,
-    /// For whom.
+    /// For whom, by the name that the provider has for it.
     pub audience: Option<&'a str>,
+    /// For whom, by its address (RFC 8707).
+    pub resource: Option<&'a str>,
     /// For what.
     pub scope: Option<&'a str>,
 }
@@ -108,6 +110,7 @@ impl OpenIdProvider {
                 .with("subject_token_type", exchange.subject_kind)
                 .with_some("requested_token_type", exchange.requested_kind)
                 .with_some("audience", exchange.audience)
+                .with_some("resource", exchange.resource)
                 .with_some("scope", exchange.scope)
         };
         let tokens = self.tokens(form, None).await?;
