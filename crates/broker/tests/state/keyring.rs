@@ -17,8 +17,9 @@ fn asked(greeting: &'static [u8], messages: Vec<u8>) -> KeyringError {
         let _ = stream.write_all(greeting);
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(&messages);
-        // What else it is asked is lost.
-        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        // A connection that is closed with something unread in it loses what was said.
+        while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
     })
 }
 

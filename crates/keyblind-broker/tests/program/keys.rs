@@ -8,10 +8,11 @@ use std::process::Stdio;
 use keyblind_broker::clock::{Clock as _, SystemClock};
 use keyblind_broker::egress::{AllowedHost, Body, Call, Egress, Origin, Target};
 use keyblind_broker::providers::aws::{keys, sign};
+use keyblind_broker::vault::{KeyError, KeyId, Keyring, KeyringError, StoreId};
 use keyblind_intent::Region;
 use keyblind_testkit::{AWS_KEY_ID, AWS_SECRET_KEY, KeyringSession, Peer};
 
-use crate::support::{Place, text};
+use crate::support::{Place, eventually, text};
 
 const PASSPHRASE: &str = "correct horse battery staple";
 
@@ -155,9 +156,16 @@ fn opens_without_terminal(place: &Place) -> String {
     text(&output.stderr).to_owned()
 }
 
+/// Waits until there is a keyring on the bus, locked or not.
+fn has_keyring(session: &KeyringSession) {
+    let asked = || Keyring::at(session.bus()).key(StoreId([0; 16]), KeyId([0; 16]));
+    eventually("a keyring", || !matches!(asked(), Err(KeyError::Keyring(KeyringError::NoService))));
+}
+
 #[test]
 fn a_key_in_the_sessions_keyring_opens_its_store_while_that_is_unlocked() {
     let mut session = KeyringSession::start();
+    has_keyring(&session);
     let mut place = Place::new();
     let in_keyring = format!("key = \"keyring\"\nbus = {:?}", session.bus());
     configured(&mut place, &in_keyring);
@@ -200,8 +208,10 @@ fn a_key_in_the_sessions_keyring_opens_its_store_while_that_is_unlocked() {
     opens(&place).unwrap();
     // Locked, gone, and without a session.
     session.lock();
+    has_keyring(&session);
     assert!(opens(&place).unwrap_err().contains("the keyring is locked"));
     session.unlock();
+    has_keyring(&session);
     opens(&place).unwrap();
     session.end_keyring();
     assert!(opens(&place).unwrap_err().contains("no keyring answers"));
